@@ -1,0 +1,36 @@
+//! The words every other crate shares: ids, time, money, readings, frames and the few traits that
+//! let the same code run on a real disk and clock or on simulated ones.
+//!
+//! *Invariant:* nothing here does IO, reads a clock or knows a file format other than the frame's.
+//!
+//! Start with [`Frame`] (what the log holds), [`Reading`] (what a device said) and
+//! [`Projection`] (what may be made of them).
+
+mod clock;
+mod disk;
+mod error;
+mod frame;
+mod id;
+mod money;
+mod name;
+mod projection;
+mod reading;
+mod time;
+pub mod wire;
+
+pub use clock::{Clock, SystemClock};
+pub use disk::{Disk, DiskFile, Open};
+pub use error::{ErrorKind, Retry};
+pub use frame::{
+    Channel, Decided, Erased, Frame, FrameError, Offset, OutputFrame, OutputKey, Principal, Qos,
+    Raw, Record, Redecode, Retain, SessionFrame,
+};
+pub use id::{
+    AlarmId, ContractId, CredentialId, CustomerId, DeviceId, EvidenceId, IdError, InvoiceId,
+    SiteId, TenantId, UserId, VentureId,
+};
+pub use money::{Currency, Money, MoneyError, Price};
+pub use name::{Name, NameError};
+pub use projection::{FoldId, Input, Output, Outputs, Projection, RestoreError, Step, Timer};
+pub use reading::{Origin, OriginError, Reading, ReadingMark, Value};
+pub use time::{Timestamp, TimestampError};

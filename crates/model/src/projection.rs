@@ -1,0 +1,207 @@
+//! Pure folds over the log: what they are given, what they may produce, how they are kept.
+//!
+//! *Invariant:* the same snapshot and the same steps give the same state and outputs, byte for
+//! byte. A fold has no clock, IO, lock or randomness; its containers are ordered; transcendental
+//! functions come from `libm`.
+
+use crate::wire::{Reader, WireError, Writer};
+use crate::{
+    Decided, DeviceId, Erased, Offset, Origin, OutputKey, Reading, Retain, TenantId, Timestamp,
+};
+
+/// The folds, in the order in which one step passes through them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum FoldId {
+    /// State of devices.
+    Twin = 1,
+    /// Conditions and alarms.
+    Rules = 2,
+    /// Usage and money.
+    Billing = 3,
+}
+
+/// One thing for the folds to take in, decoded once for all of them.
+#[derive(Debug, Clone, Copy)]
+pub struct Step<'a> {
+    /// The frame it came from.
+    pub offset: Offset,
+    /// The folds' only clock.
+    pub log_time: Timestamp,
+    /// What it is.
+    pub input: Input<'a>,
+}
+
+/// What a step is.
+#[derive(Debug, Clone, Copy)]
+pub enum Input<'a> {
+    /// Readings of one device, in the order of the message.
+    Readings {
+        /// Isolation boundary.
+        tenant: TenantId,
+        /// Whose.
+        device: DeviceId,
+        /// The gateway that spoke for it.
+        path: Option<DeviceId>,
+        /// Set by the credential.
+        origin: Origin,
+        /// Good readings; bad ones are in quarantine.
+        readings: &'a [Reading],
+    },
+    /// Settings as they are: firmware, hardware revision and settings of one device.
+    Reported {
+        /// Isolation boundary.
+        tenant: TenantId,
+        /// Whose.
+        device: DeviceId,
+        /// Good values, by setting name (`firmware` and `hardware` among them).
+        values: &'a [Reading],
+    },
+    /// Something that happened on a device.
+    Event {
+        /// Isolation boundary.
+        tenant: TenantId,
+        /// Whose.
+        device: DeviceId,
+        /// The event's name.
+        name: &'a str,
+        /// The body, a JSON object.
+        content: &'a str,
+    },
+    /// A person's decision.
+    Decided(Decided<'a>),
+    /// A timer of this fold is due.
+    Timer(Timer),
+    /// A subject to forget.
+    Erased(Erased<'a>),
+}
+
+/// Something due at a time; fires in the order of (due, id).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timer {
+    /// When, in log time.
+    pub due: Timestamp,
+    /// Unique within its fold.
+    pub id: u64,
+}
+
+/// Something the outside world shall see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// A message to a device, on its branch.
+    Publish {
+        /// To whom.
+        device: DeviceId,
+        /// Below the device's branch, for example `desired`.
+        topic: String,
+        /// Whether later subscribers get it too.
+        retain: Retain,
+        /// The payload.
+        payload: Vec<u8>,
+    },
+}
+
+impl Output {
+    /// Appends the output's bytes.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Publish { device, topic, retain, payload } => {
+                out.put_u8(1);
+                out.put_u128(device.as_u128());
+                out.put_text(topic);
+                out.put_u8(u8::from(*retain == Retain::Keep));
+                out.put_bytes(payload);
+            }
+        }
+    }
+
+    /// Reads exactly one output.
+    ///
+    /// # Errors
+    /// The bytes are not one.
+    pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
+        let mut r = Reader::new(bytes);
+        let error = r.error();
+        let output = match r.u8()? {
+            1 => Self::Publish {
+                device: DeviceId::from_u128(r.u128()?),
+                topic: r.text()?.to_owned(),
+                retain: if r.u8()? == 1 { Retain::Keep } else { Retain::Pass },
+                payload: r.bytes()?.to_owned(),
+            },
+            _ => return Err(error),
+        };
+        r.end()?;
+        Ok(output)
+    }
+}
+
+/// Collects what the folds produce for one frame, keyed (fold, input offset, n).
+#[derive(Debug, Default)]
+pub struct Outputs {
+    input: Offset,
+    counts: [u32; 4],
+    list: Vec<(OutputKey, TenantId, Output)>,
+}
+
+impl Outputs {
+    /// For the frame at `input`.
+    #[must_use]
+    pub const fn new(input: Offset) -> Self {
+        Self { input, counts: [0; 4], list: Vec::new() }
+    }
+
+    /// Adds one output of `fold`.
+    pub fn push(&mut self, fold: FoldId, tenant: TenantId, output: Output) {
+        let count = &mut self.counts[usize::from(fold as u8)];
+        let key = OutputKey { fold: fold as u8, input: self.input, n: *count };
+        *count += 1;
+        self.list.push((key, tenant, output));
+    }
+
+    /// What was produced, in the order of production.
+    #[must_use]
+    pub fn into_list(self) -> Vec<(OutputKey, TenantId, Output)> {
+        self.list
+    }
+}
+
+/// A snapshot that this version cannot take up.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RestoreError {
+    /// Written by another version of the fold.
+    #[error("snapshot of {fold} has version {found}, this program reads {expected}")]
+    Version {
+        /// Which fold.
+        fold: &'static str,
+        /// What the snapshot says.
+        found: u32,
+        /// What we read.
+        expected: u32,
+    },
+    /// Damage.
+    #[error("snapshot is malformed")]
+    Malformed(#[from] WireError),
+}
+
+/// A pure fold.
+pub trait Projection: Sized {
+    /// Which one it is.
+    const ID: FoldId;
+
+    /// Takes in one step; what the world shall see goes to `out`.
+    fn apply(&mut self, step: &Step<'_>, out: &mut Outputs);
+
+    /// The earliest timer, if any. It must be gone or later once `apply` got it.
+    fn next_timer(&self) -> Option<Timer>;
+
+    /// Appends the whole state; equal states give equal bytes.
+    fn snapshot(&self, out: &mut Vec<u8>);
+
+    /// The state that `snapshot` wrote.
+    ///
+    /// # Errors
+    /// Another version, or damage.
+    fn restore(bytes: &[u8]) -> Result<Self, RestoreError>;
+}
