@@ -17,7 +17,8 @@ pub struct Name(Arc<str>);
 /// Why a text is not a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{text:?} is not a name: use a to z, 0 to 9 and _, starting with a letter, at most {max} characters"
+    "{text:?} is not a name: use a to z, 0 to 9 and _, starting with a letter, at most {max} \
+     characters"
 )]
 pub struct NameError {
     /// What was given, cut to a readable length.
