@@ -1,0 +1,235 @@
+/**
+ * A server that speaks the console's part of the HTTP contract, for work on pages without the
+ * real one. Kept in memory, forgotten at the end. Never part of the product.
+ *
+ *   node dev/mock.mjs            PORT=7070 MQTT_PORT=1883 DEVICES=13 EVERY_MS=1000
+ *   STREAM=websocket|sse|buffered|none   what the stream allows, to try the fall-backs
+ */
+import { createHash } from 'node:crypto';
+import { createServer } from 'node:http';
+import { existsSync, readFileSync } from 'node:fs';
+import { extname, join, normalize } from 'node:path';
+import { World } from './world.mjs';
+import { acceptSocket } from './socket.mjs';
+import { listenMqtt } from './mqtt.mjs';
+
+const port = Number(process.env.PORT ?? 7070);
+const mqttPort = Number(process.env.MQTT_PORT ?? 1883);
+const streams = process.env.STREAM ?? 'websocket';
+const root = process.env.IOTBIZ_WEB_OUT ?? join(import.meta.dirname, '../../target/web');
+const body_bytes_max = 1_000_000;
+
+const world = new World({
+  devices: Number(process.env.DEVICES ?? 13),
+  every_ms: Number(process.env.EVERY_MS ?? 1000),
+  ports: { http: port, mqtt: mqttPort },
+});
+
+class Refused extends Error {
+  constructor(status, code, title, detail, more = {}) {
+    super(title);
+    this.status = status;
+    this.body = { type: 'about:blank', title, status, detail, code, errors: [], fix: [], ...more };
+  }
+}
+
+const notFound = (what, id) =>
+  new Refused(404, 'not_found', `there is no such ${what}`, `no ${what} ${id}`, {
+    fix: [`iotbiz ${what} list`],
+  });
+
+const routes = [
+  ['GET', '/api/v1/status', () => world.status()],
+  ['GET', '/api/v1/ventures', () => ({ items: [world.venture()], next_cursor: null })],
+  ['GET', '/api/v1/sites', () => ({ items: world.sites, next_cursor: null })],
+  ['GET', '/api/v1/refusals', (r) => list(world.refusals.slice(0, limit(r, 100)))],
+  ['GET', '/api/v1/devices', (r) => devices(r)],
+  ['POST', '/api/v1/devices', (r) => [201, addDevice(r.body)]],
+  ['POST', '/api/v1/quarantine/replay', () => [202, { frames: 3 }]],
+  ['GET', '/api/v1/ventures/:id/blueprint', () => world.blueprint],
+  ['PUT', '/api/v1/ventures/:id/blueprint', (r) => world.putBlueprint(r.body, r.search)],
+  ['GET', '/api/v1/devices/:id', (r) => world.detail(device(r))],
+  ['PATCH', '/api/v1/devices/:id', (r) => patch(r)],
+  ['DELETE', '/api/v1/devices/:id', (r) => [204, world.remove(device(r))]],
+  ['GET', '/api/v1/devices/:id/twin', (r) => world.twin(device(r))],
+  ['PATCH', '/api/v1/devices/:id/desired', (r) => [202, desired(r)]],
+  ['POST', '/api/v1/devices/:id/credentials', (r) => [201, world.credential(device(r))]],
+  ['GET', '/api/v1/devices/:id/history', (r) => world.history(device(r), r.search)],
+  ['GET', '/api/v1/devices/:id/messages', (r) => list(device(r).messages.slice(0, limit(r, 100)))],
+  ['GET', '/api/v1/devices/:id/connect', (r) => world.connect(device(r))],
+  ['GET', '/healthz', () => ({ ok: true })],
+  ['GET', '/readyz', () => ({ ready: true, reasons: [] })],
+  ['POST', '/ingest/v1/telemetry', (r) => ingest(r)],
+];
+
+const list = (items) => ({ items, next_cursor: null });
+const limit = (r, otherwise) => Math.min(500, Number(r.search.get('limit') ?? otherwise));
+
+function device(r) {
+  const found = world.find(r.params.id);
+  if (!found) throw notFound('device', r.params.id);
+  return found;
+}
+
+function devices(r) {
+  const found = world.filter(r.search.get('filter') ?? '');
+  if (found.error) {
+    throw new Refused(400, 'filter_invalid', 'the filter is not valid', found.error, {
+      errors: [{ pointer: '/filter', message: found.error }],
+      fix: ['try: kind:box status:silent temperature:>8'],
+    });
+  }
+  const from = Number(r.search.get('cursor') ?? 0);
+  const size = limit(r, 100);
+  const items = found.slice(from, from + size).map((one) => world.summary(one));
+  const next = from + size < found.length ? String(from + size) : null;
+  return { items, next_cursor: next, total_matching: found.length };
+}
+
+function addDevice(body) {
+  if (!/^[\w][\w .-]{0,63}$/.test(body?.name ?? '')) {
+    throw new Refused(422, 'name_invalid', 'the device was not added', 'its name is empty or too long', {
+      errors: [{ pointer: '/name', message: 'must have 1 to 64 characters' }],
+    });
+  }
+  if (world.find(body.name)) {
+    throw new Refused(409, 'name_taken', 'the device was not added', `${body.name} exists already`, {
+      errors: [{ pointer: '/name', message: 'is taken' }],
+      fix: ['choose another name'],
+    });
+  }
+  const made = world.add(body);
+  return { device: world.summary(made), credential: world.credential(made) };
+}
+
+function patch(r) {
+  const one = device(r);
+  if (typeof r.body.name === 'string') one.name = r.body.name;
+  if (Array.isArray(r.body.tags)) one.tags = r.body.tags;
+  return world.detail(one);
+}
+
+function desired(r) {
+  const wrong = world.setDesired(device(r), r.body);
+  if (wrong.error) {
+    throw new Refused(422, 'setting_invalid', 'the setting was not taken', wrong.error, {
+      errors: [{ pointer: wrong.pointer, message: wrong.error }],
+      fix: ['use a value between 10 s and 1 h'],
+    });
+  }
+  return wrong;
+}
+
+function ingest(r) {
+  const token = (r.headers.authorization ?? '').replace(/^Bearer /, '');
+  const one = world.byToken(token);
+  if (!one) {
+    world.refuse({ claimed: '', device: null, peer: '127.0.0.1', reason: 'wrong token' });
+    throw new Refused(401, 'unauthorized', 'not authorised', '');
+  }
+  world.receive(one, 'me/telemetry', JSON.stringify(r.body));
+  return { offset: world.offset };
+}
+
+function match(method, path) {
+  for (const [verb, pattern, act] of routes) {
+    if (verb !== method) continue;
+    const want = pattern.split('/');
+    const got = path.split('/');
+    if (want.length !== got.length) continue;
+    const params = {};
+    const same = want.every((part, at) => {
+      if (!part.startsWith(':')) return part === got[at];
+      params[part.slice(1)] = decodeURIComponent(got[at]);
+      return true;
+    });
+    if (same) return { act, params };
+  }
+  return null;
+}
+
+async function read(request) {
+  let text = '';
+  for await (const chunk of request) {
+    text += chunk;
+    if (text.length > body_bytes_max) throw new Refused(413, 'too_large', 'the body is too large', '');
+  }
+  return text === '' ? {} : JSON.parse(text);
+}
+
+function events(request, response, url) {
+  if (streams === 'websocket-only' || streams === 'none') return json(response, 503, {});
+  response.writeHead(200, {
+    'content-type': 'text/event-stream',
+    'cache-control': 'no-store',
+    'x-accel-buffering': 'no',
+  });
+  response.flushHeaders();
+  const devices = url.searchParams.get('devices');
+  const wanted = { devices: devices ? devices.split(',') : null };
+  wanted.kinds = (url.searchParams.get('kinds') ?? '').split(',');
+  // "buffered" is a proxy that answers and then holds everything back.
+  const end = world.listen(wanted, (kind, data) => {
+    if (streams === 'buffered') return;
+    response.write(`event: ${kind}\nid: ${world.offset}\ndata: ${JSON.stringify(data)}\n\n`);
+  });
+  const beat = setInterval(() => streams !== 'buffered' && response.write(': beat\n\n'), 10_000);
+  request.on('close', () => {
+    clearInterval(beat);
+    end();
+  });
+}
+
+function json(response, status, body) {
+  const problem = status >= 400;
+  response.writeHead(status, {
+    'content-type': problem ? 'application/problem+json' : 'application/json',
+    'iotbiz-offset': String(world.offset),
+    etag: `"${body?.revision ?? body?.version ?? 1}"`,
+  });
+  response.end(status === 204 ? '' : JSON.stringify(body));
+}
+
+const types = { '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.html': 'text/html' };
+
+function file(response, path) {
+  const name = normalize(path).replace(/^(\.\.[/\\])+/, '');
+  const wanted = join(root, name);
+  const found = extname(name) !== '' && existsSync(wanted) ? wanted : join(root, 'index.html');
+  if (!existsSync(found)) return json(response, 404, { title: 'the console is not built' });
+  response.writeHead(200, {
+    'content-type': types[extname(found)] ?? 'application/octet-stream',
+    'content-security-policy': "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:",
+  });
+  response.end(readFileSync(found));
+}
+
+const server = createServer(async (request, response) => {
+  const url = new URL(request.url, 'http://mock');
+  if (url.pathname === '/api/v1/stream') return events(request, response, url);
+  const found = match(request.method, url.pathname);
+  if (!found) {
+    if (url.pathname.startsWith('/api/')) return json(response, 404, notFound('route', url.pathname).body);
+    return file(response, url.pathname);
+  }
+  try {
+    const body = request.method === 'GET' ? {} : await read(request);
+    const answer = await found.act({ ...found, body, search: url.searchParams, headers: request.headers });
+    if (Array.isArray(answer)) json(response, answer[0], answer[1]);
+    else json(response, 200, answer);
+  } catch (error) {
+    if (error instanceof Refused) json(response, error.status, error.body);
+    else json(response, 400, { title: 'the request is not valid', status: 400, detail: String(error), code: 'bad_request' });
+  }
+});
+
+server.on('upgrade', (request, socket) => {
+  if (!streams.startsWith('websocket')) return socket.destroy();
+  const key = request.headers['sec-websocket-key'] ?? '';
+  const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
+  acceptSocket(socket, accept, world);
+});
+
+server.listen(port, '127.0.0.1', () => console.log(`mock: http://127.0.0.1:${port}/`));
+listenMqtt(mqttPort, world);
+world.start();

@@ -1,0 +1,354 @@
+/**
+ * Typed client of the HTTP API.
+ *
+ * Invariant: every refusal of the server reaches the caller as a `Problem` with its code, detail
+ * and fix; nothing is retried here, because only the caller knows whether that is safe.
+ * Invariant: no request leaves the origin that served the console.
+ */
+
+export type Origin = 'real' | 'virtual' | 'replayed';
+export type DeviceStatus = 'live' | 'silent' | 'never';
+export type Value = number | string | boolean | null | { [key: string]: unknown };
+
+export interface Reading {
+  value: Value;
+  unit: string | null;
+  at: string;
+  mark?: string | null;
+  origin?: Origin;
+}
+export interface Device {
+  id: string;
+  name: string;
+  kind: string;
+  venture: string;
+  origin: Origin;
+  site: { id: string; name: string } | null;
+  tags: string[];
+  status: DeviceStatus;
+  last_seen: string | null;
+  firmware: string | null;
+  hardware: string | null;
+  readings: Record<string, Reading>;
+  desired_pending: number;
+  quarantined: number;
+}
+export interface DeviceDetail extends Device {
+  blueprint_revision: number;
+  links: Record<string, { id: string; name: string }>;
+  children: { id: string; name: string }[];
+  path: { id: string; name: string } | string | null;
+  expected_every: Record<string, number>;
+}
+export interface Setting {
+  value: Value;
+  unit?: string | null;
+  at: string;
+  version?: number;
+  by?: string | null;
+}
+export interface Twin {
+  offset: number;
+  readings: Record<string, Reading>;
+  reported: Record<string, Setting>;
+  desired: Record<string, Setting>;
+  desired_version: number;
+  pending: string[];
+  links: Record<string, unknown>;
+}
+/** t_ms, min, max, first, last, count */
+export type Bucket = [number, number, number, number, number, number];
+export interface History {
+  property: string;
+  unit: string | null;
+  from: string;
+  to: string;
+  points: number;
+  bucket_ms: number;
+  buckets: Bucket[];
+  gaps: [number, number][];
+  source: string;
+  note?: string | null;
+}
+export interface Message {
+  at: string;
+  offset: number;
+  device?: string;
+  direction: 'up' | 'down';
+  topic: string;
+  bytes: number;
+  text: string;
+  outcome: 'ok' | 'quarantined' | 'refused';
+  reason: string | null;
+}
+export interface Refusal {
+  at: string;
+  claimed: string;
+  device: string | null;
+  peer: string;
+  reason: string;
+  detail: string;
+  fix: string | string[] | null;
+}
+export interface Snippet {
+  id: string;
+  title?: string;
+  code: string;
+}
+export interface ConnectInfo {
+  username: string;
+  host: string;
+  mqtt_port: number;
+  http_port: number;
+  example_payload: Record<string, unknown>;
+  snippets: Snippet[];
+}
+export interface Credential {
+  username: string;
+  token: string;
+}
+export interface Status {
+  version: string;
+  tenant: { id: string; name: string; demo: boolean };
+  mode: 'demo' | 'run';
+  mqtt: { host: string; port: number };
+  http: { port: number };
+  offset: number;
+  log_time: string;
+  clock: 'ok' | 'behind' | 'step_held';
+  console: 'full' | 'fallback';
+  started_at: string;
+  rates: { messages_per_s: number; acks_per_s: number };
+  counts: {
+    devices: number;
+    live: number;
+    silent: number;
+    never: number;
+    quarantined: number;
+    refused: number;
+  };
+}
+export interface Venture {
+  venture: string;
+  title: string;
+  problem: string;
+  segment: string;
+  stage: string;
+  blueprint_revision: number;
+  kinds: { name: string; devices: number; live: number }[];
+  devices: number;
+  live: number;
+  silent: number;
+}
+export interface Diagnostic {
+  code: string;
+  severity: 'error' | 'warning' | 'note' | string;
+  message: string;
+  line: number;
+  column: number;
+  end_column?: number;
+  label?: string | null;
+  notes?: string[];
+  help?: string | null;
+  source_line?: string | null;
+}
+export interface BlueprintText {
+  venture: string;
+  revision: number;
+  text: string;
+  diagnostics: Diagnostic[];
+}
+export interface BlueprintChange {
+  path: string;
+  kind: 'added' | 'removed' | 'changed';
+  before: unknown;
+  after: unknown;
+  breaking: boolean;
+  words: string;
+}
+export interface BlueprintOutcome {
+  diff: BlueprintChange[];
+  diagnostics: Diagnostic[];
+  revision: number | null;
+}
+export interface Site {
+  id: string;
+  name: string;
+  timezone?: string;
+}
+export interface Page<T> {
+  items: T[];
+  next_cursor: string | null;
+  total_matching?: number;
+}
+export interface Answer<T> {
+  body: T;
+  offset: string | null;
+  etag: string | null;
+}
+
+export interface ProblemBody {
+  title?: string;
+  status?: number;
+  detail?: string;
+  code?: string;
+  errors?: { pointer: string; message: string }[];
+  fix?: string[];
+  trace_id?: string;
+}
+
+/** A refusal in the server's own words, or the fact that there was no server to refuse. */
+export class Problem extends Error {
+  readonly status: number;
+  readonly code: string;
+  readonly detail: string;
+  readonly errors: { pointer: string; message: string }[];
+  readonly fix: string[];
+  readonly trace: string | null;
+
+  constructor(status: number, body: ProblemBody) {
+    super(body.title ?? (status === 0 ? 'no answer from the server' : `status ${status}`));
+    this.status = status;
+    this.code = body.code ?? (status === 0 ? 'unreachable' : `http_${status}`);
+    this.detail = body.detail ?? '';
+    this.errors = body.errors ?? [];
+    this.fix = body.fix ?? [];
+    this.trace = body.trace_id ?? null;
+  }
+
+  static from(error: unknown): Problem {
+    if (error instanceof Problem) return error;
+    const detail = error instanceof Error ? error.message : String(error);
+    return new Problem(0, {
+      detail,
+      fix: ['check that iotbiz is still running and that this machine can reach it'],
+    });
+  }
+}
+
+/** Difference between the server's clock and this browser's, in ms, from the last answer. */
+export const clock = { skew_ms: 0 };
+
+export const base = '/api/v1';
+
+interface Options {
+  method?: string;
+  body?: unknown;
+  etag?: string | null;
+  signal?: AbortSignal;
+}
+
+export async function request<T>(path: string, options: Options = {}): Promise<Answer<T>> {
+  const method = options.method ?? 'GET';
+  const headers: Record<string, string> = { accept: 'application/json' };
+  if (options.body !== undefined) headers['content-type'] = 'application/json';
+  if (options.etag) headers['if-match'] = options.etag;
+  if (method === 'POST') headers['idempotency-key'] = randomKey();
+  let response: Response;
+  try {
+    response = await fetch(base + path, {
+      method,
+      headers,
+      signal: options.signal ?? null,
+      ...(options.body === undefined ? {} : { body: JSON.stringify(options.body) }),
+    });
+  } catch (error) {
+    if (error instanceof DOMException && error.name === 'AbortError') throw error;
+    throw Problem.from(error);
+  }
+  noteClock(response.headers.get('date'));
+  const text = await response.text();
+  if (!response.ok) throw new Problem(response.status, parseProblem(text));
+  return {
+    body: (text === '' ? undefined : JSON.parse(text)) as T,
+    offset: response.headers.get('iotbiz-offset'),
+    etag: response.headers.get('etag'),
+  };
+}
+
+function noteClock(date: string | null): void {
+  if (!date) return;
+  const skew = Date.parse(date) - Date.now();
+  // The header has a resolution of one second, so less than two says nothing.
+  clock.skew_ms = Math.abs(skew) < 2000 ? 0 : skew;
+}
+
+function parseProblem(text: string): ProblemBody {
+  try {
+    return JSON.parse(text) as ProblemBody;
+  } catch {
+    return { detail: text.slice(0, 400) };
+  }
+}
+
+function randomKey(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+type Query = Record<string, string | number | null | undefined>;
+
+export function query(values: Query): string {
+  const search = new URLSearchParams();
+  for (const [key, value] of Object.entries(values)) {
+    if (value !== null && value !== undefined && value !== '') search.set(key, String(value));
+  }
+  const text = search.toString();
+  return text === '' ? '' : `?${text}`;
+}
+
+const id = encodeURIComponent;
+
+export const api = {
+  status: (signal?: AbortSignal) => request<Status>('/status', { signal }),
+  ready: async (): Promise<{ ready: boolean; reasons: string[] }> => {
+    const response = await fetch('/readyz');
+    return (await response.json()) as { ready: boolean; reasons: string[] };
+  },
+  ventures: () => request<Page<Venture>>('/ventures'),
+  blueprint: (venture: string) => request<BlueprintText>(`/ventures/${id(venture)}/blueprint`),
+  putBlueprint: (
+    venture: string,
+    text: string,
+    basedOn: number,
+    etag: string | null,
+    mode: 'check' | 'apply',
+  ) =>
+    request<BlueprintOutcome>(
+      `/ventures/${id(venture)}/blueprint${mode === 'check' ? '?dry_run=true' : ''}`,
+      { method: 'PUT', body: { text, based_on: basedOn }, etag },
+    ),
+  devices: (values: Query, signal?: AbortSignal) =>
+    request<Page<Device>>(`/devices${query(values)}`, { signal }),
+  device: (device: string, signal?: AbortSignal) =>
+    request<DeviceDetail>(`/devices/${id(device)}`, { signal }),
+  addDevice: (body: {
+    name: string;
+    kind: string;
+    venture?: string;
+    origin?: Origin;
+    tags?: string[];
+  }) =>
+    request<{ device: Device; credential: Credential }>('/devices', { method: 'POST', body }),
+  patchDevice: (device: string, body: Record<string, unknown>, etag: string | null) =>
+    request<DeviceDetail>(`/devices/${id(device)}`, { method: 'PATCH', body, etag }),
+  twin: (device: string, signal?: AbortSignal) =>
+    request<Twin>(`/devices/${id(device)}/twin`, { signal }),
+  setDesired: (device: string, body: Record<string, Value>) =>
+    request<{ offset: number; desired_version: number }>(`/devices/${id(device)}/desired`, {
+      method: 'PATCH',
+      body,
+    }),
+  newCredential: (device: string) =>
+    request<Credential>(`/devices/${id(device)}/credentials`, { method: 'POST', body: {} }),
+  history: (device: string, values: Query, signal?: AbortSignal) =>
+    request<History>(`/devices/${id(device)}/history${query(values)}`, { signal }),
+  messages: (device: string, limit: number, signal?: AbortSignal) =>
+    request<Page<Message>>(`/devices/${id(device)}/messages${query({ limit })}`, { signal }),
+  connect: (device: string) => request<ConnectInfo>(`/devices/${id(device)}/connect`),
+  replay: (device: string) =>
+    request<{ frames: number }>('/quarantine/replay', { method: 'POST', body: { device } }),
+  refusals: (limit: number, signal?: AbortSignal) =>
+    request<Page<Refusal>>(`/refusals${query({ limit })}`, { signal }),
+  sites: () => request<Page<Site>>('/sites'),
+};

@@ -1,0 +1,105 @@
+/**
+ * The series of one device's chart: fetched for the window, then fed live.
+ *
+ * Invariant: a series on screen belongs to the window it was asked for; an answer to an older
+ * question is dropped.
+ */
+import { api, Problem, type Value } from '../api.ts';
+import { append, fromHistory, gapsOf, join, type Joined, type Series } from './buckets.ts';
+
+export class ChartData {
+  list = $state.raw<Series[]>([]);
+  joined = $state.raw<Joined>({ x: [], columns: [] });
+  gaps = $state.raw<{ from: number; to: number; open: boolean }[]>([]);
+  problem = $state<Problem | null>(null);
+  loading = $state(false);
+  /** Time of the answer in ms, for the caption. */
+  took_ms = $state(0);
+  offset = $state<string | null>(null);
+
+  #question = 0;
+  #abort: AbortController | null = null;
+  #dirty = false;
+  #early: { at: number; property: string; value: number }[] = [];
+
+  async load(
+    device: string,
+    properties: string[],
+    window: { from: number; to: number; px: number },
+    every: Record<string, number>,
+  ): Promise<void> {
+    this.#question += 1;
+    const question = this.#question;
+    this.#abort?.abort();
+    const abort = new AbortController();
+    this.#abort = abort;
+    this.loading = true;
+    this.#early = [];
+    const began = performance.now();
+    try {
+      const from = new Date(window.from).toISOString();
+      const to = new Date(window.to).toISOString();
+      const answers = await Promise.all(
+        properties.map((property) =>
+          api.history(device, { property, from, to, px: Math.round(window.px) }, abort.signal),
+        ),
+      );
+      if (question !== this.#question) return;
+      this.took_ms = performance.now() - began;
+      this.list = answers.map((answer) => fromHistory(answer.body));
+      this.offset = answers[0]?.offset ?? null;
+      this.problem = null;
+      // Readings that arrived while the answer was on its way are newer than it may know.
+      for (const { property, at, value } of this.#early) {
+        const series = this.list.find((one) => one.property === property);
+        const newest = series?.buckets.at(-1)?.[0] ?? 0;
+        if (series && at >= newest + series.bucket_ms) append(series, at, value);
+      }
+      this.#dirty = true;
+      this.paint(every, window.to);
+    } catch (error) {
+      if (error instanceof DOMException && error.name === 'AbortError') return;
+      if (question === this.#question) this.problem = Problem.from(error);
+    } finally {
+      if (question === this.#question) this.loading = false;
+    }
+  }
+
+  live(property: string, at: number, value: Value): void {
+    if (typeof value !== 'number') return;
+    if (this.loading) this.#early.push({ property, at, value });
+    const series = this.list.find((one) => one.property === property);
+    if (series && append(series, at, value)) this.#dirty = true;
+  }
+
+  /** Joins again when something came; called with the clock, so a burst costs one join. */
+  paint(every: Record<string, number>, now: number): void {
+    const parts = this.list.map((series) => ({
+      series,
+      gaps: gapsOf(series, every[series.property] ?? null),
+    }));
+    if (this.#dirty) {
+      this.#dirty = false;
+      this.joined = join(parts);
+    }
+    const shown = parts.flatMap((part) => part.gaps.map(([from, to]) => ({ from, to, open: false })));
+    for (const { series } of parts) {
+      const last = series.buckets.at(-1);
+      const limit = Math.max(3 * (every[series.property] ?? 0), 2 * series.bucket_ms, 15_000);
+      if (last && now - last[0] - series.bucket_ms > limit) {
+        shown.push({ from: last[0] + series.bucket_ms, to: now, open: true });
+      }
+    }
+    this.gaps = unique(shown);
+  }
+}
+
+function unique(gaps: { from: number; to: number; open: boolean }[]) {
+  const seen = new Set<string>();
+  return gaps.filter((gap) => {
+    const key = `${Math.round(gap.from / 1000)} ${Math.round(gap.to / 1000)}`;
+    if (seen.has(key)) return false;
+    seen.add(key);
+    return true;
+  });
+}
