@@ -1,0 +1,456 @@
+//! TOML with places: sections, typed keys and everything that can be wrong with them.
+//!
+//! *Invariant:* reading never stops at the first mistake; a value that cannot be read is reported
+//! once and left out. Unknown keys are errors, so a typing slip never passes as a wish.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use expr::{Bar, Expected, Quantity, Reason, Scope, Span, Spread, Unit, nearest};
+use model::Name;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::codes;
+use crate::{Diagnostic, Formula};
+
+/// The longest text of one value.
+const TEXT_CHARS_MAX: usize = 2000;
+/// The most entries of one table.
+pub(crate) const ENTRIES_MAX: usize = 512;
+const DIAGNOSTICS_MAX: usize = 200;
+
+/// Where a key and its value stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) key: Span,
+    pub(crate) value: Span,
+}
+
+impl Place {
+    /// From the key to the end of the value.
+    pub(crate) fn entry(self) -> Span {
+        if self.value.start >= self.key.end { self.key.to(self.value) } else { self.key }
+    }
+}
+
+/// Collects findings while a source is read.
+#[derive(Debug)]
+pub(crate) struct Reader<'s> {
+    pub(crate) source: &'s str,
+    pub(crate) found: Vec<Diagnostic>,
+    places: BTreeMap<String, Place>,
+}
+
+/// One table and its path.
+#[derive(Debug, Clone)]
+pub(crate) struct Section<'s, 't> {
+    pub(crate) path: String,
+    pub(crate) span: Span,
+    table: &'t DeTable<'s>,
+}
+
+/// A text value and where its first character stands in the source.
+pub(crate) struct Text {
+    pub(crate) text: String,
+    pub(crate) span: Span,
+    /// Where the text itself starts, when it stands in the source as it is.
+    inner: Option<usize>,
+}
+
+impl Text {
+    /// The place of a span inside the text.
+    pub(crate) fn at(&self, span: Span) -> Span {
+        self.inner.map_or(self.span, |start| span.shift(start))
+    }
+}
+
+pub(crate) fn span(range: std::ops::Range<usize>) -> Span {
+    Span::new(range.start, range.end)
+}
+
+fn value_word(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a text",
+        DeValue::Integer(_) | DeValue::Float(_) => "a number",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}
+
+impl<'s> Reader<'s> {
+    pub(crate) fn new(source: &'s str) -> Self {
+        Self { source, found: Vec::new(), places: BTreeMap::new() }
+    }
+
+    pub(crate) fn report(&mut self, diagnostic: Diagnostic) {
+        if self.found.len() < DIAGNOSTICS_MAX {
+            self.found.push(diagnostic);
+        }
+    }
+
+    /// Where `path` stands, the start of the file when nowhere.
+    pub(crate) fn place(&self, path: &str) -> Place {
+        let start = Place { key: Span::new(0, 0), value: Span::new(0, 0) };
+        self.places.get(path).copied().unwrap_or(start)
+    }
+
+    /// The span of `key = value` of `path`.
+    pub(crate) fn entry(&self, path: &str) -> Span {
+        self.place(path).entry()
+    }
+
+    pub(crate) fn root<'t>(&self, table: &'t DeTable<'s>) -> Section<'s, 't> {
+        Section { path: String::new(), span: Span::new(0, 0), table }
+    }
+
+    pub(crate) fn expression(&mut self, text: &Text, error: &expr::Error) {
+        let code = match &error.reason {
+            Reason::UnknownUnit { .. } => codes::UNKNOWN_UNIT,
+            Reason::UnitClash { .. } => codes::UNIT_CLASH,
+            Reason::UnknownName { .. } => codes::UNKNOWN_NAME,
+            Reason::Type { .. } => codes::TYPE,
+            Reason::UnknownFunction { .. } | Reason::Arguments { .. } => codes::CALL,
+            Reason::Impossible { .. } => codes::IMPOSSIBLE,
+            Reason::NotFinite => codes::NOT_FINITE,
+            _ => codes::EXPRESSION,
+        };
+        let mut diagnostic = Diagnostic::error(code, text.at(error.span), error.to_string());
+        diagnostic.label = error.label();
+        diagnostic.help.clone_from(&error.help);
+        self.report(diagnostic);
+    }
+
+    pub(crate) fn name(&mut self, text: &str, span: Span) -> Option<Name> {
+        match text.parse() {
+            Ok(name) => Some(name),
+            Err(_) => {
+                let message = format!("{text:?} is not a name");
+                let plain: String = text
+                    .to_lowercase()
+                    .chars()
+                    .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
+                    .collect();
+                let mut found = Diagnostic::error(codes::NAME, span, message)
+                    .label("use a to z, 0 to 9 and _, starting with a letter");
+                if plain.parse::<Name>().is_ok() {
+                    found = found.help(format!("write {plain}"));
+                }
+                self.report(found);
+                None
+            }
+        }
+    }
+}
+
+impl<'s, 't> Section<'s, 't> {
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
+    }
+
+    pub(crate) fn child(&self, key: &str) -> String {
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    }
+
+    /// The keys as they stand.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = (&'t str, Span)> {
+        self.table.keys().map(|key| (key.get_ref().as_ref(), span(key.span())))
+    }
+
+    fn raw(&self, reader: &mut Reader<'s>, key: &str) -> Option<&'t Spanned<DeValue<'s>>> {
+        let (found, value) = self.table.get_key_value(key)?;
+        let place = Place { key: span(found.span()), value: span(value.span()) };
+        reader.places.insert(self.child(key), place);
+        Some(value)
+    }
+
+    /// The value under `key`, whatever it is.
+    pub(crate) fn value(
+        &self,
+        reader: &mut Reader<'s>,
+        key: &str,
+    ) -> Option<(&'t DeValue<'s>, Span)> {
+        self.raw(reader, key).map(|value| (value.get_ref(), span(value.span())))
+    }
+
+    fn wrong(
+        &self,
+        reader: &mut Reader<'s>,
+        key: &str,
+        wanted: &str,
+        value: &Spanned<DeValue<'s>>,
+    ) {
+        let found = value_word(value.get_ref());
+        let message = format!("{} must be {wanted}, not {found}", self.child(key));
+        let at = reader.place(&self.child(key));
+        let at = if matches!(value.get_ref(), DeValue::Table(_)) { at.key } else { at.value };
+        reader.report(
+            Diagnostic::error(codes::WRONG_TYPE, at, message).label(format!("this is {found}")),
+        );
+    }
+
+    /// Reports every key that is not in `known`.
+    pub(crate) fn only(&self, reader: &mut Reader<'s>, known: &[&str]) {
+        for (key, at) in self.keys() {
+            if known.contains(&key) {
+                continue;
+            }
+            let what = if self.path.is_empty() { "section or key" } else { "key" };
+            let place =
+                if self.path.is_empty() { String::new() } else { format!(" in [{}]", self.path) };
+            let message = format!("unknown {what} {key:?}{place}");
+            let found = Diagnostic::error(codes::UNKNOWN_KEY, at, message);
+            let help = match nearest(key, known.iter().copied()) {
+                Some(near) => format!("did you mean {near:?}?"),
+                None => format!("known here: {}", known.join(", ")),
+            };
+            reader.report(found.label("not known here").help(help));
+        }
+    }
+
+    /// Reports that `key` is missing.
+    pub(crate) fn missing(&self, reader: &mut Reader<'s>, key: &str, example: &str) {
+        let place = if self.path.is_empty() {
+            "the blueprint has no".to_owned()
+        } else {
+            format!("[{}] has no", self.path)
+        };
+        let found = Diagnostic::error(codes::MISSING_KEY, self.span, format!("{place} {key}"));
+        reader.report(found.help(format!("add {key} = {example}")));
+    }
+
+    /// The table under `key`.
+    pub(crate) fn section(&self, reader: &mut Reader<'s>, key: &str) -> Option<Section<'s, 't>> {
+        let value = self.raw(reader, key)?;
+        let place = reader.place(&self.child(key));
+        match value.get_ref() {
+            DeValue::Table(table) => {
+                Some(Section { path: self.child(key), span: place.key, table })
+            }
+            DeValue::String(_)
+            | DeValue::Integer(_)
+            | DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_)
+            | DeValue::Array(_) => {
+                self.wrong(reader, key, "a table", value);
+                None
+            }
+        }
+    }
+
+    /// The names under this table, in order of name; wrong ones are reported.
+    pub(crate) fn names(&self, reader: &mut Reader<'s>) -> Vec<(Name, Span)> {
+        if self.table.len() > ENTRIES_MAX {
+            let message =
+                format!("[{}] has more than entries_max = {ENTRIES_MAX} entries", self.path);
+            reader.report(Diagnostic::error(codes::TOO_LARGE, self.span, message));
+        }
+        let keys = self.keys().take(ENTRIES_MAX);
+        keys.filter_map(|(key, at)| Some((reader.name(key, at)?, at))).collect()
+    }
+
+    pub(crate) fn text(&self, reader: &mut Reader<'s>, key: &str) -> Option<Text> {
+        let value = self.raw(reader, key)?;
+        let DeValue::String(text) = value.get_ref() else {
+            self.wrong(reader, key, "a text", value);
+            return None;
+        };
+        let whole = span(value.span());
+        if text.chars().count() > TEXT_CHARS_MAX {
+            let message =
+                format!("{} is longer than text_chars_max = {TEXT_CHARS_MAX}", self.child(key));
+            reader.report(Diagnostic::error(codes::TOO_LARGE, whole, message));
+            return None;
+        }
+        let raw = whole.text(reader.source);
+        let quoted = |quote: usize| {
+            let inner = raw.get(quote..raw.len().checked_sub(quote)?)?;
+            (inner == text.as_ref()).then_some(whole.start + quote)
+        };
+        let inner = quoted(1).or_else(|| quoted(3));
+        Some(Text { text: text.to_string(), span: whole, inner })
+    }
+
+    pub(crate) fn words(&self, reader: &mut Reader<'s>, key: &str) -> Option<String> {
+        self.text(reader, key).map(|text| text.text)
+    }
+
+    pub(crate) fn whole(&self, reader: &mut Reader<'s>, key: &str) -> Option<u64> {
+        let value = self.raw(reader, key)?;
+        if let DeValue::Integer(number) = value.get_ref()
+            && let Ok(whole) = u64::from_str_radix(number.as_str(), number.radix())
+        {
+            return Some(whole);
+        }
+        self.wrong(reader, key, "a whole number from 0", value);
+        None
+    }
+
+    pub(crate) fn flag(&self, reader: &mut Reader<'s>, key: &str) -> Option<bool> {
+        let value = self.raw(reader, key)?;
+        if let DeValue::Boolean(flag) = value.get_ref() {
+            return Some(*flag);
+        }
+        self.wrong(reader, key, "true or false", value);
+        None
+    }
+
+    /// A number as a TOML number, or a text with a unit.
+    pub(crate) fn quantity(&self, reader: &mut Reader<'s>, key: &str) -> Option<(Quantity, Span)> {
+        let value = self.raw(reader, key)?;
+        let at = span(value.span());
+        match value.get_ref() {
+            DeValue::Integer(_) | DeValue::Float(_) => {
+                let digits = at.text(reader.source).trim_start_matches('+');
+                match Quantity::parse(digits) {
+                    Ok(quantity) => Some((quantity, at)),
+                    Err(_) => {
+                        self.wrong(reader, key, "a decimal number", value);
+                        None
+                    }
+                }
+            }
+            DeValue::String(_) => {
+                let text = self.text(reader, key)?;
+                match Quantity::parse(&text.text) {
+                    Ok(quantity) => Some((quantity, at)),
+                    Err(error) => {
+                        reader.expression(&text, &error);
+                        None
+                    }
+                }
+            }
+            DeValue::Boolean(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
+                self.wrong(reader, key, "a number", value);
+                None
+            }
+        }
+    }
+
+    pub(crate) fn duration(&self, reader: &mut Reader<'s>, key: &str) -> Option<Duration> {
+        let (quantity, at) = self.quantity(reader, key)?;
+        let duration = quantity.duration().filter(|duration| !duration.is_zero());
+        if duration.is_none() {
+            let message = format!("{} must be a duration above 0, not {quantity}", self.child(key));
+            let found = Diagnostic::error(codes::WRONG_TYPE, at, message);
+            reader.report(found.help(format!("write for example {key} = \"10 min\"")));
+        }
+        duration
+    }
+
+    /// A quantity in the dimension of `unit`; the unit typed is kept.
+    pub(crate) fn quantity_like(
+        &self,
+        reader: &mut Reader<'s>,
+        key: &str,
+        unit: &Unit,
+    ) -> Option<Quantity> {
+        let (quantity, at) = self.quantity(reader, key)?;
+        if quantity.unit.is_like(unit) {
+            return Some(quantity);
+        }
+        let message = format!(
+            "{} must be in {}, not in {}",
+            self.child(key),
+            unit.shown(),
+            quantity.unit.shown()
+        );
+        let found = Diagnostic::error(codes::UNIT_CLASH, at, message);
+        reader.report(found.help(format!("write for example {key} = \"1 {}\"", unit.shown())));
+        None
+    }
+
+    pub(crate) fn spread(&self, reader: &mut Reader<'s>, key: &str) -> Option<Spread> {
+        let text = self.text(reader, key)?;
+        match Spread::parse(&text.text) {
+            Ok(spread) => Some(spread),
+            Err(error) => {
+                reader.expression(&text, &error);
+                None
+            }
+        }
+    }
+
+    pub(crate) fn bar(&self, reader: &mut Reader<'s>, key: &str) -> Option<Bar> {
+        let text = self.text(reader, key)?;
+        match Bar::parse(&text.text) {
+            Ok(bar) => Some(bar),
+            Err(error) => {
+                reader.expression(&text, &error);
+                None
+            }
+        }
+    }
+
+    pub(crate) fn formula(
+        &self,
+        reader: &mut Reader<'s>,
+        key: &str,
+        scope: &dyn Scope,
+        wanted: &Expected,
+    ) -> Option<Formula> {
+        let text = self.text(reader, key)?;
+        match expr::compile(&text.text, scope, wanted) {
+            Ok(program) => Some(Formula::new(text.text, program)),
+            Err(errors) => {
+                for error in &errors {
+                    reader.expression(&text, error);
+                }
+                None
+            }
+        }
+    }
+
+    /// One of a closed list of words.
+    pub(crate) fn choice<T: Copy>(
+        &self,
+        reader: &mut Reader<'s>,
+        key: &str,
+        choices: &[(&str, T)],
+    ) -> Option<T> {
+        let text = self.text(reader, key)?;
+        if let Some((_, choice)) = choices.iter().find(|(word, _)| *word == text.text) {
+            return Some(*choice);
+        }
+        let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+        let message = format!("{} is not a {key} known here", quoted(&text.text));
+        let help = match nearest(&text.text, words.iter().copied()) {
+            Some(near) => format!("did you mean {near:?}?"),
+            None => format!("use one of {}", words.join(", ")),
+        };
+        reader.report(Diagnostic::error(codes::CHOICE, text.span, message).help(help));
+        None
+    }
+
+    /// The name of something in `known`.
+    pub(crate) fn reference<'k>(
+        &self,
+        reader: &mut Reader<'s>,
+        key: &str,
+        what: &str,
+        known: impl IntoIterator<Item = &'k Name>,
+    ) -> Option<Name> {
+        let text = self.text(reader, key)?;
+        let known: Vec<&str> = known.into_iter().map(Name::as_str).collect();
+        if known.contains(&text.text.as_str()) {
+            return text.text.parse().ok();
+        }
+        let message = format!("there is no {what} {}", quoted(&text.text));
+        let help = match nearest(&text.text, known.iter().copied()) {
+            Some(near) => format!("did you mean {near:?}?"),
+            None if known.is_empty() => format!("no {what} is defined yet"),
+            None => format!("known: {}", known.join(", ")),
+        };
+        reader.report(Diagnostic::error(codes::REFERENCE, text.span, message).help(help));
+        None
+    }
+}
+
+/// A text cut to a readable length, in quotes.
+pub(crate) fn quoted(text: &str) -> String {
+    let short: String = text.chars().take(40).collect();
+    if short.len() < text.len() { format!("{:?}...", short) } else { format!("{short:?}") }
+}
