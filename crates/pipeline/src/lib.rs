@@ -1,1 +1,34 @@
-//! pipeline
+//! The folds of a shard behind the event log: decode once, apply in order, publish what they are.
+//!
+//! *Invariant:* state is a pure function of the log ([`State`]); the driver around it ([`Shard`])
+//! is the only part with threads, disk and clock. Same snapshot and same frames give the same
+//! state, byte for byte.
+//!
+//! The way of a record: `driver` reads it, `state` applies it, `decode` turns its bytes into
+//! readings by a `profile` of the `catalog`, `twin` keeps them, `quarantine` keeps what could not
+//! be understood, `recent` remembers the newest for those who watch.
+
+mod catalog;
+mod decode;
+mod driver;
+mod error;
+mod item;
+mod profile;
+mod quarantine;
+mod recent;
+mod records;
+mod relay;
+mod state;
+mod translate;
+
+pub use catalog::{Catalog, InForce};
+pub use decode::{Bad, FUTURE_MAX, VALUES_MAX};
+pub use driver::{Driver, Options, Parts, Picture, Replay, Shard};
+pub use error::Error;
+pub use profile::{Lane, Profile, Rule, Shape};
+pub use quarantine::{Cut, Quarantine, Quarantined};
+pub use recent::{Bucket, History, Line, Live, Outcome, Recent};
+pub use records::Records;
+pub use relay::{Relay, RelayTask};
+pub use state::{Direction, Seen, State, Totals, Unwatched, Watch};
+pub(crate) use translate::profile_of;

@@ -49,6 +49,23 @@ impl View {
         self.get(tenant, *self.names.get(&(tenant, name.to_owned()))?)
     }
 
+    /// The devices of the tenant with a name greater than `after`, by name.
+    pub fn devices_by_name(
+        &self,
+        tenant: TenantId,
+        after: Option<&str>,
+    ) -> impl Iterator<Item = &Arc<DeviceTwin>> {
+        use std::ops::Bound::{Excluded, Included, Unbounded};
+        let start = match after {
+            Some(name) => Excluded((tenant, name.to_owned())),
+            None => Included((tenant, String::new())),
+        };
+        self.names
+            .range((start, Unbounded))
+            .take_while(move |((of, _), _)| *of == tenant)
+            .filter_map(move |(_, device)| self.get(tenant, *device))
+    }
+
     /// All devices of the tenant, by id.
     pub fn devices(&self, tenant: TenantId) -> impl Iterator<Item = &Arc<DeviceTwin>> {
         self.devices_after(tenant, None)

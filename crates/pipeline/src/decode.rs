@@ -1,0 +1,377 @@
+//! From the bytes of a message to readings, once for all folds.
+//!
+//! *Invariant:* good values of a message are taken, bad ones are told one by one with a reason;
+//! no input panics or makes more readings than [`VALUES_MAX`].
+//!
+//! A body is `{"temperature":3.9}`, `{"ts":ms,"values":{...}}` or an array of those
+//! (an offline buffer). `ts` and `values` are reserved: an object with exactly these two is the
+//! long form.
+
+use std::time::Duration;
+
+use model::{Name, Reading, ReadingMark, Timestamp, Value};
+
+use crate::item::{Item, parse};
+use crate::profile::{Lane, Profile, Rule};
+
+/// Values one message may carry.
+pub const VALUES_MAX: usize = 10_000;
+/// How far ahead of the log a device's clock may be.
+pub const FUTURE_MAX: Duration = Duration::from_secs(300);
+/// 2000-01-01: an earlier `ts` is a clock that was never set, or seconds instead of milliseconds.
+const TS_MIN: Timestamp = Timestamp::from_millis(946_684_800_000);
+
+/// What one message holds.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Decoded {
+    /// Good values.
+    pub(crate) readings: Vec<Reading>,
+    /// Bad ones.
+    pub(crate) bad: Vec<Bad>,
+}
+
+/// A value that could not be taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bad {
+    /// Which property, when one can be named.
+    pub property: Option<String>,
+    /// Why, for the owner.
+    pub reason: String,
+}
+
+/// Where a message came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// `telemetry`.
+    Telemetry,
+    /// `urgent`.
+    Urgent,
+    /// `reported`.
+    Reported,
+}
+
+/// When a message came in, and whether for the first time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrival {
+    /// Log time of the frame, of the original frame when it is decoded again.
+    pub(crate) log_time: Timestamp,
+    /// Whether it is decoded again.
+    pub(crate) again: Again,
+}
+
+/// Whether a message is decoded again after a fix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Again {
+    /// For the first time.
+    First,
+    /// Again: its readings are late data that name their origin.
+    Again,
+}
+
+/// Reads a body by a profile.
+#[must_use]
+pub(crate) fn decode(profile: &Profile, door: Door, body: &[u8], arrival: Arrival) -> Decoded {
+    let mut reader = BodyReader { profile, door, arrival, out: Decoded::default() };
+    match parse(body) {
+        Ok(item) => reader.message(&item),
+        Err(reason) => reader.bad(None, reason),
+    }
+    reader.out
+}
+
+struct BodyReader<'p> {
+    profile: &'p Profile,
+    door: Door,
+    arrival: Arrival,
+    out: Decoded,
+}
+
+impl BodyReader<'_> {
+    fn bad(&mut self, property: Option<&str>, reason: String) {
+        if self.out.bad.len() < VALUES_MAX {
+            /// Enough of a wrong name to recognise it.
+            const SHOWN: usize = 80;
+            let property = property.map(|name| name.chars().take(SHOWN).collect());
+            self.out.bad.push(Bad { property, reason });
+        }
+    }
+
+    fn message(&mut self, item: &Item<'_>) {
+        match item {
+            Item::List(list) => {
+                for entry in list {
+                    if let Item::Object(object) = entry {
+                        self.object(object);
+                    } else {
+                        self.bad(None, format!("a list holds objects, got {}", entry.kind()));
+                    }
+                }
+            }
+            Item::Object(object) => self.object(object),
+            Item::Null | Item::Boolean(_) | Item::Number(_) | Item::Text(_) => self.bad(
+                None,
+                format!("a body is an object such as {{\"temperature\":3.9}}, got {}", item.kind()),
+            ),
+        }
+    }
+
+    fn object(&mut self, object: &[(std::borrow::Cow<'_, str>, Item<'_>)]) {
+        match long_form(object) {
+            Some((ts, values)) => match self.time(ts) {
+                Ok((time, mark)) => self.values(values, time, mark),
+                Err(reason) => self.bad(None, reason),
+            },
+            None => self.values(object, self.arrival.log_time, ReadingMark::LogTime),
+        }
+    }
+
+    fn time(&self, ts: &Item<'_>) -> Result<(Timestamp, ReadingMark), String> {
+        let Item::Number(number) = ts else {
+            return Err(format!("ts is {}, expected milliseconds since 1970", ts.kind()));
+        };
+        /// Beyond it a float is no longer exact to the millisecond.
+        const MS_MAX: f64 = 9.0e15;
+        if !number.is_finite() || number.abs() > MS_MAX {
+            return Err(format!("ts {number} is no time in milliseconds since 1970"));
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "bounded just above")]
+        let time = Timestamp::from_millis(*number as i64);
+        if time < TS_MIN {
+            return Err(format!(
+                "ts {number} is {time}: is the device's clock set, and are these milliseconds?"
+            ));
+        }
+        if time > self.arrival.log_time + FUTURE_MAX {
+            return Ok((self.arrival.log_time, ReadingMark::FutureClamped));
+        }
+        Ok((time, ReadingMark::DeviceTime))
+    }
+
+    fn values(
+        &mut self,
+        values: &[(std::borrow::Cow<'_, str>, Item<'_>)],
+        time: Timestamp,
+        mark: ReadingMark,
+    ) {
+        let mark = match self.arrival.again {
+            Again::First => mark,
+            Again::Again => ReadingMark::Redecoded,
+        };
+        for (key, item) in values {
+            if self.out.readings.len() >= VALUES_MAX {
+                let reason = format!("message has more than {VALUES_MAX} values");
+                return self.bad(Some(key), reason);
+            }
+            match self.value(key, item) {
+                Ok((property, value)) => {
+                    self.out.readings.push(Reading { property, time, value, mark });
+                }
+                Err(reason) => self.bad(Some(key), reason),
+            }
+        }
+    }
+
+    fn value(&self, key: &str, item: &Item<'_>) -> Result<(Name, Value), String> {
+        match self.door {
+            Door::Telemetry => self.reading(key, item, Lane::Telemetry),
+            Door::Urgent => self.reading(key, item, Lane::Urgent),
+            Door::Reported => self.setting(key, item),
+        }
+    }
+
+    fn reading(&self, key: &str, item: &Item<'_>, lane: Lane) -> Result<(Name, Value), String> {
+        let Some(rule) = self.profile.readings.get(key) else {
+            return Err(unknown("reading", key, self.profile.readings.keys()));
+        };
+        match (rule.lane, lane) {
+            (Lane::Urgent, Lane::Telemetry) => {
+                Err("is urgent and must be sent on me/urgent".to_owned())
+            }
+            (Lane::Telemetry, Lane::Urgent) => {
+                Err("is not marked urgent and must be sent on me/telemetry".to_owned())
+            }
+            (Lane::Urgent, Lane::Urgent) | (Lane::Telemetry, Lane::Telemetry) => {
+                Ok((rule.name.clone(), rule.read(item)?))
+            }
+        }
+    }
+
+    fn setting(&self, key: &str, item: &Item<'_>) -> Result<(Name, Value), String> {
+        if let Some(rule) = self.profile.settings.get(key) {
+            return Ok((rule.name.clone(), rule.read(item)?));
+        }
+        match (key, item) {
+            // Every device may say what it runs and what it runs on.
+            ("firmware" | "hardware", Item::Text(text)) => {
+                let name = key.parse::<Name>().map_err(|error| error.to_string())?;
+                let rule = Rule { name, shape: crate::Shape::Text, lane: Lane::Telemetry };
+                let value = rule.read(&Item::Text(text.clone()))?;
+                Ok((rule.name, value))
+            }
+            _ => Err(unknown("setting", key, self.profile.settings.keys())),
+        }
+    }
+}
+
+type Entries<'i, 'a> = &'i [(std::borrow::Cow<'a, str>, Item<'a>)];
+
+fn long_form<'i, 'a>(object: Entries<'i, 'a>) -> Option<(&'i Item<'a>, Entries<'i, 'a>)> {
+    match object {
+        [(a, ts), (b, Item::Object(values))] if a == "ts" && b == "values" => Some((ts, values)),
+        [(a, Item::Object(values)), (b, ts)] if a == "values" && b == "ts" => Some((ts, values)),
+        _ => None,
+    }
+}
+
+fn unknown<'n>(what: &str, key: &str, known: impl Iterator<Item = &'n Name>) -> String {
+    /// More edits than this is another word, not a slip.
+    const EDITS_MAX: usize = 3;
+    let nearest = known
+        .map(|name| (edits(key, name.as_str()), name))
+        .min()
+        .filter(|(count, _)| *count <= EDITS_MAX);
+    match nearest {
+        Some((_, name)) => format!("no such {what} in the blueprint; did you mean {name}?"),
+        None => format!("no such {what} in the blueprint"),
+    }
+}
+
+/// Levenshtein distance, for names of at most 80 characters.
+fn edits(left: &str, right: &str) -> usize {
+    let left: Vec<char> = left.chars().take(80).collect();
+    let mut row: Vec<usize> = (0..=left.len()).collect();
+    for (i, r) in right.chars().enumerate() {
+        let mut diagonal = i;
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+        let mut before = i + 1;
+        for (l, cell) in left.iter().zip(row.iter_mut().skip(1)) {
+            let cost = (*cell + 1).min(before + 1).min(diagonal + usize::from(*l != r));
+            diagonal = *cell;
+            *cell = cost;
+            before = cost;
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Shape;
+    use expect_test::{Expect, expect};
+    use proptest::prelude::*;
+    use std::fmt::Write as _;
+
+    fn profile() -> Profile {
+        let number = |name: &str, unit: &str, lane| Rule {
+            name: name.parse().unwrap(),
+            shape: Shape::Number { unit: unit.to_owned(), min: Some(-90.0), max: Some(80.0) },
+            lane,
+        };
+        let plain =
+            |name: &str, shape| Rule { name: name.parse().unwrap(), shape, lane: Lane::Telemetry };
+        let map = |rules: Vec<Rule>| rules.into_iter().map(|r| (r.name.clone(), r)).collect();
+        Profile {
+            readings: map(vec![
+                number("temperature", "Cel", Lane::Telemetry),
+                number("smoke", "ppm", Lane::Urgent),
+                plain("lid_open", Shape::Boolean),
+                plain("position", Shape::Position),
+            ]),
+            settings: map(vec![number("interval", "s", Lane::Telemetry)]),
+        }
+    }
+
+    fn check(door: Door, body: &str, expected: &Expect) {
+        let log_time = "2026-11-25T12:00:00Z".parse().unwrap();
+        let arrival = Arrival { log_time, again: Again::First };
+        let decoded = decode(&profile(), door, body.as_bytes(), arrival);
+        let mut text = String::new();
+        for r in &decoded.readings {
+            writeln!(text, "{} {:?} {} {:?}", r.property, r.value, r.time, r.mark).unwrap();
+        }
+        for bad in &decoded.bad {
+            writeln!(text, "bad {:?}: {}", bad.property, bad.reason).unwrap();
+        }
+        expected.assert_eq(&text);
+    }
+
+    #[test]
+    fn good_values_are_taken_and_bad_ones_told_one_by_one() {
+        check(
+            Door::Telemetry,
+            r#"{"temperature":3.9,"lid_open":1,"temprature":4,"position":[52.5,200],"smoke":1}"#,
+            &expect![[r#"
+                temperature Number(3.9) 2026-11-25T12:00:00Z LogTime
+                lid_open Boolean(true) 2026-11-25T12:00:00Z LogTime
+                bad Some("temprature"): no such reading in the blueprint; did you mean temperature?
+                bad Some("position"): 52.5, 200 is no latitude and longitude in degrees
+                bad Some("smoke"): is urgent and must be sent on me/urgent
+            "#]],
+        );
+    }
+
+    #[test]
+    fn an_offline_buffer_keeps_each_time() {
+        check(
+            Door::Telemetry,
+            r#"[{"ts":1795608000000,"values":{"temperature":1}},
+                {"values":{"temperature":99},"ts":1795608060000},{"temperature":2}]"#,
+            &expect![[r#"
+                temperature Number(1.0) 2026-11-25T12:00:00Z DeviceTime
+                temperature Number(2.0) 2026-11-25T12:00:00Z LogTime
+                bad Some("temperature"): 99 Cel is outside -90 to 80 Cel
+            "#]],
+        );
+    }
+
+    #[test]
+    fn clocks_that_are_wrong_are_named() {
+        check(
+            Door::Telemetry,
+            r#"[{"ts":1795608000,"values":{"temperature":1}},
+                {"ts":"now","values":{"temperature":1}},
+                {"ts":1895608000000,"values":{"temperature":1}}]"#,
+            &expect![[r#"
+                temperature Number(1.0) 2026-11-25T12:00:00Z FutureClamped
+                bad None: ts 1795608000 is 1970-01-21T18:46:48Z: is the device's clock set, and are these milliseconds?
+                bad None: ts is text, expected milliseconds since 1970
+            "#]],
+        );
+    }
+
+    #[test]
+    fn every_device_may_report_its_firmware() {
+        check(
+            Door::Reported,
+            r#"{"interval":60,"firmware":"2.4.1","beep":true}"#,
+            &expect![[r#"
+                interval Number(60.0) 2026-11-25T12:00:00Z LogTime
+                firmware Text("2.4.1") 2026-11-25T12:00:00Z LogTime
+                bad Some("beep"): no such setting in the blueprint
+            "#]],
+        );
+    }
+
+    #[test]
+    fn a_body_that_is_no_object_is_told_what_one_looks_like() {
+        check(
+            Door::Telemetry,
+            "3.9",
+            &expect![[r#"
+                bad None: a body is an object such as {"temperature":3.9}, got a number
+            "#]],
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_body_decodes_or_is_told(body: Vec<u8>) {
+            let arrival = Arrival { log_time: TS_MIN, again: Again::First };
+            let decoded = decode(&profile(), Door::Telemetry, &body, arrival);
+            prop_assert!(decoded.readings.len() <= VALUES_MAX);
+        }
+    }
+}

@@ -1,0 +1,430 @@
+//! The driver of a shard: one thread that reads committed frames, applies them and publishes.
+//!
+//! *Invariant:* a picture is immutable and carries its offset. A snapshot is written aside and
+//! renamed, and the log is trimmed only below the oldest snapshot that is kept. Outputs are
+//! appended only after everything that was in the log at the start has been read, so that none is
+//! appended twice.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use eventlog::{Batch, Log, Snapshots};
+use model::{Clock, Decided, DeviceId, Frame, Offset, OutputKey, Redecode, TenantId, Timestamp};
+use tokio::sync::watch;
+use tracing::{info, warn};
+use twin::View;
+
+use crate::catalog::Catalog;
+use crate::error::Error;
+use crate::quarantine::{Cut, Quarantine};
+use crate::recent::{Collected, Recent};
+use crate::state::{STATE_VERSION, State, Totals};
+
+/// Bytes read from the log at once.
+const READ_BYTES_MAX: usize = 1 << 20;
+/// How often a picture is published while there is always more to read.
+const PUBLISH_EVERY: Duration = Duration::from_millis(5);
+/// How long the thread sleeps at most before it looks whether it shall stop.
+const WAIT_MAX: Duration = Duration::from_millis(200);
+
+/// Limits of a driver.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Log bytes after which a snapshot is written; bounds the work of a restart.
+    pub snapshot_bytes: u64,
+    /// Time after which a snapshot is written when anything changed.
+    pub snapshot_every: Duration,
+    /// Age after which the log may be trimmed.
+    pub retention: Duration,
+    /// Log size above which it is trimmed below the snapshots whatever the age.
+    pub trim_bytes: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            snapshot_bytes: 256 << 20,
+            snapshot_every: Duration::from_secs(60),
+            retention: Duration::from_secs(30 * 86_400),
+            trim_bytes: 16 << 30,
+        }
+    }
+}
+
+/// What the folds are at one offset.
+#[derive(Debug, Clone)]
+pub struct Picture {
+    /// The last frame it contains.
+    pub offset: Offset,
+    /// Log time of that frame.
+    pub log_time: Timestamp,
+    /// Twins.
+    pub twins: View,
+    /// Definitions in force.
+    pub catalog: Arc<Catalog>,
+    /// What could not be understood.
+    pub quarantine: Arc<Quarantine>,
+    /// Counts since the log began.
+    pub totals: Totals,
+}
+
+/// A shard as others see it; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Shard {
+    pictures: watch::Receiver<Arc<Picture>>,
+    recent: Recent,
+    log: Log,
+}
+
+/// What was appended to be decoded again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Replay {
+    /// Messages appended.
+    pub frames: usize,
+    /// Messages left, because only their first bytes were kept.
+    pub cut: usize,
+    /// The last of them.
+    pub last: Option<Offset>,
+}
+
+/// The running thread.
+#[derive(Debug)]
+pub struct Driver {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Result<(), Error>>,
+}
+
+/// What a driver works with.
+pub struct Parts {
+    /// The log.
+    pub log: Log,
+    /// Where its snapshots are.
+    pub snapshots: Snapshots,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// The lowest offset that others (ingress, lake) still need.
+    pub floor: Arc<AtomicU64>,
+    /// Called with every decision in force, first at the start and then as they take effect.
+    pub on_decided: Box<dyn FnMut(&Decided<'_>) + Send>,
+}
+
+impl std::fmt::Debug for Parts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parts").field("log", &self.log).finish_non_exhaustive()
+    }
+}
+
+impl Shard {
+    /// The newest picture.
+    #[must_use]
+    pub fn picture(&self) -> Arc<Picture> {
+        Arc::clone(&self.pictures.borrow())
+    }
+
+    /// Told of every new picture.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Arc<Picture>> {
+        self.pictures.clone()
+    }
+
+    /// The newest messages and points.
+    #[must_use]
+    pub const fn recent(&self) -> &Recent {
+        &self.recent
+    }
+
+    /// The log behind it.
+    #[must_use]
+    pub const fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// Waits until the folds have applied `offset`.
+    ///
+    /// # Errors
+    /// They have not after `patience`.
+    pub async fn applied(&self, offset: Offset, patience: Duration) -> Result<(), Error> {
+        let mut pictures = self.pictures.clone();
+        let reached = pictures.wait_for(|picture| picture.offset >= offset);
+        match tokio::time::timeout(patience, reached).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) | Err(_) => {
+                Err(Error::NotApplied { offset, waited_ms: patience.as_millis() })
+            }
+        }
+    }
+
+    /// Appends the quarantined messages of a tenant (of one device) to be decoded again.
+    ///
+    /// # Errors
+    /// The log takes nothing at the moment.
+    pub fn replay(&self, tenant: TenantId, device: Option<DeviceId>) -> Result<Replay, Error> {
+        let picture = self.picture();
+        let mut batch = Batch::default();
+        let mut done = BTreeSet::new();
+        let mut cut = 0;
+        let entries = picture.quarantine.entries(tenant);
+        for entry in entries.filter(|entry| device.is_none_or(|id| entry.device == id)) {
+            // Several values of one message are one message to decode.
+            if !done.insert((entry.device, entry.offset)) {
+                continue;
+            }
+            if entry.cut == Cut::Cut {
+                cut += 1;
+                continue;
+            }
+            batch.push(&Frame::Redecode(Redecode {
+                tenant,
+                device: entry.device,
+                origin: entry.origin,
+                source: entry.offset,
+                source_time: entry.at,
+                topic: &entry.topic,
+                payload: &entry.payload,
+            }));
+        }
+        let frames = batch.len();
+        if frames == 0 {
+            return Ok(Replay { frames, cut, last: None });
+        }
+        let last = Some(self.log.append(&mut batch)?.last);
+        Ok(Replay { frames, cut, last })
+    }
+
+    /// Appends an act of a person that has no record (desired, command): an event of revision 0.
+    ///
+    /// # Errors
+    /// The log takes nothing at the moment.
+    pub fn decide(
+        &self,
+        tenant: TenantId,
+        kind: &str,
+        id: &str,
+        content: &str,
+    ) -> Result<Offset, Error> {
+        let mut batch = Batch::default();
+        batch.push(&Frame::Decided(Decided { tenant, kind, id, revision: 0, content }));
+        Ok(self.log.append(&mut batch)?.last)
+    }
+}
+
+impl Driver {
+    /// Restores the newest snapshot and starts the thread.
+    ///
+    /// # Errors
+    /// The log or every snapshot is damaged, or the thread cannot be started.
+    pub fn start(mut parts: Parts, options: Options) -> Result<(Self, Shard), Error> {
+        let state = restore(&parts)?;
+        for decided in state.records.iter() {
+            (parts.on_decided)(&decided);
+        }
+        let recent = Recent::default();
+        let (sender, pictures) = watch::channel(Arc::new(picture(&state)));
+        let stop = Arc::new(AtomicBool::new(false));
+        let log = parts.log.clone();
+        let mut run = Run {
+            goal: log.committed(),
+            published: parts.clock.monotonic(),
+            snapshot_offset: state.offset,
+            snapshot_bytes: log.bytes(),
+            snapshot_at: parts.clock.monotonic(),
+            collected: Collected::new(parts.on_decided),
+            log: parts.log,
+            snapshots: parts.snapshots,
+            clock: parts.clock,
+            floor: parts.floor,
+            state,
+            recent: recent.clone(),
+            sender,
+            appended: BTreeSet::new(),
+            stop: Arc::clone(&stop),
+            options,
+        };
+        let name = "pipeline";
+        let thread = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || run.run())
+            .map_err(|source| Error::Thread { name, source })?;
+        Ok((Self { stop, thread }, Shard { pictures, recent, log }))
+    }
+
+    /// Whether the thread still runs.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        !self.thread.is_finished()
+    }
+
+    /// Lets the thread read to the end, write a snapshot and stop.
+    ///
+    /// # Errors
+    /// What ended the thread, if it ended by itself.
+    pub fn stop(self) -> Result<(), Error> {
+        self.stop.store(true, Ordering::SeqCst);
+        match self.thread.join() {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    }
+}
+
+fn restore(parts: &Parts) -> Result<State, Error> {
+    if let Some(snapshot) = parts.snapshots.newest()? {
+        match State::restore(&snapshot.bytes) {
+            Ok(state) => return Ok(state),
+            Err(error) => warn!(%error, offset = %snapshot.offset, "snapshot is not used"),
+        }
+    }
+    let first = parts.log.first();
+    if first > Offset(1) {
+        return Err(Error::NoState { first });
+    }
+    Ok(State::default())
+}
+
+fn picture(state: &State) -> Picture {
+    Picture {
+        offset: state.offset,
+        log_time: state.log_time,
+        twins: state.twins.view(state.offset, state.log_time),
+        catalog: Arc::clone(&state.catalog),
+        quarantine: Arc::clone(&state.quarantine),
+        totals: state.totals(),
+    }
+}
+
+struct Run {
+    log: Log,
+    snapshots: Snapshots,
+    clock: Arc<dyn Clock>,
+    floor: Arc<AtomicU64>,
+    state: State,
+    recent: Recent,
+    collected: Collected,
+    sender: watch::Sender<Arc<Picture>>,
+    /// Outputs appended by this run and not read back yet.
+    appended: BTreeSet<OutputKey>,
+    /// What was in the log at the start: before it is read, outputs may already be there.
+    goal: Offset,
+    published: Duration,
+    snapshot_offset: Offset,
+    snapshot_bytes: u64,
+    snapshot_at: Duration,
+    stop: Arc<AtomicBool>,
+    options: Options,
+}
+
+impl Run {
+    fn run(&mut self) -> Result<(), Error> {
+        loop {
+            let more = self.read()?;
+            if self.state.offset >= self.goal {
+                self.append_outputs()?;
+            }
+            let now = self.clock.monotonic();
+            if !more || now.saturating_sub(self.published) >= PUBLISH_EVERY {
+                self.recent.take(&mut self.collected);
+                self.sender.send_replace(Arc::new(picture(&self.state)));
+                self.published = now;
+            }
+            self.snapshot_if_due(now)?;
+            if !more {
+                if self.stop.load(Ordering::SeqCst) {
+                    return self.snapshot(now);
+                }
+                self.tick_if_due()?;
+                let _reached = self.log.wait(self.state.offset, self.patience());
+            }
+        }
+    }
+
+    /// Reads and applies what is there, up to one read's worth; tells whether there may be more.
+    fn read(&mut self) -> Result<bool, Error> {
+        let from = Offset(self.state.offset.0 + 1);
+        let frames = self.log.read(from, READ_BYTES_MAX)?;
+        let mut any = false;
+        for record in frames.iter() {
+            let record = record?;
+            if record.offset < from {
+                continue;
+            }
+            if let Frame::Output(output) = &record.frame {
+                self.appended.remove(&output.key);
+            }
+            self.state.apply(&record, &mut self.collected);
+            any = true;
+        }
+        Ok(any)
+    }
+
+    fn append_outputs(&mut self) -> Result<(), Error> {
+        let mut batch = Batch::default();
+        let mut keys = Vec::new();
+        for output in self.state.unread().filter(|output| !self.appended.contains(&output.key)) {
+            keys.push(output.key);
+            batch.push(&Frame::Output(output));
+        }
+        if keys.is_empty() {
+            return Ok(());
+        }
+        match self.log.append(&mut batch) {
+            Ok(_) => {
+                self.appended.extend(keys);
+                Ok(())
+            }
+            // Back-pressure: they stay unread and are appended later.
+            Err(error) if error.kind().retry() == model::Retry::Later => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn tick_if_due(&self) -> Result<(), Error> {
+        if self.state.next_due().is_some_and(|due| due <= self.clock.now()) {
+            let mut batch = Batch::default();
+            batch.push(&Frame::Tick);
+            self.log.append(&mut batch)?;
+        }
+        Ok(())
+    }
+
+    fn patience(&self) -> Duration {
+        let until_due = self.state.next_due().map(|due| due.since(self.clock.now()));
+        until_due.map_or(WAIT_MAX, |until| until.clamp(Duration::from_millis(1), WAIT_MAX))
+    }
+
+    fn snapshot_if_due(&mut self, now: Duration) -> Result<(), Error> {
+        let changed = self.state.offset > self.snapshot_offset;
+        let grown = self.log.bytes().saturating_sub(self.snapshot_bytes);
+        let due = grown >= self.options.snapshot_bytes
+            || now.saturating_sub(self.snapshot_at) >= self.options.snapshot_every;
+        if changed && due { self.snapshot(now) } else { Ok(()) }
+    }
+
+    fn snapshot(&mut self, now: Duration) -> Result<(), Error> {
+        if self.state.offset == self.snapshot_offset {
+            return Ok(());
+        }
+        let mut bytes = Vec::new();
+        self.state.snapshot(&mut bytes);
+        self.snapshots.write(self.state.offset, STATE_VERSION, &bytes)?;
+        self.snapshot_offset = self.state.offset;
+        self.snapshot_bytes = self.log.bytes();
+        self.snapshot_at = now;
+        info!(offset = %self.state.offset, bytes = bytes.len(), "snapshot written");
+        self.trim()
+    }
+
+    fn trim(&self) -> Result<(), Error> {
+        let Some(oldest) = self.snapshots.offsets()?.into_iter().min() else { return Ok(()) };
+        let floor = oldest.min(Offset(self.floor.load(Ordering::SeqCst)));
+        let below = if self.log.bytes() > self.options.trim_bytes {
+            floor
+        } else {
+            floor.min(self.log.older_than(self.state.log_time - self.options.retention))
+        };
+        self.log.trim(below)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,233 @@
+//! The promise of the folds: same snapshot and same frames give the same state, byte for byte.
+
+use std::time::Duration;
+
+use model::{CredentialId, Principal, Qos, Retain};
+use proptest::prelude::*;
+
+use super::*;
+
+const TENANT: TenantId = TenantId::from_u128(1);
+const BLUEPRINT: &str = r#"blueprint = 1
+venture = "coolbox"
+title = "Coolbox"
+[device.box.readings]
+temperature = { unit = "°C", min = -90, max = 80, every = "1 min" }
+[device.box.settings]
+interval = { min = "10 s", max = "1 h" }
+"#;
+
+fn device(n: u128) -> DeviceId {
+    DeviceId::from_u128(n)
+}
+
+fn device_record(n: u128) -> String {
+    let name = format!("box-{n}");
+    serde_json::json!({ "name": name, "venture": "coolbox", "kind": "box", "origin": "real" })
+        .to_string()
+}
+
+fn blueprint_record(text: &str) -> String {
+    serde_json::json!({ "venture": "coolbox", "text": text }).to_string()
+}
+
+/// Feeds frames with growing offsets and log times.
+#[derive(Default)]
+struct Feeder {
+    state: State,
+    offset: u64,
+    seen: Vec<String>,
+}
+
+impl Watch for Vec<String> {
+    fn message(&mut self, seen: &Seen<'_>) {
+        let bad: Vec<_> = seen.bad.iter().map(|bad| bad.reason.as_str()).collect();
+        self.push(format!("{} {} good {}", seen.topic, bad.join("; "), seen.readings.len()));
+    }
+    fn decided(&mut self, decided: &Decided<'_>) {
+        self.push(format!("decided {} {}", decided.kind, decided.revision));
+    }
+}
+
+impl Feeder {
+    fn frame(&mut self, frame: Frame<'_>) {
+        self.offset += 1;
+        let log_time = Timestamp::from_millis(1_795_608_000_000) + Duration::from_secs(self.offset);
+        let record = Record { offset: Offset(self.offset), log_time, frame };
+        self.state.apply(&record, &mut self.seen);
+    }
+
+    fn decide(&mut self, kind: &str, id: &str, revision: u64, content: &str) {
+        self.frame(Frame::Decided(Decided { tenant: TENANT, kind, id, revision, content }));
+    }
+
+    fn send(&mut self, from: DeviceId, topic: &str, payload: &str) {
+        self.frame(raw(from, topic, payload));
+    }
+
+    fn snapshot(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.state.snapshot(&mut bytes);
+        bytes
+    }
+
+    fn ready() -> Self {
+        let mut feeder = Self::default();
+        feeder.decide("blueprint", "coolbox", 1, &blueprint_record(BLUEPRINT));
+        feeder.decide("device", &device(7).to_string(), 1, &device_record(7));
+        feeder
+    }
+}
+
+fn raw<'a>(from: DeviceId, topic: &'a str, payload: &'a str) -> Frame<'a> {
+    Frame::Raw(Raw {
+        tenant: TENANT,
+        principal: Principal::Device(from),
+        device: Some(from),
+        origin: Origin::Real,
+        channel: model::Channel::Mqtt,
+        qos: Qos::AtLeastOnce,
+        retain: Retain::Pass,
+        session: 0,
+        packet_id: 1,
+        topic,
+        properties: &[],
+        key: "",
+        payload: payload.as_bytes(),
+    })
+}
+
+#[test]
+fn a_message_becomes_a_twin_and_a_bad_value_is_kept() {
+    let mut feeder = Feeder::ready();
+    feeder.send(device(7), "telemetry", r#"{"temperature":3.9,"humidity":50}"#);
+    let twin = feeder.state.twins.get(device(7)).unwrap();
+    assert_eq!(twin.readings["temperature"].value, model::Value::Number(3.9));
+    assert_eq!(feeder.state.quarantine.count(TENANT, device(7)), 1);
+    assert_eq!(feeder.state.totals(), Totals { messages: 1, readings: 1, quarantined: 1 });
+    assert_eq!(feeder.seen.last().unwrap(), "telemetry no such reading in the blueprint good 1");
+}
+
+#[test]
+fn replay_after_a_fix_reads_what_was_in_quarantine() {
+    let mut feeder = Feeder::ready();
+    feeder.send(device(7), "telemetry", r#"{"humidity":50}"#);
+    let fixed = BLUEPRINT.replace("[device.box.settings]", "humidity = \"%\"\n$0");
+    let fixed = fixed
+        .replace("$0", "[device.box.settings]")
+        .replace("humidity = \"%\"", "humidity = { unit = \"%\" }");
+    feeder.decide("blueprint", "coolbox", 2, &blueprint_record(&fixed));
+    let entry = feeder.state.quarantine.entries(TENANT).next().unwrap().as_ref().clone();
+    feeder.frame(Frame::Redecode(Redecode {
+        tenant: TENANT,
+        device: entry.device,
+        origin: entry.origin,
+        source: entry.offset,
+        source_time: entry.at,
+        topic: &entry.topic,
+        payload: &entry.payload,
+    }));
+    assert_eq!(feeder.state.quarantine.count(TENANT, device(7)), 0);
+    let last = &feeder.state.twins.get(device(7)).unwrap().readings["humidity"];
+    assert_eq!((last.time, last.mark), (entry.at, model::ReadingMark::Redecoded));
+}
+
+#[test]
+fn a_device_without_a_blueprint_keeps_its_messages_in_quarantine() {
+    let mut feeder = Feeder::default();
+    feeder.decide("device", &device(7).to_string(), 1, &device_record(7));
+    feeder.send(device(7), "telemetry", "{}");
+    let entry = feeder.state.quarantine.entries(TENANT).next().unwrap();
+    assert_eq!(entry.reason, "venture coolbox has no blueprint");
+}
+
+#[test]
+fn a_pinned_device_is_read_by_its_own_revision() {
+    let mut feeder = Feeder::ready();
+    let newer = BLUEPRINT.replace("temperature", "air");
+    feeder.decide("blueprint", "coolbox", 2, &blueprint_record(&newer));
+    let pinned = device_record(7).replace("\"kind\"", "\"profile\":1,\"kind\"");
+    feeder.decide("device", &device(7).to_string(), 2, &pinned);
+    feeder.send(device(7), "telemetry", r#"{"temperature":3.9}"#);
+    assert!(feeder.state.twins.get(device(7)).unwrap().readings.contains_key("temperature"));
+}
+
+#[test]
+fn an_output_is_unread_until_it_is_read_back() {
+    let mut feeder = Feeder::ready();
+    let content = r#"{"by":"u","values":{"interval":60}}"#;
+    feeder.decide("desired", &device(7).to_string(), 0, content);
+    let outputs: Vec<_> = feeder
+        .state
+        .unread()
+        .map(|output| (output.key, output.tenant, output.content.to_owned()))
+        .collect();
+    assert_eq!(outputs.len(), 1);
+    let (key, tenant, content) = &outputs[0];
+    feeder.frame(Frame::Output(OutputFrame { tenant: *tenant, key: *key, content }));
+    assert_eq!(feeder.state.unread().count(), 0);
+}
+
+fn happen(feeder: &mut Feeder, what: (u8, u8, u8)) {
+    let (kind, which, value) = what;
+    let id = device(u128::from(which % 4));
+    let revision = feeder.offset;
+    match kind % 8 {
+        0 => feeder.decide("device", &id.to_string(), revision, &device_record(u128::from(which))),
+        1 if which > 200 => feeder.decide("device", &id.to_string(), revision, "null"),
+        2 if which > 200 => {
+            let text = BLUEPRINT.replace("80", &format!("{}", 80 + u32::from(value)));
+            feeder.decide("blueprint", "coolbox", revision, &blueprint_record(&text));
+        }
+        3 => {
+            let content = format!(r#"{{"by":"u","values":{{"interval":{value}}}}}"#);
+            feeder.decide("desired", &id.to_string(), 0, &content);
+        }
+        4 => feeder.send(id, "reported", &format!(r#"{{"interval":{value},"firmware":"1"}}"#)),
+        5 => feeder.send(id, "event/lid", "{}"),
+        6 => {
+            let unread: Vec<_> =
+                feeder.state.unread().map(|o| (o.key, o.tenant, o.content.to_owned())).collect();
+            for (key, tenant, content) in unread.iter().take(1) {
+                feeder.frame(Frame::Output(OutputFrame { tenant: *tenant, key: *key, content }));
+            }
+        }
+        _ => feeder.send(id, "telemetry", &format!(r#"{{"temperature":{value},"x":1}}"#)),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn same_snapshot_and_same_frames_give_the_same_bytes(
+        frames in prop::collection::vec(any::<(u8, u8, u8)>(), 0..80),
+        cut in 0_usize..80,
+    ) {
+        let mut whole = Feeder::ready();
+        let mut resumed = Feeder::ready();
+        for (at, what) in frames.iter().enumerate() {
+            if at == cut {
+                resumed.state = State::restore(&resumed.snapshot()).unwrap();
+            }
+            happen(&mut whole, *what);
+            happen(&mut resumed, *what);
+        }
+        prop_assert_eq!(whole.snapshot(), resumed.snapshot());
+    }
+
+    #[test]
+    fn restore_refuses_what_is_no_snapshot(bytes: Vec<u8>) {
+        prop_assert!(State::restore(&bytes).is_err() || bytes.len() > 60);
+    }
+}
+
+#[test]
+fn what_a_service_publishes_beside_devices_is_not_decoded() {
+    let mut feeder = Feeder::ready();
+    let before = feeder.state.totals();
+    let Frame::Raw(mut raw) = raw(device(7), "any/topic", "{}") else { panic!("no raw frame") };
+    raw.device = None;
+    raw.principal = Principal::Service(CredentialId::from_u128(3));
+    feeder.frame(Frame::Raw(raw));
+    assert_eq!(feeder.state.totals(), before);
+}

@@ -1,0 +1,33 @@
+//! From a device kind of the blueprint to the profile that decoding uses.
+
+use blueprint::{Kind, PropertyKind};
+use model::Name;
+
+use crate::profile::{Lane, Profile, Rule, Shape};
+
+pub(crate) fn profile_of(kind: &Kind) -> Profile {
+    let readings = kind.readings.iter().map(|(name, property)| {
+        let lane = match property.lane {
+            blueprint::Lane::Normal => Lane::Telemetry,
+            blueprint::Lane::Urgent => Lane::Urgent,
+        };
+        (name.clone(), rule(name, &property.kind, lane))
+    });
+    let settings = kind
+        .settings
+        .iter()
+        .map(|(name, setting)| (name.clone(), rule(name, &setting.kind, Lane::Telemetry)));
+    Profile { readings: readings.collect(), settings: settings.collect() }
+}
+
+fn rule(name: &Name, kind: &PropertyKind, lane: Lane) -> Rule {
+    let shape = match kind {
+        PropertyKind::Number { unit, min, max } => {
+            Shape::Number { unit: unit.to_string(), min: *min, max: *max }
+        }
+        PropertyKind::Boolean => Shape::Boolean,
+        PropertyKind::Text => Shape::Text,
+        PropertyKind::Position => Shape::Position,
+    };
+    Rule { name: name.clone(), shape, lane }
+}
