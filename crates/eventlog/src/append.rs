@@ -24,8 +24,6 @@ pub(crate) enum Intake {
 #[derive(Debug)]
 pub(crate) struct Pending {
     pub(crate) buffer: Vec<u8>,
-    /// First offset in the buffer.
-    pub(crate) first: u64,
     /// The next offset to give.
     pub(crate) next: u64,
     pub(crate) time: LogTime,
@@ -34,6 +32,13 @@ pub(crate) struct Pending {
     pub(crate) refused: bool,
     /// A batch did not fit into `log_bytes_max` since the last trim.
     pub(crate) log_refused: bool,
+}
+
+impl Pending {
+    pub(crate) const fn new(next: u64, time: LogTime) -> Self {
+        let intake = Intake::Open;
+        Self { buffer: Vec::new(), next, time, intake, refused: false, log_refused: false }
+    }
 }
 
 impl Shared {
@@ -102,9 +107,6 @@ impl Log {
         header.first = pending.next;
         header.log_time = pending.time.next(&*self.shared.clock);
         let idle = pending.buffer.is_empty();
-        if idle {
-            pending.first = header.first;
-        }
         header.put(&mut pending.buffer);
         pending.buffer.extend_from_slice(&batch.body);
         pending.next = header.last() + 1;

@@ -79,6 +79,25 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
+    /// A segment that was made ready tells how much had been durable by then.
+    fn prepared(&self, seen: &Seen) -> SegmentReport {
+        let next = self.next.unwrap_or(1);
+        let lost = (seen.base() > next && self.next.is_some())
+            .then(|| (Offset(next), Offset(seen.base() - 1)));
+        let health = match lost {
+            None => Health::Prepared,
+            lost => Health::Damaged(vec![Damage { lost, ..seen.damage(DATA, wide(DATA)) }]),
+        };
+        SegmentReport {
+            segment: seen.number,
+            path: seen.path.clone(),
+            bytes: seen.len,
+            offsets: None,
+            frames: 0,
+            health,
+        }
+    }
+
     fn segment(&mut self, seen: &Seen, bytes: &[u8], end: SegmentEnd) -> SegmentReport {
         let id = SegmentId { number: seen.number, salt: self.salt };
         let start = batch_at(bytes, DATA, id, seen.base()).map(|header| header.first);
@@ -141,19 +160,14 @@ pub fn fsck(disk: &dyn Disk, dir: &Path) -> Result<Report, Error> {
     let mut report = Report { segments: Vec::new(), missing };
     for seen in &all {
         let bytes = seen.bytes(check.disk)?;
-        report.segments.push(if has_data(&bytes) {
+        if !has_data(&bytes) {
+            report.segments.push(check.prepared(seen));
+            continue;
+        }
+        report.segments.push({
             let sealed = newest != Some(seen.number);
             let end = if sealed { SegmentEnd::Sealed } else { SegmentEnd::Growing };
             check.segment(seen, &bytes, end)
-        } else {
-            SegmentReport {
-                segment: seen.number,
-                path: seen.path.clone(),
-                bytes: seen.len,
-                offsets: None,
-                frames: 0,
-                health: Health::Prepared,
-            }
         });
     }
     Ok(report)

@@ -273,9 +273,8 @@ impl Log {
             return Err(Error::Trimmed { from: Offset(from), first });
         }
         let found = lock(&self.shared.hot).read(from, bytes_max);
-        if let Some((chunks, next)) = found {
-            let part = |bytes: Arc<Vec<u8>>| Part { start: 0, end: bytes.len(), bytes };
-            return Ok(Frames::new(chunks.into_iter().map(part).collect(), from, next));
+        if let Some((parts, next)) = found {
+            return Ok(Frames::new(parts, from, next));
         }
         self.shared.read_file(from, bytes_max)
     }

@@ -13,7 +13,7 @@ use std::sync::{Arc, Condvar, Mutex, RwLock};
 use model::{Clock, Disk, Offset, Open, Timestamp};
 use tokio::sync::{Notify, watch};
 
-use crate::append::{Intake, Pending};
+use crate::append::Pending;
 use crate::commit::{Next, Writer};
 use crate::error::{Error, at};
 use crate::format::{BATCH_HEADER, BatchHeader, DATA, FORMAT, SegmentHeader, SegmentId, wide};
@@ -312,8 +312,14 @@ pub(crate) fn open(
             let (mut writer, mut end) = opening.newest(&seen, &bytes, &all)?;
             if let Some((next, spare)) = opening.prepared(spare, seen.number)? {
                 writer.next = next;
-                // More was durable when it was made than is left: never give an offset twice.
-                end.next = end.next.max(spare.base());
+                if spare.base() > end.next {
+                    // More was durable when it was made than is left: no offset is given twice.
+                    let lost = Some((Offset(end.next), Offset(spare.base() - 1)));
+                    let from = writer.at;
+                    let damage = Damage { segment: seen.number, from, to: from, lost };
+                    opening.recovery.damage.push(damage);
+                    end.next = spare.base();
+                }
             }
             (writer, end)
         }
@@ -322,15 +328,7 @@ pub(crate) fn open(
     recovery.segments = segments.len();
     recovery.last = Offset(end.next - 1);
     let time = LogTime::new(end.time, options.clock_step_max, &*clock);
-    let pending = Pending {
-        buffer: Vec::new(),
-        first: end.next,
-        next: end.next,
-        time,
-        intake: Intake::Open,
-        refused: false,
-        log_refused: false,
-    };
+    let pending = Pending::new(end.next, time);
     let committed = recovery.last;
     Ok(Arc::new(Shared {
         disk,

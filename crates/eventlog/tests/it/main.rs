@@ -1,7 +1,12 @@
 //! The log as its users see it: one test binary, so that it links once.
 
+#[cfg(test)]
 mod faults;
+#[cfg(test)]
 mod fixture;
+#[cfg(test)]
 mod oracle;
+#[cfg(test)]
 mod snapshots;
+#[cfg(test)]
 mod threads;

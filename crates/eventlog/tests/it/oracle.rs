@@ -34,6 +34,18 @@ struct World {
     clock: SimClock,
     model: Model,
     options: Options,
+    happened: Happened,
+}
+
+/// What happened in all lives: a run in which nothing happens proves nothing.
+#[derive(Debug, Default)]
+struct Happened {
+    commits: u64,
+    cuts: u64,
+    lost: u64,
+    full: u64,
+    rotations: u64,
+    trims: u64,
 }
 
 type Verdict = Result<(), String>;
@@ -53,7 +65,8 @@ impl World {
         };
         let disk = SimDisk::new(rng.next_u64());
         let clock = SimClock::new(Timestamp::from_millis(1_000_000));
-        Self { seed, rng, disk, clock, model: Model::default(), options }
+        let (model, happened) = (Model::default(), Happened::default());
+        Self { seed, rng, disk, clock, model, options, happened }
     }
 
     fn open(&self) -> Result<Log, Error> {
@@ -91,9 +104,11 @@ impl World {
         match log.step() {
             Ok(Progress::Committed(last)) => {
                 self.model.committed = last.0;
+                self.happened.commits += 1;
                 if last == log.committed() { Ok(()) } else { Err("committed differs".into()) }
             }
-            Ok(Progress::Idle | Progress::DiskFull) | Err(_) if log.committed().0 == before => {
+            progress if log.committed().0 == before => {
+                self.happened.full += u64::from(matches!(progress, Ok(Progress::DiskFull)));
                 Ok(())
             }
             other => Err(format!("{other:?} but committed moved")),
@@ -141,7 +156,9 @@ impl World {
             return Err(format!("false alarm: {:?}", log.recovery().damage));
         }
         // What never reached the disk is gone, and its offsets are given again.
-        self.model.appended.split_off(&(last + 1));
+        self.happened.lost += self.model.appended.split_off(&(last + 1)).len() as u64;
+        self.happened.cuts += u64::from(log.recovery().cut.is_some());
+        self.happened.rotations += log.recovery().segments.saturating_sub(1) as u64;
         self.model.committed = last;
         self.check_from(log, 1, 700)
     }
@@ -161,7 +178,9 @@ impl World {
             }
             17 => {
                 let below = self.rng.below(self.model.committed + 1);
-                if log.trim(Offset(below)).is_ok() || self.disk.is_off() {
+                let trimmed = log.trim(Offset(below));
+                self.happened.trims += u64::from(matches!(trimmed, Ok(1..)));
+                if trimmed.is_ok() || self.disk.is_off() {
                     self.model.trimmed = self.model.trimmed.max(below);
                 }
                 Ok(())
@@ -212,7 +231,7 @@ impl World {
     }
 
     fn live(&mut self) -> Verdict {
-        for _ in 0..self.rng.between(2, 5) {
+        for _ in 0..self.rng.between(3, 8) {
             self.life()?;
             self.disk.crash();
         }
@@ -226,26 +245,33 @@ impl World {
     }
 }
 
-fn run(seed: u64, syncs: Syncs) -> Verdict {
+fn run(seed: u64, syncs: Syncs, happened: &mut Happened) -> Verdict {
     let mut world = World::new(seed);
     world.disk.set_syncs(syncs);
-    world.live().map_err(|error| format!("seed {}: {error}", world.seed))
+    let verdict = world.live().map_err(|error| format!("seed {}: {error}", world.seed));
+    happened.commits += world.happened.commits;
+    happened.cuts += world.happened.cuts;
+    happened.lost += world.happened.lost;
+    happened.full += world.happened.full;
+    happened.rotations += world.happened.rotations;
+    happened.trims += world.happened.trims;
+    verdict
 }
 
 #[test]
 fn what_was_committed_survives_and_nothing_else_appears() {
+    let mut h = Happened::default();
     let failed: Vec<String> =
-        (0..SEEDS).filter_map(|seed| run(seed, Syncs::Honest).err()).collect();
-    assert!(
-        failed.is_empty(),
-        "{} of {SEEDS}: {:#?}",
-        failed.len(),
-        &failed[..failed.len().min(5)]
-    );
+        (0..SEEDS).filter_map(|seed| run(seed, Syncs::Honest, &mut h).err()).collect();
+    let first = &failed[..failed.len().min(5)];
+    assert!(failed.is_empty(), "{} of {SEEDS}: {first:#?}", failed.len());
+    let rare = h.cuts.min(h.lost).min(h.full).min(h.rotations).min(h.trims);
+    assert!(h.commits > 10 * SEEDS && rare > SEEDS / 10, "{h:?}");
 }
 
 #[test]
 fn the_oracle_notices_a_disk_that_ignores_syncs() {
-    let failed = (0..50).filter(|seed| run(*seed, Syncs::Ignored).is_err()).count();
+    let mut h = Happened::default();
+    let failed = (0..50).filter(|seed| run(*seed, Syncs::Ignored, &mut h).is_err()).count();
     assert!(failed > 10, "{failed} of 50");
 }

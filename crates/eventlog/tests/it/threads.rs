@@ -13,18 +13,16 @@ pub(crate) fn session(content: &[u8]) -> Frame<'_> {
     Frame::Session(SessionFrame { tenant: TenantId::from_u128(1), content })
 }
 
-fn content(frame: Frame<'_>) -> Vec<u8> {
-    match frame {
-        Frame::Session(session) => session.content.to_vec(),
-        other => panic!("unexpected {other:?}"),
-    }
+pub(crate) fn content(frame: Frame<'_>) -> Vec<u8> {
+    let Frame::Session(session) = frame else { panic!("unexpected {frame:?}") };
+    session.content.to_vec()
 }
 
 fn open(dir: &Path, options: Options) -> Log {
     Log::open(Arc::new(OsDisk), Arc::new(SystemClock::new()), dir, options).unwrap()
 }
 
-fn read_all(log: &Log) -> Vec<(u64, Vec<u8>)> {
+pub(crate) fn read_all(log: &Log) -> Vec<(u64, Vec<u8>)> {
     let mut all = Vec::new();
     let mut from = log.first();
     loop {
