@@ -1,1 +1,27 @@
-//! billing
+//! Usage, rating and the ledger: from a reading to an invoice line and its explanation.
+//!
+//! *Invariant:* everything here is pure: no IO, no clock, no randomness, no float arithmetic.
+//! Equal inputs give equal bills, to the cent and to the byte.
+//!
+//! The way of a reading: [`usage`] counts it once, [`price`] says what a quantity costs, [`plan`]
+//! what a contract pays for, [`mod@rate`] makes lines of both.
+#![deny(clippy::float_arithmetic)]
+
+pub mod calendar;
+pub mod contract;
+pub mod document;
+mod error;
+mod files;
+pub mod output;
+pub mod plan;
+pub mod prepaid;
+pub mod price;
+pub mod rate;
+pub mod rounding;
+pub mod tax;
+pub mod usage;
+mod usage_line;
+pub mod zone;
+
+pub use error::Error;
+pub use files::{Files, rate_files};

@@ -1,0 +1,311 @@
+//! The plan format: TOML with `[plan.x]`, `[usage.x]`, `[calendar.x]`, `[coupon.x]`,
+//! `[contract.x]`; the tables of a blueprint beside them are left to the blueprint.
+//!
+//! *Invariant:* what is read is whole and consistent; every key is known, every name resolves,
+//! every price is in the plan's currency and in the unit of its usage. Otherwise there is one fault
+//! with line, column, path and advice.
+
+mod charge;
+mod contract;
+mod table;
+mod usage;
+
+use std::collections::BTreeMap;
+
+use model::{Currency, Name, Timestamp};
+use rust_decimal::Decimal;
+
+use self::table::{Node, Source};
+use super::{Fault, OnChange, Plan, Proration};
+use crate::Error;
+use crate::calendar::Calendar;
+use crate::contract::Coupon;
+use crate::rounding::Rounding;
+use crate::tax::TaxClass;
+use crate::usage::{Dimensions, Swap, UsageRule};
+use crate::zone::{Cadence, Zone};
+
+/// The longest plan text, in bytes.
+const PLAN_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// What a plan text holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlanBook {
+    /// Whose days and months count.
+    pub zone: Zone,
+    /// Who invoices.
+    pub entity: Name,
+    /// The plans, at revision 1 unless they say otherwise.
+    pub plans: BTreeMap<Name, Plan>,
+    /// The coupons.
+    pub coupons: BTreeMap<Name, Coupon>,
+    /// The contracts, by the name that usage lines give.
+    pub contracts: BTreeMap<String, ContractText>,
+    /// Figures given for promises; shares are 0 to 1.
+    pub figures: BTreeMap<Name, Decimal>,
+}
+
+/// A contract as written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ContractText {
+    /// Its own zone.
+    pub zone: Option<Zone>,
+    /// Until when; `None` is open.
+    pub to: Option<Timestamp>,
+    /// What holds from when, in order.
+    pub steps: Vec<ContractStep>,
+    /// Coupons by name, in the order in which they apply.
+    pub coupons: Vec<Name>,
+    /// Prepaid credit.
+    pub grants: Vec<crate::prepaid::Grant>,
+}
+
+/// What a contract says from an instant on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ContractStep {
+    /// From when; `None` is always.
+    pub from: Option<Timestamp>,
+    /// Which plan.
+    pub plan: Name,
+    /// Which devices.
+    pub devices: Vec<DeviceText>,
+}
+
+/// A device of a contract as written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeviceText {
+    /// The name that usage lines give.
+    pub name: String,
+    /// From when, if later than the contract.
+    pub from: Option<Timestamp>,
+    /// Until when, if earlier.
+    pub to: Option<Timestamp>,
+    /// Values it can be grouped by.
+    pub dimensions: Dimensions,
+    /// Registers replaced.
+    pub swaps: Vec<Swap>,
+}
+
+/// What the top of the text says for all plans.
+struct Shared {
+    zone: Zone,
+    currency: Option<Currency>,
+    cadence: Cadence,
+    rounding: Rounding,
+    proration: Proration,
+    tax: TaxClass,
+    usages: BTreeMap<Name, UsageRule>,
+    calendars: BTreeMap<Name, Calendar>,
+}
+
+/// Tables of a blueprint that say nothing about money.
+const BLUEPRINT_KEYS: [&str; 12] = [
+    "blueprint",
+    "venture",
+    "title",
+    "problem",
+    "segment",
+    "device",
+    "alarm",
+    "assumption",
+    "experiment",
+    "case",
+    "gate",
+    "customer",
+];
+
+/// Reads a plan text.
+///
+/// # Errors
+/// The first thing that is wrong, with place and advice.
+pub fn parse(text: &str) -> Result<PlanBook, Error> {
+    book(text).map_err(|fault| Error::Plan(Box::new(fault)))
+}
+
+fn book(text: &str) -> Result<PlanBook, Fault> {
+    if text.len() > PLAN_BYTES_MAX {
+        let message =
+            format!("the text has {} bytes, plan_bytes_max = {PLAN_BYTES_MAX}", text.len());
+        return Err(Fault::at(text, &(0..0), "", message));
+    }
+    let parsed = toml::de::DeTable::parse(text).map_err(|error| {
+        let span = error.span().unwrap_or(0..0);
+        Fault::at(text, &span, "", error.message().to_owned())
+    })?;
+    let source = Source { text };
+    let span = parsed.span();
+    let mut top = source.table("", span, parsed.get_ref());
+    for key in BLUEPRINT_KEYS {
+        let _left_to_the_blueprint = top.take(key);
+    }
+    let zone = match top.take("timezone") {
+        Some(node) => node.parsed(Zone::named, "use an IANA name such as \"Europe/Berlin\"")?,
+        None => Zone::utc(),
+    };
+    let entity = match top.take("entity") {
+        Some(node) => node.name()?,
+        None => source.name("", &(0..0), "default")?,
+    };
+    let mut shared = Shared {
+        currency: top.take("currency").map(|node| node.currency()).transpose()?,
+        cadence: cadence(top.take("period"))?.unwrap_or_default(),
+        rounding: rounding(top.take("rounding"), Rounding::default())?,
+        proration: proration(top.take("prorate"))?.unwrap_or_default(),
+        tax: top.take("tax").map(|node| tax(&node)).transpose()?.unwrap_or_default(),
+        zone,
+        usages: BTreeMap::new(),
+        calendars: BTreeMap::new(),
+    };
+    for (name, node) in top.named("usage")? {
+        let rule = usage::rule(&name, &node)?;
+        shared.usages.insert(name, rule);
+    }
+    for (name, node) in top.named("calendar")? {
+        let calendar = usage::calendar(&node)?;
+        shared.calendars.insert(name, calendar);
+    }
+    let mut plans = BTreeMap::new();
+    for (name, node) in top.named("plan")? {
+        let plan = plan(&shared, &name, &node)?;
+        plans.insert(name, plan);
+    }
+    let mut coupons = BTreeMap::new();
+    for (name, node) in top.named("coupon")? {
+        let coupon = contract::coupon(&shared.zone, &name, &node)?;
+        coupons.insert(name, coupon);
+    }
+    let mut figures = BTreeMap::new();
+    for (name, node) in top.named("figure")? {
+        figures.insert(name, node.share_or_number()?);
+    }
+    let mut contracts = BTreeMap::new();
+    if let Some(node) = top.take("contract") {
+        for (name, node) in node.table()?.rest() {
+            let contract = contract::contract(&shared.zone, &plans, &coupons, &node)?;
+            contracts.insert(name, contract);
+        }
+    }
+    top.end()?;
+    if plans.is_empty() {
+        let fault = Fault::at(text, &(0..0), "plan", "there is no plan".to_owned());
+        return Err(fault.help("add a table such as [plan.care]"));
+    }
+    Ok(PlanBook { zone: shared.zone, entity, plans, coupons, contracts, figures })
+}
+
+fn plan(shared: &Shared, name: &Name, node: &Node<'_>) -> Result<Plan, Fault> {
+    let mut table = node.table()?;
+    let currency = match table.take("currency") {
+        Some(node) => Some(node.currency()?),
+        None => shared.currency,
+    };
+    let trial_days = match table.take("trial") {
+        Some(node) => node.days()?,
+        None => 0,
+    };
+    let on_change = match table.take("on_change") {
+        Some(node) => node.choice(&[("split", OnChange::Split), ("replace", OnChange::Replace)])?,
+        None => OnChange::Split,
+    };
+    let revision = match table.take("revision") {
+        Some(node) => node.count()?,
+        None => 1,
+    };
+    let mut plan = Plan {
+        name: name.clone(),
+        revision,
+        currency: currency.unwrap_or(Currency::EUR),
+        cadence: cadence(table.take("period"))?.unwrap_or(shared.cadence),
+        rounding: rounding(table.take("rounding"), shared.rounding)?,
+        proration: proration(table.take("prorate"))?.unwrap_or(shared.proration),
+        on_change,
+        trial_days,
+        tax: table.take("tax").map(|node| tax(&node)).transpose()?.unwrap_or(shared.tax),
+        usages: shared.usages.clone(),
+        calendars: shared.calendars.clone(),
+        charges: Vec::new(),
+    };
+    // Without a currency at the top the first price decides; all others must agree.
+    let mut reader = charge::Reader { plan: &mut plan, fixed: currency };
+    for (name, node) in table.rest() {
+        let name = node.key_name(&name)?;
+        let charge = reader.charge(name, &node)?;
+        reader.plan.charges.push(charge);
+    }
+    Ok(plan)
+}
+
+fn cadence(node: Option<Node<'_>>) -> Result<Option<Cadence>, Fault> {
+    let choices = [
+        ("day", Cadence::Day),
+        ("week", Cadence::Week),
+        ("month", Cadence::Month),
+        ("quarter", Cadence::Quarter),
+        ("year", Cadence::Year),
+    ];
+    node.map(|node| node.choice(&choices)).transpose()
+}
+
+fn proration(node: Option<Node<'_>>) -> Result<Option<Proration>, Fault> {
+    let choices =
+        [("day", Proration::Day), ("second", Proration::Second), ("none", Proration::None)];
+    node.map(|node| node.choice(&choices)).transpose()
+}
+
+fn rounding(node: Option<Node<'_>>, from: Rounding) -> Result<Rounding, Fault> {
+    use crate::rounding::RoundingMode;
+    let choices = [
+        ("half_up", RoundingMode::HalfUp),
+        ("half_even", RoundingMode::HalfEven),
+        ("up", RoundingMode::Up),
+        ("down", RoundingMode::Down),
+    ];
+    let Some(node) = node else { return Ok(from) };
+    if node.is_text() {
+        return Ok(Rounding { line: node.choice(&choices)?, ..from });
+    }
+    let mut table = node.table()?;
+    let mut rounding = from;
+    if let Some(node) = table.take("line") {
+        rounding.line = node.choice(&choices)?;
+    }
+    if let Some(node) = table.take("tax") {
+        rounding.tax = node.choice(&choices)?;
+    }
+    if let Some(node) = table.take("quantity_digits") {
+        let digits = node.count()?;
+        let small = u32::try_from(digits).ok().filter(|digits| *digits <= 12);
+        let message = format!("{digits} digits are too many, 12 is the most");
+        rounding.quantity_digits = Some(small.ok_or_else(|| node.fault(message))?);
+    }
+    table.end()?;
+    Ok(rounding)
+}
+
+/// `19 %`, `S 19 %`, or one of Z, E, AE, K, G, O alone.
+fn tax(node: &Node<'_>) -> Result<TaxClass, Fault> {
+    use crate::tax::TaxCategory;
+    let text = node.text()?;
+    let (code, rest) = match text.trim().split_once(' ') {
+        Some((code, rest)) if code.chars().all(|c| c.is_ascii_uppercase()) => (code, rest),
+        Some(_) => ("S", text),
+        None => (text.trim(), ""),
+    };
+    let category = code.parse::<TaxCategory>().ok();
+    let share = super::quantity::share(rest);
+    let class = match (category, share) {
+        (Some(TaxCategory::S), Some(share)) if share >= Decimal::ZERO => {
+            Some(TaxClass::standard((share * Decimal::ONE_HUNDRED).normalize()))
+        }
+        (Some(TaxCategory::S), _) | (None, _) => None,
+        (Some(category), _) => {
+            let zero =
+                share.is_none_or(|share| share.is_zero()) && (rest.is_empty() || share.is_some());
+            zero.then_some(TaxClass { category, percent: Decimal::ZERO })
+        }
+    };
+    class.ok_or_else(|| {
+        node.fault(format!("{text:?} is no tax class"))
+            .help("write \"19 %\" for the standard category, or Z, E, AE, K, G or O alone")
+    })
+}

@@ -1,0 +1,240 @@
+//! Usage charges: measure, take the allowance off, price, and keep to the agreed bounds.
+//!
+//! *Invariant:* what is measured in the slots of a calendar, in the groups of a matrix or per
+//! device covers the readings of the segment exactly once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::{DeviceId, Name};
+use rust_decimal::Decimal;
+
+use super::line::{Explain, Part};
+use super::{Context, Rated};
+use crate::Error;
+use crate::error::{product, quotient, sum};
+use crate::plan::{Allowance, Charge, Each, Pool, UsageCharge};
+use crate::price::{PriceModel, Quantity, Step};
+use crate::usage::{Measured, Scope, Stream, UsageRule, measure};
+use crate::zone::Period;
+
+const WHAT: &str = "billed usage";
+
+/// What is priced as one: a device or all, a combination of dimension values, a slot.
+type Place = (Option<DeviceId>, Vec<String>);
+/// What a place used, apart by device where an allowance or a price needs it.
+type Parts = Vec<(Option<DeviceId>, Measured)>;
+
+/// Rates one usage charge over the billed part of the segment.
+pub(super) fn usage(
+    context: &Context<'_>,
+    charge: &Charge,
+    usage: &UsageCharge,
+    billed: Period,
+    rated: &mut Rated,
+) -> Result<(), Error> {
+    let first_line = rated.lines.len();
+    let rule = rule(context, &usage.usage)?;
+    let places = measured(context, usage, rule, billed)?;
+    for (place, parts) in places {
+        let mut explain = explain(context, usage, &rule.unit, (&place, &parts), billed)?;
+        let quantity = Quantity { total: explain.quantity, events: explain.readings };
+        let priced = usage.model.price(quantity, &place.1)?;
+        usage.model.formula().clone_into(&mut explain.formula);
+        explain.steps.extend(priced.steps);
+        explain.exact = priced.exact;
+        let mut key = context.key(charge, Part::Charge);
+        (key.device, key.group) = place;
+        let line = context.line(charge, key, billed, explain)?;
+        if line.explain.readings > 0 || line.amount.minor != 0 {
+            rated.push(line)?;
+        }
+    }
+    super::adjust::usage_level(context, charge, usage, billed, (first_line, rated))
+}
+
+fn rule<'a>(context: &'a Context<'_>, name: &Name) -> Result<&'a UsageRule, Error> {
+    let unknown = || Error::Unknown { kind: "usage", name: name.to_string() };
+    context.plan.usages.get(name).ok_or_else(unknown)
+}
+
+/// A figure that a promise is about: a usage of the plan, over the whole segment.
+pub(super) fn figure(context: &Context<'_>, name: &Name) -> Result<Option<Measured>, Error> {
+    let Some(rule) = context.plan.usages.get(name) else { return Ok(None) };
+    let pieces = [context.segment.period];
+    let streams = streams(context, rule, pieces[0]);
+    if streams.is_empty() {
+        return Ok(None);
+    }
+    let all: Vec<Stream<'_>> = streams.into_iter().map(|(_, stream)| stream).collect();
+    measure(rule, &all, &scope(context, pieces[0], &pieces)).map(Some)
+}
+
+fn scope<'a>(context: &'a Context<'_>, span: Period, pieces: &'a [Period]) -> Scope<'a> {
+    Scope { span, pieces, until: context.cutoff.time, zone: &context.contract.zone }
+}
+
+/// The streams of the devices, split by the dimension values they are grouped by.
+fn streams<'a>(
+    context: &'a Context<'_>,
+    rule: &'a UsageRule,
+    billed: Period,
+) -> Vec<(Vec<String>, Stream<'a>)> {
+    let book = context.sources.book;
+    let mut streams = Vec::new();
+    for device in context.segment.devices.iter().chain(&context.account) {
+        let Some(term) = device.term.meet(billed) else { continue };
+        let properties: Vec<&Name> = match &rule.property {
+            Some(property) => vec![property],
+            None => book.properties(device.device).collect(),
+        };
+        for property in properties {
+            let points = book.points(device.device, property, billed, context.cutoff.offset);
+            let mut groups: BTreeMap<Vec<String>, Vec<_>> = BTreeMap::new();
+            for point in points {
+                let own = book.dimensions(point.group);
+                let value = |by: &Name| {
+                    let found = own.and_then(|d| d.get(by)).or_else(|| device.dimensions.get(by));
+                    found.cloned().unwrap_or_default()
+                };
+                let group: Vec<String> = rule.by.iter().map(value).collect();
+                groups.entry(group).or_default().push(point);
+            }
+            for (group, points) in groups {
+                let swaps = &device.swaps;
+                let stream = Stream { device: device.device, property, points, term, swaps };
+                streams.push((group, stream));
+            }
+        }
+    }
+    streams
+}
+
+/// What each place used, with the share of each device where the allowance needs it.
+fn measured(
+    context: &Context<'_>,
+    usage: &UsageCharge,
+    rule: &UsageRule,
+    billed: Period,
+) -> Result<BTreeMap<Place, Parts>, Error> {
+    let all = streams(context, rule, billed);
+    let slots: BTreeMap<Option<String>, Vec<Period>> = match &usage.model {
+        PriceModel::TimeOfUse(prices) => {
+            let calendar = context.plan.calendars.get(&prices.calendar);
+            let unknown = || Error::Unknown { kind: "calendar", name: prices.calendar.to_string() };
+            let cut = calendar.ok_or_else(unknown)?.cut(&context.contract.zone, billed)?;
+            cut.into_iter().map(|(slot, pieces)| (Some(slot.to_string()), pieces)).collect()
+        }
+        PriceModel::PerUnit(_)
+        | PriceModel::Graduated(_)
+        | PriceModel::Volume(..)
+        | PriceModel::Stairstep(_)
+        | PriceModel::Package { .. }
+        | PriceModel::Percentage { .. }
+        | PriceModel::Dynamic { .. }
+        | PriceModel::Matrix(_) => BTreeMap::from([(None, vec![billed])]),
+    };
+    let apart = usage.per == Each::Device || usage.free.pool == Pool::Device;
+    let mut groups: BTreeSet<&Vec<String>> = all.iter().map(|(group, _)| group).collect();
+    let nothing = vec![String::new(); rule.by.len()];
+    if groups.is_empty() && usage.per == Each::Contract && rule.by.is_empty() {
+        // Without any reading a flat part or a first step may still be due.
+        groups.insert(&nothing);
+    }
+    let mut places: BTreeMap<Place, Vec<_>> = BTreeMap::new();
+    for (slot, pieces) in &slots {
+        for group in &groups {
+            let own = all.iter().filter(|(g, _)| g == *group).map(|(_, stream)| stream);
+            let mut sets: BTreeMap<Option<DeviceId>, Vec<Stream<'_>>> = BTreeMap::new();
+            if !apart {
+                sets.insert(None, Vec::new());
+            }
+            for stream in own {
+                let who = apart.then_some(stream.device);
+                sets.entry(who).or_default().push(stream.clone());
+            }
+            let label: Vec<String> = slot.iter().cloned().chain(group.iter().cloned()).collect();
+            for (who, streams) in sets {
+                let part = measure(rule, &streams, &scope(context, billed, pieces))?;
+                let place = (who.filter(|_| usage.per == Each::Device), label.clone());
+                places.entry(place).or_default().push((who, part));
+            }
+        }
+    }
+    Ok(places)
+}
+
+/// The quantity of a place after its allowance, with the receipt.
+fn explain(
+    context: &Context<'_>,
+    usage: &UsageCharge,
+    unit: &str,
+    (place, parts): (&Place, &Parts),
+    billed: Period,
+) -> Result<Explain, Error> {
+    let mut explain = Explain::derived("", Vec::new(), Decimal::ZERO);
+    unit.clone_into(&mut explain.unit);
+    let mut receipt = sha2::Sha256::default();
+    let (mut used, mut free) = (Decimal::ZERO, Decimal::ZERO);
+    let mut turns = (0, 0, 0);
+    for (who, part) in parts {
+        let quantity = context.plan.rounding.quantity(part.quantity);
+        used = sum(used, quantity, WHAT)?;
+        if usage.free.pool == Pool::Device {
+            let own = allowance(context, &usage.free, billed, *who)?;
+            free = sum(free, own.min(quantity.max(Decimal::ZERO)), WHAT)?;
+        }
+        explain.estimated = sum(explain.estimated, part.estimated, WHAT)?;
+        explain.readings += part.readings;
+        turns = (turns.0 + part.rollovers, turns.1 + part.resets, turns.2 + part.swaps);
+        sha2::Digest::update(&mut receipt, part.receipt);
+    }
+    if usage.free.pool == Pool::Fleet {
+        let whole = allowance(context, &usage.free, billed, place.0)?;
+        free = whole.min(used.max(Decimal::ZERO));
+    }
+    if !usage.free.quantity.is_zero() {
+        let what = "used".to_owned();
+        let (price, amount) = (Decimal::ZERO, Decimal::ZERO);
+        explain.steps.push(Step { what, quantity: used, price, amount });
+        let what = "of it free".to_owned();
+        explain.steps.push(Step { what, quantity: free, price, amount });
+    }
+    explain.quantity = (used - free).normalize();
+    explain.receipt = Some(sha2::Digest::finalize(receipt).into());
+    for (count, what) in [(turns.0, "rollovers"), (turns.1, "resets"), (turns.2, "swaps")] {
+        if count > 0 {
+            explain.notes.push(format!("{what} of the register: {count}"));
+        }
+    }
+    if !explain.estimated.is_zero() {
+        let (estimated, unit) = (explain.estimated, &explain.unit);
+        explain.notes.push(format!("estimated: {estimated} {unit}").trim_end().to_owned());
+    }
+    Ok(explain)
+}
+
+/// The allowance of a device, or of all of them.
+fn allowance(
+    context: &Context<'_>,
+    free: &Allowance,
+    billed: Period,
+    only: Option<DeviceId>,
+) -> Result<Decimal, Error> {
+    if free.quantity.is_zero() {
+        return Ok(Decimal::ZERO);
+    }
+    if free.each == Each::Contract {
+        return context.prorated(free.quantity, billed);
+    }
+    let mut total = Decimal::ZERO;
+    for device in &context.segment.devices {
+        if only.is_some_and(|only| only != device.device) {
+            continue;
+        }
+        let Some(term) = device.term.meet(billed) else { continue };
+        let share = context.share(term, context.period)?;
+        let part = product(free.quantity, Decimal::from(share.part), WHAT)?;
+        total = sum(total, quotient(part, Decimal::from(share.whole), WHAT)?, WHAT)?;
+    }
+    Ok(total)
+}
