@@ -52,8 +52,7 @@ class Live {
   subscribe(devices: string[] | null, kinds: Kind[], handlers: Handlers): () => void {
     const subscription = { devices, kinds, handlers };
     this.#subscriptions.add(subscription);
-    if (!this.#running) this.#begin();
-    else this.#refresh();
+    this.#refresh();
     return () => {
       this.#subscriptions.delete(subscription);
       this.#refresh();
@@ -65,7 +64,9 @@ class Live {
     this.#happened({ kind: 'starved', now: Date.now() });
   }
 
-  #begin(): void {
+  /** Connects also while nobody subscribes, because the shell shows the state of the link. */
+  begin(): void {
+    if (this.#running) return;
     this.#running = true;
     addEventListener('online', () => this.#happened({ kind: 'failed', now: Date.now() }));
     this.#connect();
@@ -86,11 +87,11 @@ class Live {
   #refresh(): void {
     const union = this.#union();
     const wanted = JSON.stringify(union);
-    if (wanted === this.#wanted) return;
+    if (!this.#running || wanted === this.#wanted) return;
     const before = this.#wanted;
     this.#wanted = wanted;
     if (this.#socket?.readyState === WebSocket.OPEN) {
-      if (before !== '') this.#socket.send(JSON.stringify({ unsubscribe: frame(JSON.parse(before)) }));
+      if (before !== '' && (JSON.parse(before) as { kinds: Kind[] }).kinds.length > 0) this.#socket.send(JSON.stringify({ unsubscribe: frame(JSON.parse(before)) }));
       if (union.kinds.length > 0) this.#socket.send(JSON.stringify({ subscribe: frame(union) }));
     } else if (this.link.mode === 'sse' && this.link.phase !== 'waiting') {
       this.#close();

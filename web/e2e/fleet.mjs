@@ -1,0 +1,127 @@
+/** Fleet: one filter language, ten thousand rows, many changes with their failures. */
+import assert from 'node:assert/strict';
+import { openPage, shot } from './browser.mjs';
+
+/** A fleet of ten thousand, answered by the browser's network layer instead of the server. */
+async function tenThousand(page, device) {
+  await page.route('**/api/v1/devices?*', async (route) => {
+    const search = new URL(route.request().url()).searchParams;
+    const from = Number(search.get('cursor') ?? 0);
+    const limit = Number(search.get('limit'));
+    const items = Array.from({ length: Math.min(limit, 10_000 - from) }, (_, at) => ({
+      ...device, id: `dev_${from + at}`, name: `box-${String(from + at).padStart(5, '0')}`,
+    }));
+    const next_cursor = from + limit < 10_000 ? String(from + limit) : null;
+    await route.fulfill({ json: { items, next_cursor, total_matching: 10_000 } });
+  });
+}
+
+export const checks = [
+  ['the filter is one text: typed, pressed and in the address', async (world) => {
+    const page = await openPage(world.browser, '/fleet');
+    await page.locator('[data-row="0"]').waitFor();
+    await page.locator('[data-filter]').fill(`kind:${world.device.kind}`);
+    await page.waitForURL(/filter=kind:/);
+    await page.getByRole('group', { name: 'Status' }).getByRole('button', { name: /^live/ }).click();
+    await page.waitForURL(/status:live/);
+    assert.equal(await page.locator('[data-filter]').inputValue(), `kind:${world.device.kind} status:live`);
+    await page.locator('[data-row="0"]').waitFor();
+    assert.ok((await page.locator('[data-row] .st').allInnerTexts()).every((words) => words === 'live'));
+    await page.reload();
+    assert.equal(await page.locator('[data-filter]').inputValue(), `kind:${world.device.kind} status:live`);
+    await page.goBack();
+    await page.waitForFunction(() => !location.search.includes('status'));
+    assert.equal(await page.locator('[data-filter]').inputValue(), `kind:${world.device.kind}`);
+  }],
+  ['a wrong filter is told with its place, and nothing matching is told as such', async (world) => {
+    const page = await openPage(world.browser, '/fleet');
+    await page.locator('[data-row="0"]').waitFor();
+    await page.locator('[data-filter]').fill('site:"open');
+    await page.getByText(/At character 6/).waitFor();
+    await page.locator('[data-filter]').fill('nosuchproperty:>1');
+    await page.locator('.filter-words.bad').getByText(/nosuchproperty/).waitFor();
+    await page.locator('[data-filter]').fill('zzz-no-such-name');
+    await page.getByText('No device matches').waitFor();
+    await shot(world.browser, page, 'fleet-nothing-matches');
+    await page.getByRole('button', { name: 'Clear the filter' }).click();
+    await page.locator('[data-row="0"]').waitFor();
+  }],
+  ['rows are walked by j and k, opened by Enter, selected by x', async (world) => {
+    const page = await openPage(world.browser, '/fleet');
+    await page.locator('[data-row="1"]').waitFor();
+    await page.keyboard.press('/');
+    assert.ok(await page.locator('[data-filter]').evaluate((one) => one === document.activeElement));
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('j');
+    await page.keyboard.press('j');
+    await page.locator('[data-row="1"].current').waitFor();
+    await page.keyboard.press('x');
+    await page.getByText('1 device selected').waitFor();
+    await page.keyboard.press('k');
+    await page.locator('[data-row="0"].current').waitFor();
+    await page.waitForFunction(() => document.activeElement?.closest('[data-row="0"]'));
+    await page.keyboard.press('Enter');
+    await page.waitForURL(/\/devices\//);
+  }],
+  ['ten thousand devices scroll with few rows drawn', async (world) => {
+    const page = await openPage(world.browser, null);
+    await tenThousand(page, world.device);
+    const began = performance.now();
+    await page.goto('/fleet');
+    await page.locator('[data-row="0"]').waitFor();
+    const first = Math.round(performance.now() - began);
+    await page.getByText('10,000 devices').waitFor();
+    assert.ok((await page.locator('[data-row]').count()) < 80);
+    const scrolled = performance.now();
+    await page.evaluate(() => scrollTo(0, document.body.scrollHeight));
+    await page.locator('[data-row="9999"]').waitFor();
+    const end = Math.round(performance.now() - scrolled);
+    assert.ok((await page.locator('[data-row]').count()) < 80);
+    const frames = await page.evaluate(async () => {
+      let worst = 0;
+      let before = performance.now();
+      for (let at = 0; at < 60; at += 1) {
+        scrollTo(0, (document.body.scrollHeight / 60) * at);
+        await new Promise(requestAnimationFrame);
+        worst = Math.max(worst, performance.now() - before);
+        before = performance.now();
+      }
+      return Math.round(worst);
+    });
+    assert.ok(frames < 500, `a frame took ${frames} ms`);
+    return `first rows after ${first} ms, last row of 10,000 after ${end} ms, worst frame ${frames} ms`;
+  }],
+  ['many devices are changed at once: the count is typed, failures are listed and retried', async (world) => {
+    const page = await openPage(world.browser, null);
+    let fail = true;
+    await page.route('**/api/v1/devices/*', async (route) => {
+      if (route.request().method() !== 'PATCH') return route.continue();
+      if (!fail) return route.fulfill({ json: {} });
+      fail = false;
+      return route.fulfill({ status: 412, contentType: 'application/problem+json', json: { title: 'changed meanwhile', status: 412, detail: 'somebody else was faster', code: 'conflict' } });
+    });
+    await page.goto('/fleet');
+    await page.locator('[data-row="1"]').waitFor();
+    await page.locator('[data-row="0"] input').check();
+    await page.locator('[data-row="1"] input').check();
+    const form = page.getByRole('form', { name: 'Change the selected devices' });
+    await form.getByLabel('Tag').fill('night');
+    assert.ok(await form.getByRole('button', { name: 'Add the tag' }).isDisabled());
+    await form.getByLabel('Type 2 to confirm').fill('2');
+    await form.getByRole('button', { name: 'Add the tag' }).click();
+    await form.getByText('1 of 2 done').waitFor();
+    await form.getByText(/somebody else was faster/).waitFor();
+    await shot(world.browser, page, 'fleet-partial-failure');
+    await form.getByRole('button', { name: 'Retry the 1 that failed' }).click();
+    await form.getByText('1 of 1 done').waitFor();
+  }],
+  ['an empty fleet says what will be here and gives the command', async (world) => {
+    const page = await openPage(world.browser, null);
+    await page.route('**/api/v1/devices?*', (route) => route.fulfill({ json: { items: [], next_cursor: null, total_matching: 0 } }));
+    await page.goto('/fleet');
+    await page.getByText('No device yet').waitFor();
+    await page.getByRole('button', { name: 'Copy the command' }).click();
+    assert.match(await page.evaluate(() => navigator.clipboard.readText()), /^iotbiz /);
+    await shot(world.browser, page, 'fleet-empty');
+  }],
+];

@@ -1,0 +1,94 @@
+/**
+ * The console in a real browser against a running server.
+ *
+ *   IOTBIZ_E2E_URL     the server, such as http://127.0.0.1:7070; needs one live device.
+ *                      Without it the mock of dev/ is started on free ports.
+ *   IOTBIZ_E2E_SHOTS   folder for screenshots of every page, both themes, and 360 px
+ *   IOTBIZ_E2E_CHROMIUM  the browser, /usr/bin/chromium by default
+ *   IOTBIZ_E2E_ONLY    run only the checks whose name contains this text
+ *
+ * Ends with "N passed, N failed" and exit code 1 when any failed.
+ */
+import { spawn } from 'node:child_process';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { openBrowser } from './browser.mjs';
+import { checks as deviceChecks } from './device.mjs';
+import { checks as connectChecks } from './connect.mjs';
+import { checks as fleetChecks } from './fleet.mjs';
+import { checks as shellChecks } from './shell.mjs';
+import { checks as linkChecks } from './link.mjs';
+
+const freePort = () =>
+  new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
+
+async function startMock() {
+  const [PORT, MQTT_PORT] = [await freePort(), await freePort()];
+  const script = join(import.meta.dirname, '../dev/mock.mjs');
+  const child = spawn(process.execPath, [script], {
+    env: { ...process.env, PORT, MQTT_PORT },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  await new Promise((resolve) => child.stdout.once('data', resolve));
+  return { base: `http://127.0.0.1:${PORT}`, stop: () => child.kill() };
+}
+
+async function get(base, path) {
+  const response = await fetch(base + path);
+  if (!response.ok) throw new Error(`${path} answered ${response.status}`);
+  return response.json();
+}
+
+/** A device that speaks, with a number among its readings. */
+async function liveDevice(base) {
+  for (let tries = 0; tries < 40; tries += 1) {
+    const { items } = await get(base, '/api/v1/devices?filter=status:live&limit=50');
+    const found = items.find((one) => Object.values(one.readings).some((reading) => typeof reading.value === 'number'));
+    if (found) return found;
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+  throw new Error('the server has no live device with a number among its readings');
+}
+
+const given = process.env.IOTBIZ_E2E_URL?.replace(/\/$/, '');
+const server = given ? { base: given, stop: () => {} } : await startMock();
+const browser = await openBrowser(server.base, process.env.IOTBIZ_E2E_SHOTS);
+const world = {
+  browser,
+  base: server.base,
+  get: (path) => get(server.base, path),
+  device: await liveDevice(server.base),
+  status: await get(server.base, '/api/v1/status'),
+};
+
+const only = process.env.IOTBIZ_E2E_ONLY ?? '';
+const all = [...deviceChecks, ...connectChecks, ...fleetChecks, ...shellChecks, ...linkChecks];
+let failed = 0;
+let passed = 0;
+for (const [name, check] of all.filter(([name]) => name.includes(only))) {
+  const began = performance.now();
+  try {
+    const note = await check(world);
+    passed += 1;
+    const took = ((performance.now() - began) / 1000).toFixed(1);
+    console.log(`ok    ${name} (${took} s)${note ? `: ${note}` : ''}`);
+  } catch (error) {
+    failed += 1;
+    console.log(`FAIL  ${name}\n      ${String(error?.stack ?? error).split('\n').slice(0, 12).join('\n      ')}`);
+    const page = browser.context.pages().at(-1);
+    if (browser.shots && page) {
+      const file = `failed-${name.replaceAll(/\W+/g, '-').slice(0, 60)}.png`;
+      await page.screenshot({ path: join(browser.shots, file) }).catch(() => {});
+    }
+  }
+  for (const page of browser.context.pages().slice(1)) await page.close();
+}
+await browser.close();
+server.stop();
+console.log(`${passed} passed, ${failed} failed`);
+process.exit(failed > 0 ? 1 : 0);

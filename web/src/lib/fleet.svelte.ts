@@ -1,0 +1,132 @@
+/**
+ * The list of devices for one filter, fetched page by page as it is scrolled.
+ *
+ * Invariant: rows of different filters never mix: an answer to an older question is dropped.
+ * Invariant: `total` is the server's count, so the scroll bar is right before all is loaded.
+ */
+import { api, Problem, type Device } from '../api.ts';
+import { live } from './live.svelte.ts';
+import { toMs } from './time.ts';
+
+export const page_items = 200;
+
+export class FleetList {
+  items = $state<Device[]>([]);
+  total = $state(0);
+  problem = $state<Problem | null>(null);
+  loaded = $state(false);
+  loading = $state(false);
+  offset = $state<string | null>(null);
+
+  #filter = '';
+  #sort = '';
+  #cursor: string | null = null;
+  #question = 0;
+  #wanted = 0;
+  #index = new Map<string, number>();
+
+  async ask(filter: string, sort: string): Promise<void> {
+    this.#filter = filter;
+    this.#sort = sort;
+    this.#question += 1;
+    this.#wanted = Math.max(page_items, this.items.length);
+    await this.#fetch(this.#question, null, []);
+  }
+
+  /** Makes sure that the first `count` rows are there or on their way. */
+  async reach(count: number): Promise<void> {
+    if (count <= this.items.length || this.#cursor === null || this.loading) return;
+    this.#wanted = Math.min(count + page_items, this.total);
+    await this.#fetch(this.#question, this.#cursor, this.items);
+  }
+
+  async #fetch(question: number, from: string | null, known: Device[]): Promise<void> {
+    let cursor = from;
+    let items = known;
+    this.loading = true;
+    try {
+      do {
+        const values = { filter: this.#filter, sort: this.#sort, limit: page_items, cursor };
+        const { body, offset } = await api.devices(values);
+        if (question !== this.#question) return;
+        items = [...items, ...body.items];
+        cursor = body.next_cursor;
+        this.total = body.total_matching ?? items.length;
+        this.offset = offset;
+        this.#take(items);
+      } while (cursor !== null && items.length < this.#wanted);
+      this.#cursor = cursor;
+      this.problem = null;
+      this.loaded = true;
+    } catch (error) {
+      if (question === this.#question) this.problem = Problem.from(error);
+    } finally {
+      if (question === this.#question) this.loading = false;
+    }
+  }
+
+  #take(items: Device[]): void {
+    this.items = items;
+    this.#index = new Map(items.map((one, at) => [one.id, at]));
+  }
+
+  /** Keeps the rows on screen fresh; a fleet of ten thousand is not streamed to one page. */
+  follow(ids: string[], resync: () => void): () => void {
+    return live.subscribe(ids, ['reading', 'status'], {
+      reading: (frame) => {
+        const device = this.items[this.#index.get(frame.device) ?? -1];
+        if (!device) return;
+        for (const [name, one] of Object.entries(frame.readings)) {
+          const before = device.readings[name];
+          if (before && (toMs(one.at) ?? 0) < (toMs(before.at) ?? 0)) continue;
+          device.readings[name] = { unit: null, ...before, ...one };
+          device.last_seen = later(device.last_seen, one.at);
+        }
+      },
+      status: (frame) => {
+        const device = this.items[this.#index.get(frame.device) ?? -1];
+        if (!device) return;
+        device.status = frame.status;
+        device.last_seen = frame.last_seen ?? device.last_seen;
+      },
+      resync,
+    });
+  }
+}
+
+function later(a: string | null, b: string): string {
+  return a !== null && (toMs(a) ?? 0) > (toMs(b) ?? 0) ? a : b;
+}
+
+/** One change to many devices, a few at a time, with what failed and why. */
+export interface BulkOutcome {
+  done: number;
+  total: number;
+  failed: { device: Device; words: string }[];
+}
+/** Requests under way at once; the server is shared with the devices. */
+export const bulk_parallel = 4;
+
+export async function bulk(
+  devices: Device[],
+  change: (device: Device) => Promise<unknown>,
+  progress: (outcome: BulkOutcome) => void,
+): Promise<BulkOutcome> {
+  const outcome: BulkOutcome = { done: 0, total: devices.length, failed: [] };
+  const queue = [...devices];
+  const work = async () => {
+    for (let device = queue.shift(); device; device = queue.shift()) {
+      try {
+        await change(device);
+      } catch (error) {
+        const problem = Problem.from(error);
+        const detail = problem.errors[0]?.message ?? problem.detail;
+        outcome.failed.push({ device, words: `${problem.message}: ${detail}` });
+      }
+      outcome.done += 1;
+      progress({ ...outcome, failed: [...outcome.failed] });
+    }
+  };
+  await Promise.all(Array.from({ length: bulk_parallel }, work));
+  return outcome;
+}

@@ -1,0 +1,25 @@
+/**
+ * Colouring of blueprint text, line by line. Invariant: the parts of a line joined are the line.
+ */
+
+export interface Part {
+  text: string;
+  kind: 'plain' | 'comment' | 'string' | 'table' | 'key' | 'number';
+}
+
+const token =
+  /(?<comment>#.*$)|(?<string>"(?:[^"\\]|\\.)*"?|'[^']*'?)|(?<key>[A-Za-z_][\w.-]*(?=\s*=))|(?<number>\b-?\d[\d_.]*\b|\btrue\b|\bfalse\b)/g;
+
+export function parts(line: string): Part[] {
+  const header = /^\s*\[/.test(line);
+  const found: Part[] = [];
+  let at = 0;
+  for (const match of line.matchAll(token)) {
+    const kind = Object.entries(match.groups ?? {}).find(([, text]) => text !== undefined)?.[0];
+    if (match.index > at) found.push({ text: line.slice(at, match.index), kind: header ? 'table' : 'plain' });
+    found.push({ text: match[0], kind: (kind ?? 'plain') as Part['kind'] });
+    at = match.index + match[0].length;
+  }
+  if (at < line.length) found.push({ text: line.slice(at), kind: header ? 'table' : 'plain' });
+  return found;
+}

@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Message, Refusal } from '../src/api.ts';
+import { fixes, fromMessage, fromRefusal, headline, merge, type Heard } from '../src/lib/ear.ts';
+import { rank, score } from '../src/lib/find.ts';
+import { decimalsFor, numberText, unitText, valueText } from '../src/lib/format.ts';
+import { href, parse, type Route } from '../src/lib/router.ts';
+import { diff, readValue } from '../src/lib/settings.ts';
+import { mask, withToken } from '../src/lib/snippets.ts';
+import { parts } from '../src/lib/toml.ts';
+import { windowOf } from '../src/lib/virtual.ts';
+
+const device = { id: 'dev_1', name: 'box-1' };
+const message = (offset: number, outcome: Message['outcome'] = 'ok'): Message => ({
+  at: new Date(offset * 1000).toISOString(), offset, direction: 'up', topic: 'me/telemetry', bytes: 2, text: '{}', outcome, reason: outcome === 'ok' ? null : 'why',
+});
+const refusal = (seconds: number, claimed: string, id: string | null): Refusal => ({
+  at: new Date(seconds * 1000).toISOString(), claimed, device: id, peer: '10.0.0.7:1', reason: 'wrong token', detail: '', fix: 'rotate',
+});
+
+test('a number has its unit, its sign and no more digits than it needs', () => {
+  assert.equal(valueText(3.9, 'Cel'), '3.9 °C');
+  assert.equal(valueText(-7.25, 'Cel'), '−7.25 °C');
+  assert.equal(valueText(1234.5678, null), '1,235');
+  assert.equal(valueText(true), 'yes');
+  assert.equal(valueText(null), 'no value');
+  assert.equal(valueText('15 min', 's'), '15 min');
+  assert.equal(valueText({ lat: 51.4, lon: 11.97 }), '51.4000, 11.9700');
+  assert.deepEqual([decimalsFor(0.01234), numberText(0.01234), numberText(Infinity)], [3, '0.012', 'not a number']);
+  assert.equal(unitText('1'), '');
+});
+
+test('a setting that is as wanted is one line, a pending one is two', () => {
+  const at = '';
+  const lines = diff({
+    reported: { interval: { value: '10 s', at }, unit: { value: '°C', at } },
+    desired: { interval: { value: '1 min', at }, unit: { value: '°C', at }, fresh: { value: 1, at } },
+    pending: ['interval', 'fresh'],
+  });
+  assert.deepEqual(lines.map((line) => `${line.kind} ${line.name} ${line.value?.value ?? 'nothing'}`), [
+    'reported fresh nothing',
+    'desired fresh 1',
+    'reported interval 10 s',
+    'desired interval 1 min',
+    'same unit °C',
+  ]);
+});
+
+test('what a person types is a number, a yes or no, nothing, or text', () => {
+  assert.deepEqual(['4.5', '-3', 'yes', 'false', '', 'null', '15 min'].map(readValue), [4.5, -3, true, false, null, null, '15 min']);
+});
+
+test('a token is masked on the page and whole in the copy', () => {
+  const code = '-P {TOKEN} -t me/telemetry';
+  assert.equal(mask(code, 'tok_secretk4Qe'), '-P ••••••••k4Qe -t me/telemetry');
+  assert.equal(withToken(code, 'tok_secretk4Qe'), '-P tok_secretk4Qe -t me/telemetry');
+  assert.equal(withToken(code, null), '-P TOKEN -t me/telemetry');
+});
+
+test('every address is read back as the page it was made for', () => {
+  const routes: Route[] = [
+    { page: 'home' }, { page: 'ventures' }, { page: 'fleet' }, { page: 'connect' },
+    { page: 'venture', venture: 'cool/box ü' }, { page: 'device', id: 'Box 7 %' },
+  ];
+  for (const route of routes) assert.deepEqual(parse(href(route)), route);
+  assert.equal(parse('/devices/%zz').page, 'missing');
+  assert.equal(parse('/devices/a/b').page, 'missing');
+});
+
+test('the ear puts the newest of this device first and leaves strangers below', () => {
+  const heard = merge(
+    [fromRefusal(refusal(30, 'somebody', null), device), fromRefusal(refusal(20, 'dev_1', 'dev_1'), device)],
+    [fromMessage(message(10))!],
+  );
+  assert.deepEqual(heard.map((one) => one.kind), ['refused', 'refused', 'received']);
+  assert.equal((headline(heard) as Extract<Heard, { kind: 'refused' }>).refusal.claimed, 'dev_1');
+  assert.equal(headline([heard[0]!]), null);
+  assert.equal(merge(heard, heard).length, 3);
+  assert.deepEqual(fixes(refusal(1, '', null)), ['rotate']);
+});
+
+test('the ear leaves out what goes down, and hears a refused message as a refusal only', () => {
+  assert.equal(fromMessage({ ...message(1), direction: 'down' }), null);
+  assert.equal(fromMessage(message(1, 'refused')), null);
+  assert.equal(fromMessage(message(1, 'quarantined'))?.kind, 'quarantined');
+});
+
+test('the palette finds by start, word and letters in order', () => {
+  const items = ['Fleet', 'Connect a device', 'box-0007', 'Theme: dark'].map((words) => ({ words }));
+  assert.equal(rank(items, 'dark')[0]?.words, 'Theme: dark');
+  assert.equal(rank(items, '0007')[0]?.words, 'box-0007');
+  assert.equal(rank(items, 'cad')[0]?.words, 'Connect a device');
+  assert.deepEqual(rank(items, ''), items);
+  assert.equal(score('fleet', 'xyz'), 0);
+});
+
+test('a coloured line is the same text', () => {
+  for (const line of ['temperature = { unit = "°C", min = -90 } # cold', '[device.box.readings]', 'x = "open', '', '# only']) {
+    assert.equal(parts(line).map((part) => part.text).join(''), line);
+  }
+  assert.equal(parts('a = "x" # y').at(-1)?.kind, 'comment');
+});
+
+test('drawn rows and spacers are as high as ten thousand rows', () => {
+  for (const scrolled_px of [-500, 0, 35, 36 * 5000, 36 * 9990, 10 ** 7]) {
+    const found = windowOf({ scrolled_px, viewport_px: 900, row_px: 36, total: 10_000, spare: 8 });
+    assert.equal(found.above_px + found.below_px + (found.last - found.first) * 36, 360_000);
+    assert.ok(found.last - found.first < 60);
+  }
+});
