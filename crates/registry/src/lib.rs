@@ -1,1 +1,23 @@
-//! registry
+//! What people decided, as immutable revisions in SQL, and the outbox that carries it to the log.
+//!
+//! *Invariant:* one transaction writes a revision, makes it the one in force and adds its outbox
+//! row; outbox order is commit order. Revisions are never changed.
+//!
+//! One text of SQL runs on SQLite (default) and PostgreSQL, so only types both share are used.
+//! Start with [`Registry`]; typed contents are in [`content`].
+
+mod canonical;
+pub mod content;
+mod decision;
+mod error;
+mod kind;
+mod outbox;
+mod query;
+mod registry;
+
+pub use decision::{Author, Decision, Expect, Key, Revision};
+pub use error::Error;
+pub use kind::Kind;
+pub use outbox::OutboxRow;
+pub use query::RecordRow;
+pub use registry::Registry;

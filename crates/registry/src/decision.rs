@@ -1,0 +1,179 @@
+//! What is asked of the registry: a decision, who made it, and what it was based on.
+//!
+//! *Invariant:* a decision that passed [`prepare`] fits in one frame of the log and its content
+//! reads back as the type of its kind.
+
+use model::TenantId;
+use serde_json::Value;
+
+use crate::kind::NameScope;
+use crate::{Error, Kind, canonical, content};
+
+/// The longest id, in bytes.
+pub(crate) const ID_BYTES_MAX: usize = 128;
+/// The longest actor, in bytes.
+const ACTOR_BYTES_MAX: usize = 128;
+/// The longest reason, in bytes.
+const REASON_BYTES_MAX: usize = 1_024;
+/// The longest content, in bytes of canonical JSON; a frame of the log must hold it.
+pub(crate) const CONTENT_BYTES_MAX: usize = 512 * 1024;
+/// How deep a content may be nested.
+pub(crate) const CONTENT_DEPTH_MAX: usize = 32;
+
+/// Content of a removed record.
+pub(crate) const REMOVED: &str = "null";
+
+/// Names one record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key<'a> {
+    /// Isolation boundary.
+    pub tenant: TenantId,
+    /// What it is.
+    pub kind: Kind,
+    /// Which one.
+    pub id: &'a str,
+}
+
+/// What the decision was based on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expect {
+    /// Whatever is in force.
+    Any,
+    /// That it does not exist, or was removed.
+    New,
+    /// This revision.
+    Revision(u64),
+}
+
+/// One record to write or remove.
+#[derive(Debug, Clone, Copy)]
+pub struct Decision<'a> {
+    /// Which record.
+    pub key: Key<'a>,
+    /// A JSON object; none removes the record.
+    pub content: Option<&'a Value>,
+    /// What it was based on.
+    pub expect: Expect,
+}
+
+impl<'a> Decision<'a> {
+    /// Writes `content`, whatever is in force.
+    #[must_use]
+    pub const fn put(tenant: TenantId, kind: Kind, id: &'a str, content: &'a Value) -> Self {
+        Self { key: Key { tenant, kind, id }, content: Some(content), expect: Expect::Any }
+    }
+
+    /// Removes the record, whatever is in force.
+    #[must_use]
+    pub const fn remove(tenant: TenantId, kind: Kind, id: &'a str) -> Self {
+        Self { key: Key { tenant, kind, id }, content: None, expect: Expect::Any }
+    }
+
+    /// The same, based on something.
+    #[must_use]
+    pub const fn expecting(self, expect: Expect) -> Self {
+        Self { expect, ..self }
+    }
+}
+
+/// Who decides, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Author<'a> {
+    /// The text of an actor: `usr_...`, `cre_...`, `loopback`.
+    pub actor: &'a str,
+    /// In the person's words; may be empty.
+    pub reason: &'a str,
+}
+
+impl<'a> Author<'a> {
+    /// Without a reason.
+    #[must_use]
+    pub const fn new(actor: &'a str) -> Self {
+        Self { actor, reason: "" }
+    }
+}
+
+/// What was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revision {
+    /// Which record.
+    pub id: String,
+    /// Its new revision; the first is 1.
+    pub revision: u64,
+    /// Place in the outbox.
+    pub seq: u64,
+}
+
+/// A decision in the form of the tables.
+#[derive(Debug)]
+pub(crate) struct Prepared<'a> {
+    pub(crate) key: Key<'a>,
+    pub(crate) expect: Expect,
+    pub(crate) content: String,
+    pub(crate) name: Option<String>,
+    pub(crate) owner: Option<String>,
+}
+
+impl Prepared<'_> {
+    pub(crate) fn removes(&self) -> bool {
+        self.content == REMOVED
+    }
+
+    pub(crate) fn unique_name(&self) -> Option<String> {
+        self.name.as_deref().and_then(|name| unique_name(self.key.tenant, self.key.kind, name))
+    }
+}
+
+/// What is stored to keep a name unique.
+pub(crate) fn unique_name(tenant: TenantId, kind: Kind, name: &str) -> Option<String> {
+    match kind.name_scope() {
+        NameScope::Everywhere => Some(name.to_owned()),
+        NameScope::Tenant => Some(format!("{tenant}/{name}")),
+        NameScope::None => None,
+    }
+}
+
+pub(crate) fn check_author(author: &Author<'_>) -> Result<(), Error> {
+    let plain = author.actor.bytes().all(|b| b.is_ascii_graphic());
+    if author.actor.is_empty() || author.actor.len() > ACTOR_BYTES_MAX || !plain {
+        return Err(Error::Actor { max: ACTOR_BYTES_MAX });
+    }
+    let bytes = author.reason.len();
+    // PostgreSQL refuses NUL in text.
+    if bytes > REASON_BYTES_MAX || author.reason.contains('\0') {
+        return Err(Error::Reason { bytes, max: REASON_BYTES_MAX });
+    }
+    Ok(())
+}
+
+pub(crate) fn prepare<'a>(decision: &Decision<'a>) -> Result<Prepared<'a>, Error> {
+    let Decision { key, expect, content } = *decision;
+    let plain = key.id.bytes().all(|b| b.is_ascii_graphic());
+    if key.id.is_empty() || key.id.len() > ID_BYTES_MAX || !plain {
+        let id = key.id.chars().take(ID_BYTES_MAX).collect();
+        return Err(Error::Id { kind: key.kind, id, max: ID_BYTES_MAX });
+    }
+    let Some(value) = content else {
+        let content = REMOVED.to_owned();
+        return Ok(Prepared { key, expect, content, name: None, owner: None });
+    };
+    let text = canonical::text(value, CONTENT_DEPTH_MAX).ok_or_else(|| Error::TooDeep {
+        kind: key.kind,
+        id: key.id.to_owned(),
+        max: CONTENT_DEPTH_MAX,
+    })?;
+    if text.len() > CONTENT_BYTES_MAX {
+        let (kind, id, bytes) = (key.kind, key.id.to_owned(), text.len());
+        return Err(Error::TooLarge { kind, id, bytes, max: CONTENT_BYTES_MAX });
+    }
+    content::check(key, value)?;
+    let name = value.get("name").and_then(Value::as_str).map(str::to_owned);
+    let owner = key.kind.owner_field().and_then(|field| value.get(field)).and_then(owner_text);
+    Ok(Prepared { key, expect, content: text, name, owner })
+}
+
+/// The id in an owner field: a text, or the one value of `{"device": "dev_..."}`.
+fn owner_text(field: &Value) -> Option<String> {
+    let inner = field.as_object().and_then(|tagged| tagged.values().next());
+    inner.unwrap_or(field).as_str().map(str::to_owned)
+}

@@ -1,0 +1,248 @@
+//! Reading records.
+//!
+//! *Invariant:* every list has a limit and a place to go on from; nothing is read of a tenant that
+//! was not named, except by [`Registry::scan`], which starts the program.
+
+use model::{TenantId, Timestamp};
+use serde::de::DeserializeOwned;
+use sqlx::any::AnyRow;
+use sqlx::{Any, Row as _};
+
+use crate::decision::{REMOVED, unique_name};
+use crate::registry::{refused, signed, unsigned};
+use crate::{Error, Key, Kind, Registry};
+
+/// The longest page.
+const PAGE_MAX: u32 = 1_000;
+
+/// One revision of one record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordRow {
+    /// Isolation boundary.
+    pub tenant: TenantId,
+    /// What it is.
+    pub kind: Kind,
+    /// Which one.
+    pub id: String,
+    /// The first is 1.
+    pub revision: u64,
+    /// Canonical JSON; `null` if this revision removed the record.
+    pub content: String,
+    /// Who decided.
+    pub actor: String,
+    /// When.
+    pub at: Timestamp,
+    /// Why, in the person's words.
+    pub reason: String,
+}
+
+impl RecordRow {
+    /// Whether this revision removed the record.
+    #[must_use]
+    pub fn removes(&self) -> bool {
+        self.content == REMOVED
+    }
+
+    /// The content as one of the types of [`crate::content`], or as a `serde_json::Value`.
+    ///
+    /// # Errors
+    /// It is another kind's, or damaged.
+    pub fn content<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        serde_json::from_str(&self.content).map_err(|source| Error::Corrupt {
+            table: "record",
+            row: format!("{} {} revision {}", self.kind, self.id, self.revision),
+            detail: source.to_string(),
+        })
+    }
+}
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT r.tenant, r.kind, r.id, r.revision, r.content, r.actor, r.at, r.reason ",
+            $rest
+        )
+    };
+}
+
+impl Registry {
+    /// The record in force; none if it never existed or was removed.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn get(&self, key: Key<'_>) -> Result<Option<RecordRow>, Error> {
+        let sql = select!(
+            "FROM head h JOIN record r ON r.tenant = h.tenant AND r.kind = h.kind AND r.id = h.id
+                 AND r.revision = h.revision
+             WHERE h.tenant = $1 AND h.kind = $2 AND h.id = $3 AND h.tombstone = 0"
+        );
+        let query = sqlx::query(sql).bind(key.tenant.to_string()).bind(key.kind.as_str());
+        self.one(query.bind(key.id)).await
+    }
+
+    /// One revision, whether in force or not.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn at(&self, key: Key<'_>, revision: u64) -> Result<Option<RecordRow>, Error> {
+        let sql = select!(
+            "FROM record r WHERE r.tenant = $1 AND r.kind = $2 AND r.id = $3 AND r.revision = $4"
+        );
+        let query = sqlx::query(sql).bind(key.tenant.to_string()).bind(key.kind.as_str());
+        self.one(query.bind(key.id).bind(signed(revision))).await
+    }
+
+    /// The revisions of a record, newest first, from below `before`.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn history(
+        &self,
+        key: Key<'_>,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<RecordRow>, Error> {
+        let sql = select!(
+            "FROM record r WHERE r.tenant = $1 AND r.kind = $2 AND r.id = $3 AND r.revision < $4
+             ORDER BY r.revision DESC LIMIT $5"
+        );
+        let query = sqlx::query(sql).bind(key.tenant.to_string()).bind(key.kind.as_str());
+        let query = query.bind(key.id).bind(before.map_or(i64::MAX, signed));
+        self.many(query.bind(page(limit))).await
+    }
+
+    /// The records in force of one kind, by id, after the id `after` (empty: from the first).
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn list(
+        &self,
+        tenant: TenantId,
+        kind: Kind,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<RecordRow>, Error> {
+        let sql = select!(
+            "FROM head h JOIN record r ON r.tenant = h.tenant AND r.kind = h.kind AND r.id = h.id
+                 AND r.revision = h.revision
+             WHERE h.tenant = $1 AND h.kind = $2 AND h.id > $3 AND h.tombstone = 0
+             ORDER BY h.id LIMIT $4"
+        );
+        let query = sqlx::query(sql).bind(tenant.to_string()).bind(kind.as_str());
+        self.many(query.bind(after).bind(page(limit))).await
+    }
+
+    /// The records in force of one kind that belong to another record, by id: the credentials of
+    /// `dev_...`, the contracts of `cus_...`.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn list_owned(
+        &self,
+        owner: Key<'_>,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<RecordRow>, Error> {
+        let sql = select!(
+            "FROM head h JOIN record r ON r.tenant = h.tenant AND r.kind = h.kind AND r.id = h.id
+                 AND r.revision = h.revision
+             WHERE h.tenant = $1 AND h.kind = $2 AND h.owner = $3 AND h.id > $4 AND h.tombstone = 0
+             ORDER BY h.id LIMIT $5"
+        );
+        let query = sqlx::query(sql).bind(owner.tenant.to_string()).bind(owner.kind.as_str());
+        self.many(query.bind(owner.id).bind(after).bind(page(limit))).await
+    }
+
+    /// The records in force of one kind of all tenants, by (tenant, id), for those who hold a copy
+    /// in memory.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn scan(
+        &self,
+        kind: Kind,
+        after: Option<&RecordRow>,
+        limit: u32,
+    ) -> Result<Vec<RecordRow>, Error> {
+        let sql = select!(
+            "FROM head h JOIN record r ON r.tenant = h.tenant AND r.kind = h.kind AND r.id = h.id
+                 AND r.revision = h.revision
+             WHERE h.kind = $1 AND (h.tenant > $2 OR (h.tenant = $2 AND h.id > $3))
+                 AND h.tombstone = 0
+             ORDER BY h.tenant, h.id LIMIT $4"
+        );
+        let tenant = after.map(|row| row.tenant.to_string()).unwrap_or_default();
+        let id = after.map(|row| row.id.as_str()).unwrap_or_default();
+        let query = sqlx::query(sql).bind(kind.as_str()).bind(tenant);
+        self.many(query.bind(id).bind(page(limit))).await
+    }
+
+    /// The record in force that has this name; a tenant's name is looked for among all tenants.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn find_by_name(
+        &self,
+        tenant: TenantId,
+        kind: Kind,
+        name: &str,
+    ) -> Result<Option<RecordRow>, Error> {
+        let Some(unique) = unique_name(tenant, kind, name) else { return Ok(None) };
+        let sql = select!(
+            "FROM head h JOIN record r ON r.tenant = h.tenant AND r.kind = h.kind AND r.id = h.id
+                 AND r.revision = h.revision
+             WHERE h.kind = $1 AND h.unique_name = $2"
+        );
+        self.one(sqlx::query(sql).bind(kind.as_str()).bind(unique)).await
+    }
+
+    async fn one(&self, query: Query<'_>) -> Result<Option<RecordRow>, Error> {
+        let row = query.fetch_optional(&self.readers).await.map_err(refused("read a record"))?;
+        row.as_ref().map(record).transpose()
+    }
+
+    async fn many(&self, query: Query<'_>) -> Result<Vec<RecordRow>, Error> {
+        let rows = query.fetch_all(&self.readers).await.map_err(refused("list records"))?;
+        rows.iter().map(record).collect()
+    }
+}
+
+type Query<'q> = sqlx::query::Query<'q, Any, sqlx::any::AnyArguments>;
+
+pub(crate) fn page(limit: u32) -> i64 {
+    i64::from(limit.clamp(1, PAGE_MAX))
+}
+
+/// A column that any row of ours has.
+pub(crate) fn column<'r, T>(row: &'r AnyRow, place: usize) -> Result<T, Error>
+where
+    T: sqlx::Decode<'r, Any> + sqlx::Type<Any>,
+{
+    row.try_get(place).map_err(refused("read a column"))
+}
+
+fn record(row: &AnyRow) -> Result<RecordRow, Error> {
+    let id: String = column(row, 2)?;
+    let revision = unsigned("record", &id, column(row, 3)?)?;
+    Ok(RecordRow {
+        tenant: parsed("record", &id, column(row, 0)?)?,
+        kind: parsed("record", &id, column(row, 1)?)?,
+        revision,
+        content: column(row, 4)?,
+        actor: column(row, 5)?,
+        at: Timestamp::from_millis(column(row, 6)?),
+        reason: column(row, 7)?,
+        id,
+    })
+}
+
+pub(crate) fn parsed<T>(table: &'static str, row: &str, text: &str) -> Result<T, Error>
+where
+    T: std::str::FromStr<Err: std::fmt::Display>,
+{
+    text.parse().map_err(|refused: T::Err| Error::Corrupt {
+        table,
+        row: row.to_owned(),
+        detail: refused.to_string(),
+    })
+}
