@@ -260,16 +260,17 @@ impl Connection {
     }
 
     /// Everything answered since the last call waits for `last` to be durable. When nothing was
-    /// appended, the caller names the offset of the batch before it, or 0.
-    pub fn placed(&mut self, last: Offset) {
+    /// appended, the caller names the offset of the batch before it, or 0. Says how many.
+    pub fn placed(&mut self, last: Offset) -> usize {
         let count = std::mem::take(&mut self.unplaced);
         if count == 0 {
-            return;
+            return 0;
         }
         match self.runs.back_mut() {
             Some((offset, run)) if *offset >= last => *run += count,
             _ => self.runs.push_back((last, count)),
         }
+        usize::try_from(count).unwrap_or(usize::MAX)
     }
 
     /// Appends all answers that `offset` covers; returns how many.

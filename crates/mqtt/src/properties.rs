@@ -255,6 +255,34 @@ impl<'a> Properties<'a> {
     }
 }
 
+impl Properties<'_> {
+    /// Copies checked properties of a message that waited so long, its expiry shortened by that
+    /// `[MQTT-3.3.2-6]`; false when it expired `[MQTT-3.3.2-5]`.
+    #[must_use]
+    pub fn aged(wire: &[u8], waited_s: u32, out: &mut Vec<u8>) -> bool {
+        let properties = Properties { wire };
+        for (property, wire) in properties.with_wire() {
+            let Property::MessageExpiry(expiry) = property else {
+                out.extend_from_slice(wire);
+                continue;
+            };
+            if expiry <= waited_s {
+                return false;
+            }
+            out.push(0x02);
+            out.extend_from_slice(&(expiry - waited_s).to_be_bytes());
+        }
+        true
+    }
+
+    /// Seconds after which a message is not to be delivered any more.
+    #[must_use]
+    pub fn message_expiry(wire: &[u8]) -> Option<u32> {
+        let expiry = |p| if let Property::MessageExpiry(s) = p { Some(s) } else { None };
+        Properties { wire }.iter().find_map(expiry)
+    }
+}
+
 /// Properties being written.
 #[derive(Debug, Clone, Default)]
 pub struct PropertyBuffer {

@@ -183,6 +183,12 @@ impl Router {
         self.tenants.values().map(|t| t.subscriptions).sum()
     }
 
+    /// Whether anybody of a tenant subscribed to anything.
+    #[must_use]
+    pub fn has(&self, tenant: TenantId) -> bool {
+        self.tenants.contains_key(&tenant)
+    }
+
     /// Whether nobody subscribed to anything.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -1,0 +1,400 @@
+//! One MQTT connection: what was read and not yet parsed, what waits for the log, what is to be
+//! written.
+//!
+//! *Invariant:* an idle connection holds no buffer: packets are parsed in a buffer that all
+//! connections of a thread share, and what is written is freed.
+//! *Invariant:* all complete packets of a read become one batch of the log.
+
+mod packets;
+mod write;
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use eventlog::Batch;
+use model::Offset;
+use mqtt::connection::{Settings, Violation};
+use mqtt::router::Subscriber;
+use mqtt::{Connection, Reason};
+use tokio::net::tcp::OwnedWriteHalf;
+use tokio::sync::Notify;
+
+use crate::acks::Ticket;
+use crate::hub::Who;
+use crate::refusal::{Refusal, RefusalReason};
+use crate::shared::{Shared, lock};
+use crate::topics::{Denial, Target};
+
+/// A connection, as its task, the acks and the router see it.
+#[derive(Debug)]
+pub(crate) struct Conn {
+    pub(crate) id: u64,
+    pub(crate) peer: SocketAddr,
+    /// Where everybody may write; `None`: the task writes.
+    pub(crate) socket: Option<OwnedWriteHalf>,
+    /// Wakes the task: something to write, room to read, or the end.
+    pub(crate) wake: Notify,
+    /// Steady milliseconds at which the sweep closes it.
+    deadline_ms: AtomicU64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    pub(crate) stage: Stage,
+    /// The beginning of a packet.
+    rest: Vec<u8>,
+    pub(crate) out: Vec<u8>,
+    /// Bytes that wait for the log.
+    unacked_bytes: usize,
+    /// A batch the log had no room for.
+    parked: Option<Box<(Batch, usize)>>,
+    /// Close once `out` is written.
+    pub(crate) closing: bool,
+}
+
+#[derive(Debug, Default)]
+pub(crate) enum Stage {
+    /// Waits for CONNECT.
+    #[default]
+    Greeting,
+    /// Let in.
+    Open(Box<Open>),
+    /// Its session is served no more.
+    Closed,
+}
+
+/// A connection that was let in.
+#[derive(Debug)]
+pub(crate) struct Open {
+    pub(crate) machine: Connection,
+    pub(crate) who: Arc<Who>,
+    pub(crate) subscriber: Subscriber,
+    /// Where the last topic went: most devices publish to one.
+    last: Option<(Box<str>, Target)>,
+    /// Left by DISCONNECT, so that the will is not sent.
+    pub(crate) will_dropped: bool,
+}
+
+impl Open {
+    pub(crate) fn new(machine: Connection, who: Arc<Who>, subscriber: Subscriber) -> Self {
+        Self { machine, who, subscriber, last: None, will_dropped: false }
+    }
+}
+
+/// Buffers that all connections of a thread share.
+#[derive(Debug, Default)]
+pub(crate) struct Work {
+    pub(crate) buffer: Vec<u8>,
+    pub(crate) batch: Batch,
+    pub(crate) properties: Vec<u8>,
+}
+
+/// Why parsing paused.
+#[derive(Debug)]
+enum Stop {
+    /// No complete packet is left.
+    Partial,
+    /// The next packet needs the hub.
+    Hub,
+    /// The connection is over.
+    Over,
+}
+
+/// What the task does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Look {
+    pub(crate) reads: bool,
+    pub(crate) writes: bool,
+    pub(crate) parked: bool,
+    pub(crate) closing: bool,
+}
+
+impl Conn {
+    pub(crate) fn new(id: u64, peer: SocketAddr, socket: Option<OwnedWriteHalf>) -> Self {
+        Self {
+            id,
+            peer,
+            socket,
+            wake: Notify::new(),
+            deadline_ms: AtomicU64::new(u64::MAX),
+            state: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    pub(crate) fn look(&self, unacked_bytes_max: usize) -> Look {
+        let state = self.lock();
+        Look {
+            reads: !state.closing
+                && state.parked.is_none()
+                && state.unacked_bytes <= unacked_bytes_max,
+            writes: !state.out.is_empty(),
+            parked: state.parked.is_some(),
+            closing: state.closing,
+        }
+    }
+
+    pub(crate) fn deadline_ms(&self) -> u64 {
+        self.deadline_ms.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_deadline(&self, at_ms: u64) {
+        self.deadline_ms.store(at_ms, Ordering::Relaxed);
+    }
+
+    /// Puts the beginning of a packet at the front of `buffer`; how long it is.
+    pub(crate) fn put_rest(&self, buffer: &mut [u8]) -> usize {
+        let state = self.lock();
+        let count = state.rest.len();
+        if let Some(front) = buffer.get_mut(..count) {
+            front.copy_from_slice(&state.rest);
+        }
+        count
+    }
+
+    pub(crate) fn rest_bytes(&self) -> usize {
+        self.lock().rest.len()
+    }
+
+    /// Takes in what was read: the beginning kept from before, and `fresh` new bytes.
+    pub(crate) fn take_in(
+        self: &Arc<Self>,
+        shared: &Shared,
+        bytes: &[u8],
+        fresh: usize,
+        work: (&mut Batch, &mut Vec<u8>),
+    ) {
+        shared.counters.bytes_in.add(fresh);
+        let (batch, properties) = work;
+        let mut at = 0;
+        let mut state = self.lock();
+        loop {
+            let rest = bytes.get(at..).unwrap_or_default();
+            let (taken, stop) = state.parse(self, shared, rest, (batch, properties));
+            at += taken;
+            state.submit(self, shared, batch, taken);
+            match stop {
+                Stop::Partial | Stop::Over => break,
+                Stop::Hub if state.parked.is_some() => break,
+                Stop::Hub => {
+                    drop(state);
+                    let used = self.with_hub(shared, bytes.get(at..).unwrap_or_default());
+                    at += used;
+                    state = self.lock();
+                    if used == 0 {
+                        break;
+                    }
+                }
+            }
+            if state.closing {
+                break;
+            }
+        }
+        let rest = bytes.get(at..).unwrap_or_default();
+        state.rest = if state.closing { Vec::new() } else { rest.to_vec() };
+        if at > 0 || rest.len() == fresh {
+            self.extend_deadline(shared, &state);
+        }
+        state.flush(self, shared);
+    }
+
+    /// Moves the deadline when the peer made progress: keep alive for a quiet connection, the
+    /// packet timeout for one in the middle of a packet.
+    fn extend_deadline(&self, shared: &Shared, state: &State) {
+        let Stage::Open(open) = &state.stage else { return };
+        let now = shared.now_ms();
+        // [MQTT-3.1.2-22]: one and a half times the keep alive.
+        let keep_alive = u64::from(open.machine.keep_alive_s()) * 1500;
+        let quiet = if keep_alive == 0 { u64::MAX } else { now.saturating_add(keep_alive) };
+        let packet = millis(shared.limits.packet_timeout);
+        let packet = if state.rest.is_empty() { u64::MAX } else { now.saturating_add(packet) };
+        self.set_deadline(quiet.min(packet));
+    }
+
+    /// Tries a parked batch again; then goes on with what was read.
+    pub(crate) fn retry(self: &Arc<Self>, shared: &Shared, work: &mut Work) {
+        let mut state = self.lock();
+        let Some(mut parked) = state.parked.take() else { return };
+        let (batch, bytes) = &mut *parked;
+        state.submit(self, shared, batch, *bytes);
+        if state.parked.is_some() || state.closing {
+            return;
+        }
+        let rest = std::mem::take(&mut state.rest);
+        drop(state);
+        self.take_in(shared, &rest, 0, (&mut work.batch, &mut work.properties));
+    }
+
+    /// Writes the answers that `committed` covers; `answers` is room to write them in.
+    pub(crate) fn acknowledge(
+        self: &Arc<Self>,
+        shared: &Shared,
+        committed: Offset,
+        bytes: usize,
+        answers: &mut Vec<u8>,
+    ) {
+        let mut state = self.lock();
+        let paused = state.unacked_bytes > shared.limits.unacked_bytes_max;
+        state.unacked_bytes = state.unacked_bytes.saturating_sub(bytes);
+        if paused && state.unacked_bytes <= shared.limits.unacked_bytes_max {
+            self.wake.notify_one();
+        }
+        let Stage::Open(open) = &mut state.stage else { return };
+        answers.clear();
+        let count = open.machine.committed(committed, answers);
+        shared.counters.acks_pending.sub(count);
+        if count > 0 {
+            state.write(self, shared, answers);
+        }
+    }
+
+    /// Ends the connection with a reason, in MQTT 5 said to the client.
+    pub(crate) fn close(&self, shared: &Shared, reason: Reason, text: &str) {
+        let mut state = self.lock();
+        state.close(reason, text);
+        state.flush(self, shared);
+        self.wake.notify_one();
+    }
+
+    /// Ends the connection without a word, whatever waits to be written.
+    pub(crate) fn abort(&self) {
+        let mut state = self.lock();
+        state.closing = true;
+        state.out = Vec::new();
+        self.wake.notify_one();
+    }
+
+    pub(crate) fn settings(shared: &Shared) -> &Settings {
+        &shared.settings
+    }
+}
+
+impl State {
+    /// Appends the batch and lets the answers wait for it.
+    fn submit(&mut self, conn: &Arc<Conn>, shared: &Shared, batch: &mut Batch, bytes: usize) {
+        if batch.is_empty() {
+            self.place_alone(shared);
+            return;
+        }
+        let messages = batch.len();
+        let appended = match shared.append(batch) {
+            Ok(appended) => appended,
+            Err(eventlog::Error::Full { .. } | eventlog::Error::LogFull { .. }) => {
+                shared.counters.paused.add(1);
+                self.parked = Some(Box::new((std::mem::take(batch), bytes)));
+                return;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "append");
+                batch.clear();
+                self.close(Reason::ServerUnavailable, "the log takes nothing now");
+                return;
+            }
+        };
+        shared.counters.messages_in.add(messages);
+        let Stage::Open(open) = &mut self.stage else { return };
+        let placed = open.machine.placed(appended.last);
+        if placed == 0 {
+            return;
+        }
+        shared.counters.acks_pending.add(placed);
+        self.unacked_bytes += bytes;
+        let ticket = Ticket { last: appended.last, conn: Arc::clone(conn), bytes };
+        lock(&shared.tickets).push_back(ticket);
+        if shared.log.committed() >= appended.last {
+            // The commit came before the ticket, so it wakes nobody for this one.
+            shared.ack_nudge.notify_one();
+        }
+    }
+
+    /// Answers that need no frame of their own wait for what was appended before them.
+    fn place_alone(&mut self, shared: &Shared) {
+        if self.parked.is_some() {
+            return;
+        }
+        let Stage::Open(open) = &mut self.stage else { return };
+        let appended = shared.appended();
+        let placed = open.machine.placed(appended);
+        if placed > 0 {
+            shared.counters.acks_pending.add(placed);
+            self.answer_now(shared);
+        }
+    }
+
+    fn answer_now(&mut self, shared: &Shared) {
+        let Stage::Open(open) = &mut self.stage else { return };
+        let count = open.machine.committed(shared.log.committed(), &mut self.out);
+        shared.counters.acks_pending.sub(count);
+    }
+
+    /// Says why and closes once that is written.
+    pub(crate) fn close(&mut self, reason: Reason, text: &str) {
+        if self.closing {
+            return;
+        }
+        if let Stage::Open(open) = &self.stage {
+            open.machine.disconnect(reason, text, &mut self.out);
+        }
+        self.closing = true;
+    }
+
+    /// Closes a connection that broke a rule, and tells the owner.
+    fn violate(&mut self, conn: &Conn, shared: &Shared, violation: &Violation) {
+        let (reason, fix) = if violation.reason == Reason::PacketTooLarge {
+            let fix = "send smaller packets; CONNACK tells the maximum in MQTT 5";
+            (RefusalReason::TooLarge, fix)
+        } else if violation.reason == Reason::ReceiveMaximumExceeded {
+            let fix = "wait for PUBACK; CONNACK tells the receive maximum";
+            (RefusalReason::Protocol, fix)
+        } else {
+            (RefusalReason::Protocol, "correct the client; the detail names the rule")
+        };
+        let (tenant, device, claimed) = self.named();
+        shared.refuse(Refusal {
+            at: shared.clock.now(),
+            tenant,
+            device,
+            claimed,
+            peer: conn.peer,
+            reason,
+            detail: violation.to_string(),
+            fix: fix.to_owned(),
+        });
+        self.close(violation.reason, violation.what);
+    }
+
+    /// Tells the owner that a topic or filter was refused.
+    pub(crate) fn denied(&self, conn: &Conn, shared: &Shared, claimed: &str, denial: &Denial) {
+        let (tenant, device, _) = self.named();
+        shared.refuse(Refusal {
+            at: shared.clock.now(),
+            tenant,
+            device,
+            claimed: crate::refusal::cut(claimed),
+            peer: conn.peer,
+            reason: denial.reason,
+            detail: denial.detail.clone(),
+            fix: denial.fix.to_owned(),
+        });
+    }
+
+    pub(crate) fn named(&self) -> (Option<model::TenantId>, Option<model::DeviceId>, String) {
+        match &self.stage {
+            Stage::Open(open) => {
+                let who = &open.who;
+                let tenant = Some(who.identity.tenant);
+                (tenant, who.device(), crate::refusal::cut(&who.client_id))
+            }
+            Stage::Greeting | Stage::Closed => (None, None, String::new()),
+        }
+    }
+}
+
+pub(crate) fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,198 @@
+//! What each packet of a client does.
+//!
+//! *Invariant:* a PUBLISH becomes a frame or is refused; it is never acknowledged without being
+//! in the log. A refused QoS 1 or 2 publish closes a 3.1.1 connection, which has no other way to
+//! say no (`[MQTT-3.3.5-2]` of 3.1.1).
+
+use std::sync::Arc;
+
+use eventlog::Batch;
+use model::{Channel, Frame, Qos, Raw, Retain};
+use mqtt::connection::{Arrival, Violation};
+use mqtt::packet::Publish;
+use mqtt::{Connection, Packet, Reason, Version, decode};
+
+use crate::shared::Shared;
+use crate::topics::{self, Target};
+
+use super::{Conn, Open, Stage, State, Stop};
+
+const fn broken(what: &'static str) -> Violation {
+    Violation { reason: Reason::ProtocolError, what }
+}
+
+impl State {
+    /// Takes in complete packets until one needs the hub; says how many bytes they were.
+    pub(super) fn parse(
+        &mut self,
+        conn: &Arc<Conn>,
+        shared: &Shared,
+        bytes: &[u8],
+        work: (&mut Batch, &mut Vec<u8>),
+    ) -> (usize, Stop) {
+        let (batch, properties) = work;
+        let mut at = 0;
+        loop {
+            let Stage::Open(open) = &mut self.stage else {
+                let greeting = matches!(self.stage, Stage::Greeting);
+                return (at, if greeting { Stop::Hub } else { Stop::Over });
+            };
+            let rest = bytes.get(at..).unwrap_or_default();
+            let version = open.machine.version();
+            let (packet, length) = match decode(rest, version, shared.limits.packet_bytes_max) {
+                Ok(Some(decoded)) => decoded,
+                Ok(None) => return (at, Stop::Partial),
+                Err(error) => {
+                    self.violate(conn, shared, &error.into());
+                    return (at, Stop::Over);
+                }
+            };
+            let result = if let Packet::Publish(publish) = &packet {
+                match open.publish(shared, publish, (batch, properties)) {
+                    Ok(()) => Ok(Next::Go),
+                    Err(Trouble::Broken(violation)) => Err(violation),
+                    Err(Trouble::Denied(denial)) => Ok(self.deny(conn, shared, publish, &denial)),
+                }
+            } else if matches!(packet, Packet::Subscribe(_) | Packet::Unsubscribe(_)) {
+                return (at, Stop::Hub);
+            } else {
+                self.control(shared, &packet)
+            };
+            match result {
+                Ok(Next::Go) => at += length,
+                Ok(Next::Over) => return (at + length, Stop::Over),
+                Err(violation) => {
+                    self.violate(conn, shared, &violation);
+                    return (at, Stop::Over);
+                }
+            }
+        }
+    }
+
+    /// Answers a refused publish, which may end the connection.
+    fn deny(
+        &mut self,
+        conn: &Arc<Conn>,
+        shared: &Shared,
+        publish: &Publish<'_>,
+        denial: &topics::Denial,
+    ) -> Next {
+        let Stage::Open(open) = &self.stage else { return Next::Over };
+        let topic = open.machine.topic(publish).to_owned();
+        self.denied(conn, shared, &topic, denial);
+        let Stage::Open(open) = &mut self.stage else { return Next::Over };
+        if publish.qos != Qos::AtMostOnce && open.machine.version() == Version::V311 {
+            self.close(denial.answer, &denial.detail);
+            return Next::Over;
+        }
+        open.machine.answer(publish.qos, publish.packet_id, denial.answer);
+        Next::Go
+    }
+
+    /// Everything but PUBLISH and what needs the hub.
+    fn control(&mut self, shared: &Shared, packet: &Packet<'_>) -> Result<Next, Violation> {
+        let Stage::Open(open) = &mut self.stage else { return Ok(Next::Over) };
+        let machine = &mut open.machine;
+        let ended = match packet {
+            Packet::PubAck(ack) => machine.acknowledged(ack),
+            Packet::PubRec(ack) => machine.received(ack, &mut self.out),
+            Packet::PubComp(ack) => machine.completed(ack),
+            Packet::PubRel(ack) => {
+                machine.release(ack);
+                false
+            }
+            Packet::PingReq => {
+                mqtt::encode(&Packet::PingResp, machine.version(), &mut self.out);
+                false
+            }
+            Packet::Disconnect(packet) => {
+                machine.leave(packet, Conn::settings(shared))?;
+                open.will_dropped = packet.reason != Reason::DisconnectWithWill;
+                self.closing = true;
+                return Ok(Next::Over);
+            }
+            Packet::Connect(_) => return Err(broken("a second CONNECT")),
+            Packet::Auth(_) => return Err(broken("AUTH without an authentication method")),
+            Packet::ConnAck(_)
+            | Packet::SubAck(_)
+            | Packet::UnsubAck(_)
+            | Packet::PingResp
+            | Packet::Publish(_)
+            | Packet::Subscribe(_)
+            | Packet::Unsubscribe(_) => return Err(broken("a packet that only servers send")),
+        };
+        if ended && machine.can_send_next() {
+            crate::follow::refill(shared, open, &mut self.out);
+        }
+        Ok(Next::Go)
+    }
+}
+
+enum Next {
+    Go,
+    Over,
+}
+
+enum Trouble {
+    Broken(Violation),
+    Denied(topics::Denial),
+}
+
+impl Open {
+    /// Makes a frame of a PUBLISH and lets its answer wait for it.
+    #[inline]
+    fn publish(
+        &mut self,
+        shared: &Shared,
+        publish: &Publish<'_>,
+        (batch, properties): (&mut Batch, &mut Vec<u8>),
+    ) -> Result<(), Trouble> {
+        if self.machine.arrive(publish).map_err(Trouble::Broken)? == Arrival::Again {
+            return Ok(());
+        }
+        let topic = self.machine.topic(publish);
+        let target = match &self.last {
+            Some((known, target)) if **known == *topic => *target,
+            Some(_) | None => {
+                let identity = &self.who.identity;
+                let target =
+                    topics::publish(&shared.door, identity, topic).map_err(Trouble::Denied)?;
+                // A child is judged each time: the gateway may stop listing it.
+                if target.view != mqtt::connection::View::Child {
+                    self.last = Some((topic.into(), target));
+                }
+                target
+            }
+        };
+        properties.clear();
+        publish.properties.forwarded(properties);
+        push_raw(batch, &self.who, publish, (&self.machine, target, properties));
+        self.machine.answer(publish.qos, publish.packet_id, Reason::Success);
+        Ok(())
+    }
+}
+
+#[inline]
+fn push_raw(
+    batch: &mut Batch,
+    who: &crate::hub::Who,
+    publish: &Publish<'_>,
+    (machine, target, properties): (&Connection, Target, &[u8]),
+) {
+    let topic = machine.topic(publish);
+    batch.push(&Frame::Raw(Raw {
+        tenant: who.identity.tenant,
+        principal: who.principal,
+        device: target.device,
+        origin: who.identity.origin,
+        channel: Channel::Mqtt,
+        qos: publish.qos,
+        retain: if publish.retain { Retain::Keep } else { Retain::Pass },
+        session: who.session,
+        packet_id: publish.packet_id,
+        topic: topic.get(target.skip..).unwrap_or_default(),
+        properties,
+        key: "",
+        payload: publish.payload,
+    }));
+}

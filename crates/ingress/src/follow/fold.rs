@@ -1,0 +1,270 @@
+//! The fold over the log and the task that drives it.
+//!
+//! *Invariant:* catching up folds and delivers nothing; from then on each record is folded and
+//! delivered in one step under the hub's lock.
+//!
+//! ```text
+//! snapshot, format 1: retained (see `mqtt::router`) | idempotency keys (see `http::keys`)
+//! ```
+
+use std::sync::Arc;
+
+use eventlog::{Frames, Snapshots};
+use model::wire::Reader;
+use model::{DeviceId, Frame, Offset, Output, Record, RestoreError, Retain};
+use mqtt::Properties;
+use mqtt::connection::Source;
+use mqtt::router::{Address, Kept, Match, Retained, Sent};
+
+use crate::Error;
+use crate::conn::Conn;
+use crate::http::Keys;
+use crate::hub::Hub;
+use crate::shared::{Shared, lock};
+
+use super::deliver::{Message, Prefix, Way, is_allowed, pending, send};
+
+/// Version of the snapshot's content.
+const FORMAT: u32 = 1;
+
+/// Bytes of log folded at once, so that the hub is not held for long.
+const STEP_BYTES: usize = 256 * 1024;
+
+/// Takes up the newest snapshot and folds the log after it.
+pub(crate) fn restore(shared: &Shared, snapshots: &Snapshots) -> Result<(), Error> {
+    if let Some(snapshot) = snapshots.newest()? {
+        for path in &snapshot.damaged {
+            tracing::error!(path = %path.display(), "a snapshot is damaged");
+        }
+        let offset = snapshot.offset;
+        let refuse = |source| Error::Snapshot { offset, source };
+        if snapshot.format_version != FORMAT {
+            let found = snapshot.format_version;
+            let fold = "ingress";
+            return Err(refuse(RestoreError::Version { fold, found, expected: FORMAT }));
+        }
+        let mut r = Reader::new(&snapshot.bytes);
+        let malformed = |error| refuse(RestoreError::Malformed(error));
+        let retained = Retained::restore(&mut r).map_err(malformed)?;
+        let keys = Keys::restore(&mut r).map_err(malformed)?;
+        r.end().map_err(malformed)?;
+        let mut hub = lock(&shared.hub);
+        hub.retained = retained;
+        hub.offset = offset;
+        *lock(&shared.keys) = keys;
+    }
+    loop {
+        let mut hub = lock(&shared.hub);
+        let Some(frames) = read_after(shared, &mut hub) else { return Ok(()) };
+        for record in frames.iter() {
+            match record {
+                Ok(record) => keep(shared, &mut hub, &record),
+                Err(error) => tracing::error!(%error, "skipped"),
+            }
+        }
+        hub.offset = Offset(frames.next().0.saturating_sub(1));
+    }
+}
+
+/// The next records; damage is skipped and said.
+fn read_after(shared: &Shared, hub: &mut Hub) -> Option<Frames> {
+    loop {
+        match shared.log.read(Offset(hub.offset.0 + 1), STEP_BYTES) {
+            Ok(frames) if frames.is_empty() => return None,
+            Ok(frames) => return Some(frames),
+            Err(eventlog::Error::Trimmed { first, from }) => {
+                tracing::warn!(%from, %first, "the log was trimmed beyond the ingress snapshot");
+                hub.offset = Offset(first.0.saturating_sub(1));
+            }
+            Err(error @ eventlog::Error::Damaged { next, .. }) if next.0 > hub.offset.0 + 1 => {
+                tracing::error!(%error, "skipped");
+                hub.offset = Offset(next.0 - 1);
+            }
+            Err(error) => {
+                tracing::error!(%error, "read the log");
+                return None;
+            }
+        }
+    }
+}
+
+/// The part of a record that outlives it.
+fn keep(shared: &Shared, hub: &mut Hub, record: &Record<'_>) {
+    match record.frame {
+        Frame::Raw(raw) => {
+            if !raw.key.is_empty() {
+                lock(&shared.keys).fold(&raw, record, &shared.limits);
+            }
+            if raw.retain == Retain::Pass {
+                return;
+            }
+        }
+        Frame::Output(_) => {}
+        Frame::Erased(erased) => {
+            if let Ok(device) = erased.subject.parse::<DeviceId>() {
+                hub.retained.erase(erased.tenant, device);
+                lock(&shared.keys).erase(erased.tenant, device);
+            }
+            return;
+        }
+        Frame::Decided(_) | Frame::Tick | Frame::Session(_) | Frame::Redecode(_) => return,
+    }
+    let mut output = None;
+    let Some(message) = Message::of_record(record, &mut output) else { return };
+    retain(shared, hub, record.offset, &message);
+}
+
+fn retain(shared: &Shared, hub: &mut Hub, offset: Offset, message: &Message<'_>) {
+    if message.retain == Retain::Pass {
+        return;
+    }
+    if message.payload.is_empty() {
+        // [MQTT-3.3.1-6], [MQTT-3.3.1-7]
+        let address = Address { device: message.device, topic: message.topic };
+        hub.retained.remove(message.tenant, address);
+        return;
+    }
+    let expiry = Properties::message_expiry(message.properties);
+    let after = |s: u32| message.log_time + std::time::Duration::from_secs(u64::from(s));
+    let kept = Kept {
+        device: message.device,
+        topic: message.topic.into(),
+        qos: message.qos,
+        offset,
+        log_time: message.log_time,
+        expires: expiry.map(after),
+        properties: message.properties.into(),
+        payload: message.payload.into(),
+    };
+    if let Err(error) = hub.retained.put(message.tenant, kept, shared.limits.retained_bytes_max) {
+        tracing::warn!(%error, topic = message.topic, "not retained");
+        shared.counters.dropped.add(1);
+    }
+}
+
+/// Room that one step of the router reuses.
+#[derive(Debug, Default)]
+struct Desk {
+    matches: Vec<Match>,
+    prefix: Prefix,
+    touched: Vec<Arc<Conn>>,
+    sent: usize,
+    dropped: usize,
+}
+
+/// Follows the log until the door is over.
+pub(crate) async fn run(shared: Arc<Shared>, snapshots: Snapshots) {
+    let mut committed = shared.log.watch();
+    let mut desk = Desk::default();
+    let mut written = lock(&shared.hub).offset;
+    loop {
+        committed.borrow_and_update();
+        while step(&shared, &mut desk) {
+            tokio::task::yield_now().await;
+        }
+        let offset = lock(&shared.hub).offset;
+        if offset.0 - written.0 >= shared.limits.snapshot_records {
+            snapshot(&shared, snapshots.clone()).await;
+            written = offset;
+        }
+        tokio::select! {
+            changed = committed.changed() => if changed.is_err() { break },
+            () = shared.over.cancelled() => break,
+        }
+    }
+    if lock(&shared.hub).offset > written {
+        snapshot(&shared, snapshots).await;
+    }
+}
+
+async fn snapshot(shared: &Shared, snapshots: Snapshots) {
+    let (offset, bytes) = {
+        let hub = lock(&shared.hub);
+        let mut bytes = Vec::new();
+        hub.retained.snapshot(&mut bytes);
+        lock(&shared.keys).snapshot(&mut bytes);
+        (hub.offset, bytes)
+    };
+    let write = move || snapshots.write(offset, FORMAT, &bytes);
+    match tokio::task::spawn_blocking(write).await {
+        Ok(Ok(())) => {}
+        // The log is kept from the older snapshot on, so nothing is lost.
+        Ok(Err(error)) => tracing::warn!(%error, "snapshot not written"),
+        Err(error) => tracing::error!(%error, "snapshot not written"),
+    }
+}
+
+/// Folds and delivers some records; false when there were none.
+fn step(shared: &Shared, desk: &mut Desk) -> bool {
+    let mut hub = lock(&shared.hub);
+    let Some(frames) = read_after(shared, &mut hub) else { return false };
+    for record in frames.iter() {
+        match record {
+            Ok(record) => take(shared, &mut hub, &record, desk),
+            Err(error) => tracing::error!(%error, "skipped"),
+        }
+    }
+    hub.offset = Offset(frames.next().0.saturating_sub(1));
+    drop(hub);
+    shared.counters.messages_out.add(std::mem::take(&mut desk.sent));
+    shared.counters.dropped.add(std::mem::take(&mut desk.dropped));
+    for conn in desk.touched.drain(..) {
+        conn.lock().flush(&conn, shared);
+    }
+    true
+}
+
+fn take(shared: &Shared, hub: &mut Hub, record: &Record<'_>, desk: &mut Desk) {
+    keep(shared, hub, record);
+    let (tenant, session) = match &record.frame {
+        Frame::Raw(raw) => (raw.tenant, raw.session),
+        Frame::Output(output) => (output.tenant, 0),
+        Frame::Decided(_)
+        | Frame::Tick
+        | Frame::Session(_)
+        | Frame::Redecode(_)
+        | Frame::Erased(_) => return,
+    };
+    if !hub.router.has(tenant) {
+        return;
+    }
+    let mut output: Option<Output> = None;
+    let Some(message) = Message::of_record(record, &mut output) else { return };
+    let address = Address { device: message.device, topic: message.topic };
+    let publisher = if session == 0 { None } else { hub.find(session) };
+    hub.route(tenant, &Sent { address, publisher }, &mut desk.matches);
+    desk.prefix.reset();
+    let matches = std::mem::take(&mut desk.matches);
+    for found in &matches {
+        let way = Way::of_match(found, &message);
+        if deliver(shared, hub, (record.offset, &message, found, way), desk) {
+            desk.sent += 1;
+        } else {
+            desk.dropped += 1;
+        }
+    }
+    desk.matches = matches;
+}
+
+fn deliver(
+    shared: &Shared,
+    hub: &mut Hub,
+    (offset, message, found, way): (Offset, &Message<'_>, &Match, Way<'_>),
+    desk: &mut Desk,
+) -> bool {
+    let Some(slot) = hub.slot_mut(found.subscriber) else { return false };
+    let source = Source::Log(offset);
+    let Some(conn) = &slot.conn else {
+        // QoS 0 is not kept for a client that is away.
+        return way.qos != model::Qos::AtMostOnce
+            && is_allowed(shared, &slot.who, message, way.view)
+            && slot.away.enqueue(pending(source, &way), shared.limits.session_queue_max);
+    };
+    let mut state = conn.lock();
+    let quiet = state.out.is_empty();
+    let sent = send(shared, &mut state, (message, way, source), &mut desk.prefix);
+    if quiet && !state.out.is_empty() {
+        desk.touched.push(Arc::clone(conn));
+    }
+    sent
+}

@@ -1,0 +1,195 @@
+//! Lets connections in and closes those that are silent for too long.
+//!
+//! *Invariant:* a connection that has not logged in costs one slot of its address and
+//! `greeting_timeout` at most.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use mqtt::Reason;
+use rustc_hash::FxHashMap;
+use tokio::net::tcp::OwnedWriteHalf;
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::conn::{Conn, Stage, millis};
+use crate::login::publish_will;
+use crate::refusal::{Refusal, RefusalReason};
+use crate::serve;
+use crate::shared::{Shared, lock};
+
+/// How long to wait after the system refused to accept, for example without descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long a closed connection may take to read its last words.
+const CLOSING_MS: u64 = 5000;
+
+/// Accepts on one port until the door stops.
+pub(crate) async fn run(shared: Arc<Shared>, listener: TcpListener) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = shared.stop.cancelled() => return,
+        };
+        match accepted {
+            Ok((stream, peer)) => accept(&shared, stream, peer),
+            Err(error) => {
+                tracing::warn!(%error, "accept");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn accept(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr) {
+    // Acks are small and must not wait for more.
+    if stream.set_nodelay(true).is_err() {
+        return;
+    }
+    let (reader, writer) = stream.into_split();
+    let Some(conn) = admit(shared, peer, Some(writer)) else { return };
+    let task = serve::run(Arc::clone(shared), conn, reader, None::<tokio::io::Sink>);
+    shared.tasks.spawn(task);
+}
+
+/// Counts a new connection in, unless a limit is reached.
+pub(crate) fn admit(
+    shared: &Shared,
+    peer: SocketAddr,
+    socket: Option<OwnedWriteHalf>,
+) -> Option<Arc<Conn>> {
+    let refuse = |detail: String, fix: &str| {
+        shared.refuse(Refusal {
+            at: shared.clock.now(),
+            tenant: None,
+            device: None,
+            claimed: String::new(),
+            peer,
+            reason: RefusalReason::Limit,
+            detail,
+            fix: fix.to_owned(),
+        });
+    };
+    let mut conns = lock(&shared.conns);
+    let max = shared.limits.connections_max;
+    if conns.all.len() >= max {
+        drop(conns);
+        refuse(format!("there are connections_max = {max} connections"), "raise the limit");
+        return None;
+    }
+    let greeting = conns.greeting.entry(peer.ip()).or_default();
+    let max = shared.limits.greeting_per_address_max;
+    if *greeting >= max {
+        drop(conns);
+        let detail = format!("greeting_per_address_max = {max} connections have not logged in");
+        refuse(detail, "log in right after connecting");
+        return None;
+    }
+    *greeting += 1;
+    let id = shared.next_conn.fetch_add(1, Ordering::Relaxed);
+    let conn = Arc::new(Conn::new(id, peer, socket));
+    conn.set_deadline(shared.now_ms().saturating_add(millis(shared.limits.greeting_timeout)));
+    conns.all.insert(id, Arc::clone(&conn));
+    shared.counters.connections.set(conns.all.len());
+    shared.counters.accepted.add(1);
+    Some(conn)
+}
+
+/// Open connections, and how many of an address have not logged in.
+#[derive(Debug, Default)]
+pub(crate) struct Conns {
+    pub(crate) all: FxHashMap<u64, Arc<Conn>>,
+    greeting: FxHashMap<IpAddr, usize>,
+}
+
+impl Conns {
+    /// A connection logged in, or ended before it did.
+    pub(crate) fn greeted(&mut self, peer: SocketAddr) {
+        if let Some(count) = self.greeting.get_mut(&peer.ip()) {
+            *count -= 1;
+            if *count == 0 {
+                self.greeting.remove(&peer.ip());
+            }
+        }
+    }
+}
+
+/// Looks at all time limits now and then, until the door is over.
+pub(crate) async fn sweep(shared: Arc<Shared>) {
+    let mut ticks = tokio::time::interval(shared.limits.sweep_interval);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = shared.over.cancelled() => return,
+        }
+        close_silent(&shared);
+        end_sessions(&shared);
+    }
+}
+
+fn close_silent(shared: &Shared) {
+    let now = shared.now_ms();
+    let late = |conn: &&Arc<Conn>| conn.deadline_ms() <= now;
+    let due: Vec<_> = lock(&shared.conns).all.values().filter(late).map(Arc::clone).collect();
+    for conn in due {
+        let (closing, greeting, named) = {
+            let state = conn.lock();
+            (state.closing, matches!(state.stage, Stage::Greeting), state.named())
+        };
+        if closing || greeting {
+            conn.abort();
+        } else {
+            conn.close(shared, Reason::KeepAliveTimeout, "silent for 1.5 times the keep alive");
+        }
+        conn.set_deadline(now.saturating_add(CLOSING_MS));
+        if closing {
+            continue;
+        }
+        let (tenant, device, claimed) = named;
+        let (detail, fix) = if greeting {
+            ("no CONNECT within greeting_timeout", "send CONNECT right after connecting")
+        } else {
+            ("silent for 1.5 times the keep alive", "send PINGREQ, or ask for a longer keep alive")
+        };
+        shared.refuse(Refusal {
+            at: shared.clock.now(),
+            tenant,
+            device,
+            claimed,
+            peer: conn.peer,
+            reason: RefusalReason::Timeout,
+            detail: detail.to_owned(),
+            fix: fix.to_owned(),
+        });
+    }
+}
+
+/// Sends delayed wills that are due and ends sessions that expired.
+fn end_sessions(shared: &Shared) {
+    let (now, now_ms) = (shared.clock.now(), shared.now_ms());
+    let mut hub = lock(&shared.hub);
+    let due = |slot: &crate::hub::Slot| slot.will_due_ms.is_some_and(|at| at <= now_ms);
+    let over =
+        |slot: &crate::hub::Slot| slot.conn.is_none() && slot.expires.is_some_and(|at| at <= now);
+    let found: Vec<_> =
+        hub.slots().filter(|(_, s)| due(s) || over(s)).map(|(id, s)| (id, over(s))).collect();
+    let mut wills = Vec::new();
+    for (subscriber, ends) in found {
+        if let Some(slot) = hub.slot_mut(subscriber) {
+            slot.will_due_ms = None;
+            let who = Arc::clone(&slot.who);
+            wills.extend(slot.will.take().map(|will| (who, will)));
+        }
+        if ends {
+            hub.remove(subscriber);
+        }
+    }
+    shared.counters.sessions.set(hub.sessions());
+    shared.counters.subscriptions.set(hub.router.len());
+    drop(hub);
+    for (who, will) in wills {
+        publish_will(shared, &who, &will);
+    }
+}

@@ -1,0 +1,369 @@
+//! What needs the hub: CONNECT, SUBSCRIBE, UNSUBSCRIBE and the end of a connection.
+//!
+//! *Invariant:* the answer to a wrong credential is the same for every reason; the exact one is
+//! told to the owner through [`crate::Refusals`].
+
+mod subscribe;
+
+use std::sync::Arc;
+
+use eventlog::Batch;
+use identity::Identity;
+use model::{Channel, Frame, Raw, Retain, Timestamp};
+use mqtt::connection::{Granted, refuse};
+use mqtt::packet::{Connect, Will as WillPacket};
+use mqtt::router::Subscriber;
+use mqtt::{Connection, Packet, Property, Reason, Version, decode, packet_length};
+
+use crate::conn::{Conn, Open, Stage};
+use crate::hub::{Who, Will};
+use crate::refusal::{Refusal, RefusalReason, cut};
+use crate::shared::{Shared, lock};
+use crate::topics;
+
+/// Why a CONNECT is refused: the answer, and what the owner is told.
+struct Turned {
+    answer: Reason,
+    refusal: Box<Refusal>,
+}
+
+impl Conn {
+    /// Handles the packet at the front of `bytes`; how long it was, 0 when it is not all there or
+    /// the connection is over.
+    pub(crate) fn with_hub(self: &Arc<Self>, shared: &Shared, bytes: &[u8]) -> usize {
+        let version = match &self.lock().stage {
+            Stage::Greeting => None,
+            Stage::Open(open) => Some(open.machine.version()),
+            Stage::Closed => return 0,
+        };
+        let Some(version) = version else { return self.greet(shared, bytes) };
+        match decode(bytes, version, shared.limits.packet_bytes_max) {
+            Ok(Some((Packet::Subscribe(packet), length))) => {
+                subscribe::subscribe(self, shared, &packet);
+                length
+            }
+            Ok(Some((Packet::Unsubscribe(packet), length))) => {
+                subscribe::unsubscribe(self, shared, &packet);
+                length
+            }
+            Ok(Some(_) | None) | Err(_) => 0,
+        }
+    }
+
+    fn greet(self: &Arc<Self>, shared: &Shared, bytes: &[u8]) -> usize {
+        let turned = |answer, reason, detail: String, fix: &str| Turned {
+            answer,
+            refusal: Box::new(self.refusal(shared, reason, (String::new(), detail, fix))),
+        };
+        let connect_bytes = shared.limits.connect_bytes_max;
+        let (result, version) = match decode(bytes, Version::V5, connect_bytes) {
+            Ok(None)
+                if packet_length(bytes).is_ok() && bytes.first().is_none_or(|b| *b == 0x10) =>
+            {
+                return 0;
+            }
+            Ok(Some((Packet::Connect(connect), length))) => {
+                let result = self.connect(shared, &connect).map(|()| length);
+                (result, Some(connect.version))
+            }
+            Ok(Some(_) | None) => {
+                let detail = "the first packet is not CONNECT".to_owned();
+                let fix = "speak MQTT on this port; HTTP and the console have another";
+                let reason = RefusalReason::NotMqtt;
+                (Err(turned(Reason::ProtocolError, reason, detail, fix)), None)
+            }
+            Err(error) => {
+                let reason = if error.reason == Reason::UnsupportedProtocolVersion {
+                    RefusalReason::Connect
+                } else if error.reason == Reason::PacketTooLarge {
+                    RefusalReason::TooLarge
+                } else {
+                    RefusalReason::NotMqtt
+                };
+                let fix = "speak MQTT 3.1.1 or 5 on this port";
+                // Only a client that speaks MQTT understands an answer.
+                let version = (reason == RefusalReason::Connect).then_some(Version::V311);
+                (Err(turned(error.reason, reason, error.to_string(), fix)), version)
+            }
+        };
+        match result {
+            Ok(length) => length,
+            Err(turned) => {
+                let mut state = self.lock();
+                if let Some(version) = version {
+                    refuse(version, turned.answer, "", &mut state.out);
+                }
+                state.closing = true;
+                drop(state);
+                shared.refuse(*turned.refusal);
+                0
+            }
+        }
+    }
+
+    fn refusal(
+        &self,
+        shared: &Shared,
+        reason: RefusalReason,
+        (claimed, detail, fix): (String, String, &str),
+    ) -> Refusal {
+        Refusal {
+            at: shared.clock.now(),
+            tenant: None,
+            device: None,
+            claimed,
+            peer: self.peer,
+            reason,
+            detail,
+            fix: fix.to_owned(),
+        }
+    }
+
+    fn connect(self: &Arc<Self>, shared: &Shared, connect: &Connect<'_>) -> Result<(), Turned> {
+        let identity = self.authenticate(shared, connect)?;
+        let named = |answer, reason, detail: String, fix: &str| {
+            let claimed = cut(connect.user_name.unwrap_or_default());
+            let mut refusal = self.refusal(shared, reason, (claimed, detail, fix));
+            refusal.tenant = Some(identity.tenant);
+            if let identity::Actor::Device(device) = identity.actor {
+                refusal.device = Some(device);
+            }
+            Turned { answer, refusal: Box::new(refusal) }
+        };
+        let Some(principal) = identity.actor.principal() else {
+            let detail = "a person's credential does not open the device door".to_owned();
+            let fix = "issue a device or service credential";
+            return Err(named(Reason::NotAuthorized, RefusalReason::NotADevice, detail, fix));
+        };
+        let machine = Connection::open(connect, &shared.settings).map_err(|refused| {
+            let fix = "change the client's connect options; the detail names which";
+            named(refused.reason, RefusalReason::Connect, refused.to_string(), fix)
+        })?;
+        let will = match &connect.will {
+            None => None,
+            Some(will) => {
+                let target = topics::publish(&shared.door, &identity, will.topic);
+                let target = target.map_err(|denial| {
+                    let detail = format!("the will: {}", denial.detail);
+                    named(denial.answer, denial.reason, detail, denial.fix)
+                })?;
+                Some(keep_will(will, target))
+            }
+        };
+        let assigned = connect
+            .client_id
+            .is_empty()
+            .then(|| format!("auto-{:x}-{:x}", shared.started, self.id));
+        let client_id = assigned.as_deref().unwrap_or(connect.client_id);
+        let who = Arc::new(Who::new(identity.clone(), principal, client_id));
+        let entered = self.enter(shared, (connect, machine), (who, will), assigned.as_deref());
+        entered.map_err(|full| {
+            let fix = "end sessions that are not needed, or use another client id";
+            named(Reason::QuotaExceeded, RefusalReason::Limit, full, fix)
+        })
+    }
+
+    fn authenticate(&self, shared: &Shared, connect: &Connect<'_>) -> Result<Identity, Turned> {
+        let secret = connect.password.unwrap_or_default();
+        let result = match (connect.user_name, secret) {
+            (None, secret) => shared.door.authenticate_bearer(secret),
+            // Some firmware can send its token only as the user name.
+            (Some(token), b"") => shared
+                .door
+                .authenticate_bearer(token.as_bytes())
+                .or_else(|_| shared.door.authenticate(token, b"")),
+            (Some(name), secret) => shared.door.authenticate(name, secret),
+        };
+        result.map_err(|refused| {
+            let detail = refused.reason.to_string();
+            let reason = RefusalReason::Login(refused.reason);
+            let fix = refused.reason.fix();
+            let mut refusal = self.refusal(shared, reason, (refused.claimed.clone(), detail, &fix));
+            refusal.tenant = refused.tenant;
+            refusal.device = refused.device();
+            // 3.1.1 keeps its code 4 for data that is malformed.
+            let answer = match connect.version {
+                Version::V311 => Reason::NotAuthorized,
+                Version::V5 => Reason::BadUserNameOrPassword,
+            };
+            Turned { answer, refusal: Box::new(refusal) }
+        })
+    }
+
+    /// Makes or takes over the session and lets the client in.
+    fn enter(
+        self: &Arc<Self>,
+        shared: &Shared,
+        (connect, mut machine): (&Connect<'_>, Connection),
+        (who, will): (Arc<Who>, Option<Will>),
+        assigned: Option<&str>,
+    ) -> Result<(), String> {
+        let mut hub = lock(&shared.hub);
+        let found = hub.find(who.session);
+        let mut wills = Vec::new();
+        if let Some(subscriber) = found {
+            let clash = hub.slot(subscriber).is_some_and(|slot| !slot.who.same_session(&who));
+            if clash {
+                return Err("the client id is taken".to_owned());
+            }
+            take_over(shared, &mut hub, subscriber, &mut wills);
+            if connect.clean_start {
+                hub.remove(subscriber);
+            }
+        }
+        let present = found.is_some() && !connect.clean_start;
+        let max = shared.limits.sessions_max;
+        if !present && hub.sessions() >= max {
+            return Err(format!("there are sessions_max = {max} sessions"));
+        }
+        let subscriber = match found.filter(|_| present) {
+            Some(subscriber) => subscriber,
+            None => hub.add(Arc::clone(&who)).ok_or_else(|| "no session is left".to_owned())?,
+        };
+        let mut state = self.lock();
+        if let Some(slot) = hub.slot_mut(subscriber) {
+            slot.who = Arc::clone(&who);
+            slot.conn = Some(Arc::clone(self));
+            slot.expires = None;
+            slot.will = will.map(Box::new);
+            slot.will_due_ms = None;
+            machine.resume(std::mem::take(&mut slot.away));
+        }
+        shared.counters.sessions.set(hub.sessions());
+        drop(hub);
+        let granted = Granted { session_present: present, client_id: assigned };
+        machine.greet(connect, granted, &shared.settings, &mut state.out);
+        let mut open = Open::new(machine, who, subscriber);
+        crate::follow::repeat(shared, &mut open, &mut state.out);
+        crate::follow::refill(shared, &mut open, &mut state.out);
+        state.stage = Stage::Open(Box::new(open));
+        drop(state);
+        lock(&shared.conns).greeted(self.peer);
+        for (who, will) in wills {
+            publish_will(shared, &who, &will);
+        }
+        Ok(())
+    }
+}
+
+fn keep_will(will: &WillPacket<'_>, target: topics::Target) -> Will {
+    let mut properties = Vec::new();
+    will.properties.forwarded(&mut properties);
+    let delay = will
+        .properties
+        .iter()
+        .find_map(|p| if let Property::WillDelay(s) = p { Some(s) } else { None });
+    Will {
+        target,
+        topic: will.topic.into(),
+        qos: will.qos,
+        retain: if will.retain { Retain::Keep } else { Retain::Pass },
+        properties: properties.into(),
+        payload: will.payload.into(),
+        delay_s: delay.unwrap_or_default(),
+    }
+}
+
+/// Takes a session from the connection that serves it; its will is sent unless it is delayed
+/// (`[MQTT-3.1.4-3]`, section 3.1.3.2.2).
+fn take_over(
+    shared: &Shared,
+    hub: &mut crate::hub::Hub,
+    subscriber: Subscriber,
+    wills: &mut Vec<(Arc<Who>, Will)>,
+) {
+    let Some(slot) = hub.slot_mut(subscriber) else { return };
+    let will = slot.will.take();
+    slot.will_due_ms = None;
+    let Some(old) = slot.conn.take() else { return };
+    if let Some(will) = will
+        && will.delay_s == 0
+    {
+        wills.push((Arc::clone(&slot.who), *will));
+    }
+    let mut state = old.lock();
+    state.close(Reason::SessionTakenOver, "the client id connected again");
+    if let Stage::Open(open) = std::mem::replace(&mut state.stage, Stage::Closed) {
+        shared.counters.acks_pending.sub(open.machine.unanswered());
+        slot.away = open.machine.into_state();
+    }
+    state.flush(&old, shared);
+    old.wake.notify_one();
+}
+
+/// Ends a connection: its session goes on without it or ends, its will is sent.
+pub(crate) fn finish(shared: &Shared, conn: &Arc<Conn>) {
+    {
+        let mut conns = lock(&shared.conns);
+        conns.all.remove(&conn.id);
+        shared.counters.connections.set(conns.all.len());
+        if matches!(conn.lock().stage, Stage::Greeting) {
+            conns.greeted(conn.peer);
+        }
+    }
+    let mut hub = lock(&shared.hub);
+    let mut state = conn.lock();
+    state.closing = true;
+    let Stage::Open(open) = std::mem::replace(&mut state.stage, Stage::Closed) else { return };
+    drop(state);
+    let open = *open;
+    shared.counters.acks_pending.sub(open.machine.unanswered());
+    let expiry = open.machine.session_expiry_s();
+    let now = shared.clock.now();
+    let Some(slot) = hub.slot_mut(open.subscriber) else { return };
+    if !slot.conn.as_ref().is_some_and(|c| Arc::ptr_eq(c, conn)) {
+        return;
+    }
+    slot.conn = None;
+    let will = slot.will.take().filter(|_| !open.will_dropped);
+    slot.away = open.machine.into_state();
+    slot.expires = (expiry != u32::MAX).then(|| expires(now, expiry));
+    let mut due = None;
+    if let Some(will) = will {
+        // The will is sent when its delay or the session ends, whichever is first.
+        if will.delay_s == 0 || expiry == 0 {
+            due = Some(will);
+        } else {
+            let delay_ms = u64::from(will.delay_s.min(expiry)) * 1000;
+            slot.will_due_ms = Some(shared.now_ms() + delay_ms);
+            slot.will = Some(will);
+        }
+    }
+    if expiry == 0 {
+        hub.remove(open.subscriber);
+    }
+    shared.counters.sessions.set(hub.sessions());
+    shared.counters.subscriptions.set(hub.router.len());
+    drop(hub);
+    if let Some(will) = due {
+        publish_will(shared, &open.who, &will);
+    }
+}
+
+fn expires(now: Timestamp, expiry_s: u32) -> Timestamp {
+    now + std::time::Duration::from_secs(u64::from(expiry_s))
+}
+
+/// Appends a will as its session's own publish. When the log takes nothing it is lost, as the
+/// message of a broken connection may be; that is said.
+pub(crate) fn publish_will(shared: &Shared, who: &Who, will: &Will) {
+    let mut batch = Batch::default();
+    batch.push(&Frame::Raw(Raw {
+        tenant: who.identity.tenant,
+        principal: who.principal,
+        device: will.target.device,
+        origin: who.identity.origin,
+        channel: Channel::Mqtt,
+        qos: will.qos,
+        retain: will.retain,
+        session: who.session,
+        packet_id: 0,
+        topic: will.topic.get(will.target.skip..).unwrap_or_default(),
+        properties: &will.properties,
+        key: "",
+        payload: &will.payload,
+    }));
+    if let Err(error) = shared.append(&mut batch) {
+        tracing::warn!(%error, client_id = %who.client_id, "will not sent");
+    }
+}

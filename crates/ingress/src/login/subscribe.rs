@@ -1,0 +1,155 @@
+//! SUBSCRIBE and UNSUBSCRIBE.
+//!
+//! *Invariant:* between the retained messages a subscription gets and the live ones that follow,
+//! none is missed and none comes twice: both happen under the hub's lock.
+
+use std::sync::Arc;
+
+use mqtt::packet::{RetainHandling, SubAck, Subscribe, SubscribeOptions, Unsubscribe};
+use mqtt::router::{Subscriber, Subscription};
+use mqtt::{Packet, Properties, Property, Reason};
+
+use crate::conn::{Conn, Stage, State};
+use crate::follow::send_kept;
+use crate::hub::{Hub, Who};
+use crate::refusal::RefusalReason;
+use crate::shared::{Shared, lock};
+use crate::topics::{self, Denial, Filter};
+
+/// Answers SUBSCRIBE, then sends what is retained.
+pub(super) fn subscribe(conn: &Arc<Conn>, shared: &Shared, packet: &Subscribe<'_>) {
+    let mut hub = lock(&shared.hub);
+    let mut state = conn.lock();
+    if state.closing {
+        // Its session may be gone, and the handle another's.
+        return;
+    }
+    let Stage::Open(open) = &state.stage else { return };
+    let (who, subscriber) = (Arc::clone(&open.who), open.subscriber);
+    let identifier = |p| if let Property::SubscriptionIdentifier(id) = p { Some(id) } else { None };
+    let id = packet.properties.iter().find_map(identifier).unwrap_or_default();
+    let mut codes = Vec::new();
+    let mut fresh: Vec<(Filter, Subscription)> = Vec::new();
+    for (text, options) in packet.filters.iter() {
+        let added = add(shared, (&mut hub, &who, subscriber), (text, options, id), &mut fresh);
+        codes.push(match added {
+            Ok(()) => qos_code(options),
+            Err(denial) => {
+                state.denied(conn, shared, text, &denial);
+                denial.answer.code()
+            }
+        });
+    }
+    shared.counters.subscriptions.set(hub.router.len());
+    answer(&mut state, packet.packet_id, &codes, Packet::SubAck);
+    let now = shared.clock.now();
+    for (filter, subscription) in &fresh {
+        for kept in hub.retained.find(who.identity.tenant, filter.address(), now) {
+            send_kept(shared, (&mut state, conn), &kept, subscription);
+        }
+    }
+    drop(hub);
+    state.flush(conn, shared);
+}
+
+fn qos_code(options: SubscribeOptions) -> u8 {
+    match options.qos {
+        model::Qos::AtMostOnce => Reason::Success.code(),
+        model::Qos::AtLeastOnce => Reason::GrantedQos1.code(),
+        model::Qos::ExactlyOnce => Reason::GrantedQos2.code(),
+    }
+}
+
+/// Adds what one filter text means; what is to get retained messages goes to `fresh`.
+fn add(
+    shared: &Shared,
+    (hub, who, subscriber): (&mut Hub, &Who, Subscriber),
+    (text, options, id): (&str, SubscribeOptions, u32),
+    fresh: &mut Vec<(Filter, Subscription)>,
+) -> Result<(), Denial> {
+    let filters = topics::subscribe(&shared.door, &who.identity, text)?;
+    let max = shared.limits.subscriptions_per_session_max;
+    let held = hub.slot(subscriber).map_or(0, |slot| slot.filters.len());
+    if held + filters.len() > max {
+        return Err(Denial {
+            answer: Reason::QuotaExceeded,
+            reason: RefusalReason::Limit,
+            detail: format!(
+                "the session has {held} filters, subscriptions_per_session_max = {max}"
+            ),
+            fix: "use wildcards, or several client ids",
+        });
+    }
+    let shared_and_not_local = options.no_local && filters.iter().any(|f| f.group.is_some());
+    if shared_and_not_local {
+        // [MQTT-3.8.3-4]
+        return Err(Denial {
+            answer: Reason::ProtocolError,
+            reason: RefusalReason::Subscribe,
+            detail: "a shared subscription cannot be no-local".to_owned(),
+            fix: "drop the no-local option",
+        });
+    }
+    for filter in filters {
+        let subscription = Subscription {
+            subscriber,
+            qos: options.qos,
+            no_local: options.no_local,
+            retain_as_published: options.retain_as_published,
+            id,
+            view: filter.view,
+        };
+        let replaced = hub.subscribe(&filter, subscription.clone());
+        let wanted = match options.retain_handling {
+            RetainHandling::Send => true,
+            RetainHandling::SendIfNew => !replaced,
+            RetainHandling::Skip => false,
+        };
+        // Shared subscriptions get no retained messages (section 4.8.2).
+        if wanted && filter.group.is_none() {
+            fresh.push((filter, subscription));
+        }
+    }
+    Ok(())
+}
+
+/// Answers UNSUBSCRIBE.
+pub(super) fn unsubscribe(conn: &Arc<Conn>, shared: &Shared, packet: &Unsubscribe<'_>) {
+    let mut hub = lock(&shared.hub);
+    let mut state = conn.lock();
+    if state.closing {
+        // Its session may be gone, and the handle another's.
+        return;
+    }
+    let Stage::Open(open) = &state.stage else { return };
+    let (who, subscriber) = (Arc::clone(&open.who), open.subscriber);
+    let mut codes = Vec::new();
+    for text in packet.filters.iter() {
+        let reason = match topics::subscribe(&shared.door, &who.identity, text) {
+            Ok(filters) => {
+                let mut removed = false;
+                for filter in filters {
+                    removed |= hub.unsubscribe(subscriber, &filter);
+                }
+                if removed { Reason::Success } else { Reason::NoSubscriptionExisted }
+            }
+            Err(denial) => denial.answer,
+        };
+        codes.push(reason.code());
+    }
+    shared.counters.subscriptions.set(hub.router.len());
+    drop(hub);
+    answer(&mut state, packet.packet_id, &codes, Packet::UnsubAck);
+    state.flush(conn, shared);
+}
+
+fn answer<'a>(
+    state: &mut State,
+    packet_id: u16,
+    codes: &'a [u8],
+    make: impl FnOnce(SubAck<'a>) -> Packet<'a>,
+) {
+    let Stage::Open(open) = &state.stage else { return };
+    let packet = make(SubAck { packet_id, properties: Properties::NONE, codes });
+    mqtt::encode(&packet, open.machine.version(), &mut state.out);
+}

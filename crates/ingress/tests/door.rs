@@ -1,0 +1,16 @@
+//! The device door over real sockets, on a simulated disk.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+#![expect(clippy::wildcard_enum_match_arm, reason = "a test names what it expects")]
+
+#[path = "door/harness.rs"]
+mod harness;
+#[path = "door/http.rs"]
+mod http;
+#[path = "door/limits.rs"]
+mod limits;
+#[path = "door/login.rs"]
+mod login;
+#[path = "door/messages.rs"]
+mod messages;
+#[path = "door/sessions.rs"]
+mod sessions;
