@@ -60,17 +60,30 @@ fn rule<'a>(context: &'a Context<'_>, name: &Name) -> Result<&'a UsageRule, Erro
 /// A figure that a promise is about: a usage of the plan, over the whole segment.
 pub(super) fn figure(context: &Context<'_>, name: &Name) -> Result<Option<Measured>, Error> {
     let Some(rule) = context.plan.usages.get(name) else { return Ok(None) };
-    let pieces = [context.segment.period];
-    let streams = streams(context, rule, pieces[0]);
+    let span = context.segment.period;
+    let pieces = Pieces { counted: vec![span], length: span.millis() };
+    let streams = streams(context, rule, span);
     if streams.is_empty() {
         return Ok(None);
     }
     let all: Vec<Stream<'_>> = streams.into_iter().map(|(_, stream)| stream).collect();
-    measure(rule, &all, &scope(context, pieces[0], &pieces)).map(Some)
+    measure(rule, &all, &scope(context, span, &pieces)).map(Some)
 }
 
-fn scope<'a>(context: &'a Context<'_>, span: Period, pieces: &'a [Period]) -> Scope<'a> {
-    Scope { span, pieces, until: context.cutoff.time, zone: &context.contract.zone }
+/// The pieces of a slot, and how long the slot is in the whole billing period.
+struct Pieces {
+    counted: Vec<Period>,
+    length: i64,
+}
+
+fn scope<'a>(context: &'a Context<'_>, span: Period, pieces: &'a Pieces) -> Scope<'a> {
+    Scope {
+        span,
+        pieces: &pieces.counted,
+        length: pieces.length,
+        until: context.cutoff.time,
+        zone: &context.contract.zone,
+    }
 }
 
 /// The streams of the devices, split by the dimension values they are grouped by.
@@ -109,6 +122,27 @@ fn streams<'a>(
     streams
 }
 
+/// The slots of the charge's calendar; without one there is a single slot without a name.
+fn slots(
+    context: &Context<'_>,
+    usage: &UsageCharge,
+    billed: Period,
+) -> Result<BTreeMap<Option<String>, Pieces>, Error> {
+    let PriceModel::TimeOfUse(prices) = &usage.model else {
+        let pieces = Pieces { counted: vec![billed], length: context.period.millis() };
+        return Ok(BTreeMap::from([(None, pieces)]));
+    };
+    let calendar = context.plan.calendars.get(&prices.calendar);
+    let unknown = || Error::Unknown { kind: "calendar", name: prices.calendar.to_string() };
+    let cut = calendar.ok_or_else(unknown)?.cut(&context.contract.zone, context.period)?;
+    let clip = |(slot, pieces): (Name, Vec<Period>)| {
+        let length = pieces.iter().map(Period::millis).sum();
+        let counted = pieces.iter().filter_map(|piece| piece.meet(billed)).collect();
+        (Some(slot.to_string()), Pieces { counted, length })
+    };
+    Ok(cut.into_iter().map(clip).collect())
+}
+
 /// What each place used, with the share of each device where the allowance needs it.
 fn measured(
     context: &Context<'_>,
@@ -117,22 +151,7 @@ fn measured(
     billed: Period,
 ) -> Result<BTreeMap<Place, Parts>, Error> {
     let all = streams(context, rule, billed);
-    let slots: BTreeMap<Option<String>, Vec<Period>> = match &usage.model {
-        PriceModel::TimeOfUse(prices) => {
-            let calendar = context.plan.calendars.get(&prices.calendar);
-            let unknown = || Error::Unknown { kind: "calendar", name: prices.calendar.to_string() };
-            let cut = calendar.ok_or_else(unknown)?.cut(&context.contract.zone, billed)?;
-            cut.into_iter().map(|(slot, pieces)| (Some(slot.to_string()), pieces)).collect()
-        }
-        PriceModel::PerUnit(_)
-        | PriceModel::Graduated(_)
-        | PriceModel::Volume(..)
-        | PriceModel::Stairstep(_)
-        | PriceModel::Package { .. }
-        | PriceModel::Percentage { .. }
-        | PriceModel::Dynamic { .. }
-        | PriceModel::Matrix(_) => BTreeMap::from([(None, vec![billed])]),
-    };
+    let slots = slots(context, usage, billed)?;
     let apart = usage.per == Each::Device || usage.free.pool == Pool::Device;
     let mut groups: BTreeSet<&Vec<String>> = all.iter().map(|(group, _)| group).collect();
     let nothing = vec![String::new(); rule.by.len()];

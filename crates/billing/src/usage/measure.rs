@@ -100,6 +100,9 @@ pub struct Scope<'a> {
     pub span: Period,
     /// The pieces of it that count, in order; all of it without a calendar.
     pub pieces: &'a [Period],
+    /// Milliseconds that a mean over time is taken over: all of the billing period, so that a part
+    /// of it weighs as a part.
+    pub length: i64,
     /// How far time has gone at the cut-off: a value holds no longer than that.
     pub until: Timestamp,
     /// Whose local days count.
@@ -265,7 +268,7 @@ fn one(
     scope: &Scope<'_>,
 ) -> Result<Measured, Error> {
     let until = scope.until.min(scope.span.to);
-    let length = Decimal::from(scope.pieces.iter().map(Period::millis).sum::<i64>().max(1));
+    let length = Decimal::from(scope.length.max(1));
     let mut part = Measured::default();
     part.quantity = match &rule.measure {
         Measure::Last => match inside.last() {

@@ -1,0 +1,16 @@
+//! The ledger: what was billed, what is still to bill, documents, numbers and postings.
+//!
+//! *Invariant:* nothing final changes. What was booked for a line plus what is still to bill for it
+//! is what the line is worth now; a number is given once and without gap; every posting balances.
+
+mod delta;
+mod invoice;
+mod journal;
+mod posting;
+
+pub use delta::{Booked, Delta, DeltaLedger, DeltaLine};
+pub use invoice::{
+    Books, Draft, Entity, Invoice, InvoiceKind, InvoiceState, InvoiceStep, Mode, Payment,
+};
+pub use journal::{csv, datev};
+pub use posting::{Account, Accounts, Entry, Journal, Posting, Side};
