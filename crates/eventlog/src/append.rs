@@ -3,6 +3,7 @@
 //! *Invariant:* offsets are given in the order of the buffer, under one lock, and the lock is
 //! never held over IO; a refused batch is left as it was.
 
+use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 
 use model::Offset;
@@ -20,10 +21,17 @@ pub(crate) enum Intake {
     Closed,
 }
 
+/// Emptied buffers that are kept: the committer and the appenders fill one each.
+const SPARE_BUFFERS: usize = 2;
+
 /// What waits for the committer.
 #[derive(Debug)]
 pub(crate) struct Pending {
-    pub(crate) buffer: Vec<u8>,
+    // Batches are appended to the newest; the committer takes the oldest.
+    full: VecDeque<Vec<u8>>,
+    newest: Vec<u8>,
+    spare: Vec<Vec<u8>>,
+    pub(crate) bytes: usize,
     /// The next offset to give.
     pub(crate) next: u64,
     pub(crate) time: LogTime,
@@ -37,7 +45,41 @@ pub(crate) struct Pending {
 impl Pending {
     pub(crate) const fn new(next: u64, time: LogTime) -> Self {
         let intake = Intake::Open;
-        Self { buffer: Vec::new(), next, time, intake, refused: false, log_refused: false }
+        Self {
+            full: VecDeque::new(),
+            newest: Vec::new(),
+            spare: Vec::new(),
+            bytes: 0,
+            next,
+            time,
+            intake,
+            refused: false,
+            log_refused: false,
+        }
+    }
+
+    /// The buffer that takes `need` more bytes.
+    fn buffer(&mut self, need: usize, commit_bytes_max: usize) -> &mut Vec<u8> {
+        if !self.newest.is_empty() && self.newest.len() + need > commit_bytes_max {
+            let empty = self.spare.pop().unwrap_or_default();
+            self.full.push_back(std::mem::replace(&mut self.newest, empty));
+        }
+        self.bytes += need;
+        &mut self.newest
+    }
+
+    /// Exchanges an empty buffer for the oldest one.
+    pub(crate) fn take(&mut self, buffer: &mut Vec<u8>) {
+        if let Some(oldest) = self.full.pop_front() {
+            let empty = std::mem::replace(buffer, oldest);
+            if self.spare.len() < SPARE_BUFFERS {
+                self.spare.push(empty);
+            }
+        } else {
+            std::mem::swap(buffer, &mut self.newest);
+        }
+        self.bytes -= buffer.len();
+        self.refused = false;
     }
 }
 
@@ -52,7 +94,7 @@ impl Shared {
         if pending.intake == Intake::Closed {
             return Err(Error::Closed);
         }
-        let bytes = pending.buffer.len();
+        let bytes = pending.bytes;
         let max = self.options.pending_bytes_max;
         if bytes + need > max {
             pending.refused = true;
@@ -106,9 +148,10 @@ impl Log {
         }
         header.first = pending.next;
         header.log_time = pending.time.next(&*self.shared.clock);
-        let idle = pending.buffer.is_empty();
-        header.put(&mut pending.buffer);
-        pending.buffer.extend_from_slice(&batch.body);
+        let idle = pending.bytes == 0;
+        let buffer = pending.buffer(need, options.commit_bytes_max);
+        header.put(buffer);
+        buffer.extend_from_slice(&batch.body);
         pending.next = header.last() + 1;
         drop(pending);
         if idle {

@@ -1,4 +1,4 @@
-//! Making batches durable: one write and one sync for all that has come in meanwhile.
+//! Making batches durable: one write and one sync for what has come in meanwhile.
 //!
 //! *Invariant:* `committed` moves only after the sync; a failed write or sync ends the log, since
 //! the kernel may have dropped the pages and a second sync would lie ("fsyncgate"). A full disk is
@@ -136,7 +136,7 @@ impl Writer {
 }
 
 impl Shared {
-    /// Commits everything that is pending.
+    /// Commits the oldest of what is pending, up to one buffer.
     pub(crate) fn commit(self: &Arc<Self>) -> Result<Progress, Error> {
         let mut writer = lock(&self.writer);
         if writer.ended {
@@ -144,8 +144,7 @@ impl Shared {
         }
         if writer.buffer.is_empty() {
             let mut pending = lock(&self.pending);
-            std::mem::swap(&mut writer.buffer, &mut pending.buffer);
-            pending.refused = false;
+            pending.take(&mut writer.buffer);
             drop(pending);
             self.room.notify_waiters();
         }
@@ -280,7 +279,7 @@ impl Shared {
     /// Waits for something to commit.
     fn next_work(&self) -> ControlFlow<()> {
         let mut pending = lock(&self.pending);
-        while pending.buffer.is_empty() {
+        while pending.bytes == 0 {
             if pending.intake == Intake::Closed {
                 return ControlFlow::Break(());
             }
@@ -368,7 +367,7 @@ impl Owner {
             // The file stays for the next time; if it is unfinished it is made anew.
             let _unfinished = thread.join().is_err();
         }
-        let bytes = writer.buffer.len();
+        let bytes = writer.buffer.len() + lock(&shared.pending).bytes;
         drop(writer);
         shared.end();
         match rest {

@@ -32,9 +32,12 @@ const HANDLES_MAX: usize = 16;
 pub struct Options {
     /// A segment takes no more commits beyond this; a single larger commit has its own.
     pub segment_bytes: u64,
-    /// How much may wait for the disk; reaching it is back-pressure. As much again may be on its
-    /// way to the disk. At most 1 GiB.
+    /// How much may wait for the disk; reaching it is back-pressure. At most 1 GiB; one commit
+    /// more may be on its way to the disk.
     pub pending_bytes_max: usize,
+    /// What one commit takes, unless a single batch is larger: enough to keep a disk streaming,
+    /// small enough that its buffer stays in the caches and is used again.
+    pub commit_bytes_max: usize,
     /// The largest encoded frame.
     pub frame_bytes_max: u32,
     /// Memory for the newest committed batches.
@@ -57,6 +60,7 @@ impl Default for Options {
         Self {
             segment_bytes: 64 << 20,
             pending_bytes_max: 16 << 20,
+            commit_bytes_max: 4 << 20,
             frame_bytes_max: (1 << 20) + (8 << 10),
             hot_bytes_max: 32 << 20,
             clock_step_max: Duration::from_secs(3600),
@@ -346,7 +350,7 @@ impl Log {
         self.shared.fatal.subscribe()
     }
 
-    /// Commits what is pending, once, when no thread does so: see [`Committer::Stepped`].
+    /// Commits the oldest of what is pending when no thread does so: see [`Committer::Stepped`].
     ///
     /// # Errors
     /// The log has ended.

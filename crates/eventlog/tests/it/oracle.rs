@@ -56,6 +56,7 @@ impl World {
         let options = Options {
             segment_bytes: rng.between(1500, 8000),
             pending_bytes_max: 3000,
+            commit_bytes_max: rng.index(4000),
             frame_bytes_max: 2000,
             hot_bytes_max: rng.index(4000),
             grow_bytes: rng.below(3) * 700,
@@ -238,7 +239,9 @@ impl World {
         let log = self.open().map_err(|error| format!("last open: {error}"))?;
         self.check_recovered(&log)?;
         self.append(&log)?;
-        self.step(&log)?;
+        while log.committed().0 < self.model.appended.last_key_value().map_or(0, |(n, _)| *n) {
+            self.step(&log)?;
+        }
         self.check_from(&log, 1, 100_000)?;
         let report = eventlog::fsck(&self.disk, Path::new(DIR)).map_err(|e| e.to_string())?;
         if report.is_whole() { Ok(()) } else { Err(format!("{report:?}")) }
