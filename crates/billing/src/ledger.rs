@@ -12,5 +12,5 @@ pub use delta::{Booked, Delta, DeltaLedger, DeltaLine};
 pub use invoice::{
     Books, Draft, Entity, Invoice, InvoiceKind, InvoiceState, InvoiceStep, Mode, Payment,
 };
-pub use journal::{csv, datev};
+pub use journal::{DatevBatch, csv, datev};
 pub use posting::{Account, Accounts, Entry, Journal, Posting, Side};

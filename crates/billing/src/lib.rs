@@ -4,7 +4,7 @@
 //! Equal inputs give equal bills, to the cent and to the byte.
 //!
 //! The way of a reading: [`usage`] counts it once, [`price`] says what a quantity costs, [`plan`]
-//! what a contract pays for, [`mod@rate`] makes lines of both.
+//! what a contract pays for, [`mod@rate`] makes lines of both, [`ledger`] books them once.
 #![deny(clippy::float_arithmetic)]
 
 pub mod calendar;
@@ -12,6 +12,7 @@ pub mod contract;
 pub mod document;
 mod error;
 mod files;
+pub mod ledger;
 pub mod output;
 pub mod plan;
 pub mod prepaid;

@@ -60,9 +60,12 @@ pub struct Posting {
     entries: Vec<Entry>,
 }
 
-/// Numbers of accounts for exports; the defaults are those of the German chart SKR 03.
+/// Numbers of accounts for exports; the defaults are of the German chart SKR 03, all without
+/// automatic tax.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accounts {
+    /// Revenue and tax of classes that have accounts of their own.
+    pub of_class: BTreeMap<TaxClass, (String, String)>,
     /// Owed by customers.
     pub receivable: String,
     /// Earned.
@@ -86,8 +89,9 @@ pub struct Journal {
 impl Default for Accounts {
     fn default() -> Self {
         Self {
+            of_class: BTreeMap::new(),
             receivable: "1400".to_owned(),
-            revenue: "8400".to_owned(),
+            revenue: "8200".to_owned(),
             tax_payable: "1776".to_owned(),
             prepaid: "1710".to_owned(),
             discount: "8700".to_owned(),
@@ -102,8 +106,12 @@ impl Accounts {
     pub fn number(&self, account: Account) -> &str {
         match account {
             Account::Receivable => &self.receivable,
-            Account::Revenue(_) => &self.revenue,
-            Account::TaxPayable(_) => &self.tax_payable,
+            Account::Revenue(class) => {
+                self.of_class.get(&class).map_or(&self.revenue, |(revenue, _)| revenue)
+            }
+            Account::TaxPayable(class) => {
+                self.of_class.get(&class).map_or(&self.tax_payable, |(_, tax)| tax)
+            }
             Account::Prepaid => &self.prepaid,
             Account::Discount => &self.discount,
             Account::Bank => &self.bank,
@@ -151,12 +159,7 @@ impl Posting {
     ///
     /// # Errors
     /// Debits and credits differ, or the currencies do.
-    pub fn new(
-        date: Date,
-        document: &str,
-        text: &str,
-        entries: Vec<Entry>,
-    ) -> Result<Self, Error> {
+    pub fn new(date: Date, document: &str, text: &str, entries: Vec<Entry>) -> Result<Self, Error> {
         let (mut debits, mut credits) = (0_i128, 0_i128);
         let currency = entries.first().map(|entry| entry.amount.currency);
         for entry in &entries {
