@@ -34,7 +34,7 @@ class Server:
 
     def start(self):
         """Starts, on free ports the first time and on the same ones after that."""
-        command = [BINARY, "run", "--json", "--data", self.data]
+        command = [BINARY, "run", "--json", "--trust-loopback", "--data", self.data]
         command += ["--listen", self.http, "--mqtt", self.mqtt]
         self.process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True

@@ -28,12 +28,12 @@ pub fn run(place: &Place) -> Result<Tally> {
     let mut node = Command::new("node");
     node.current_dir(place.root.join("web"))
         .arg(&script)
-        .env("IOTBIZ_BASE_URL", &demo.address)
-        .env("IOTBIZ_SCREENSHOTS", &pictures)
-        .env("CHROMIUM", chromium);
+        .env("IOTBIZ_E2E_URL", &demo.address)
+        .env("IOTBIZ_E2E_SHOTS", &pictures)
+        .env("IOTBIZ_E2E_CHROMIUM", chromium);
     let mut tally = Tally::default();
     let ok = run::each_line(&mut node, |line| match line.split_once(' ') {
-        Some(("PASS", _)) => tally.passed += 1,
+        Some(("ok", _)) => tally.passed += 1,
         Some(("FAIL", _)) => tally.failed += 1,
         _ => {}
     })?;

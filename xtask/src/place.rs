@@ -1,26 +1,29 @@
 //! Where the clone and its build output are.
 //!
-//! *Invariant:* everything a task makes lies below the target folder, and `CARGO_TARGET_DIR` moves
-//! all of it.
+//! *Invariant:* everything a task makes lies below a folder that git ignores; `CARGO_TARGET_DIR`
+//! moves all of it but the built console, which the binary's build looks for inside the clone.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The folders a task works with.
 #[derive(Debug, Clone)]
 pub struct Place {
     /// The clone.
     pub root: PathBuf,
-    /// Build output, also the console's and the foreign clients'.
+    /// Build output, also the foreign clients'.
     pub target: PathBuf,
 }
 
 impl Place {
-    /// The clone this program was built from.
+    /// The clone this program was started in.
     #[must_use]
     pub fn here() -> Self {
-        let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let root = manifest.parent().unwrap_or(manifest).to_path_buf();
+        // Clones may share a target folder, and with it this program: cargo says at the start in
+        // which of them it runs, the build only knows which one built it.
+        let manifest = std::env::var_os("CARGO_MANIFEST_DIR")
+            .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+        let root = manifest.parent().unwrap_or(&manifest).to_path_buf();
         let target = match std::env::var_os("CARGO_TARGET_DIR") {
             Some(dir) => root.join(dir),
             None => root.join("target"),
@@ -31,7 +34,7 @@ impl Place {
     /// Where the built console goes, and where the binary's build looks for it.
     #[must_use]
     pub fn web_out(&self) -> PathBuf {
-        self.target.join("web")
+        self.root.join("target/web")
     }
 
     /// Clients of other people, for the tests that use them.

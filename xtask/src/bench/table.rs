@@ -1,4 +1,4 @@
-//! The table of a measurement and the page that keeps it.
+//! The tables of a measurement and the page that keeps them.
 //!
 //! *Invariant:* the newest section stands on top and older ones are never touched.
 
@@ -7,49 +7,72 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use serde_json::Value;
 
 use crate::run;
 
 /// The line of `docs/bench.md` below which sections are put.
 const MARK: &str = "<!-- newest first -->";
 
-/// What a load reports of one server.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Measured {
+/// What one run measured.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Section {
+    /// The load that all servers got; the first is what the others are compared with.
+    pub peaks: Vec<Peak>,
+    /// Everything else.
+    pub figures: Vec<Figure>,
+}
+
+/// A server under as much load as it takes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Peak {
+    /// The load in words.
+    pub load: String,
+    /// The server in words.
+    pub server: String,
     /// Messages acknowledged in a second.
-    pub acked_per_s: f64,
+    pub per_s: f64,
+    /// Processor time of a message in the server, microseconds.
+    pub cpu_micros: f64,
+    /// Share of its core that the server used.
+    pub busy: f64,
     /// Median time from publish to acknowledgement.
     pub p50_ms: f64,
     /// 99 of 100 were acknowledged in this time.
     pub p99_ms: f64,
 }
 
-impl Measured {
-    /// Reads the line that `iotbiz bench-load --json` prints.
-    pub fn parse(value: &Value) -> Result<Self> {
-        let number = |name: &str| {
-            value[name].as_f64().with_context(|| format!("the load reports no `{name}`"))
-        };
-        Ok(Self {
-            acked_per_s: number("acked_per_s")?,
-            p50_ms: number("p50_ms")?,
-            p99_ms: number("p99_ms")?,
-        })
+/// A figure with what was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Figure {
+    what: String,
+    asked: String,
+    measured: String,
+}
+
+impl Figure {
+    /// A row.
+    pub fn new(
+        what: impl Into<String>,
+        asked: impl Into<String>,
+        measured: impl Into<String>,
+    ) -> Self {
+        let figure = Self { what: what.into(), asked: asked.into(), measured: measured.into() };
+        println!("    {}: {} (asked: {})", figure.what, figure.measured, figure.asked);
+        figure
     }
 }
 
-/// One load on both servers.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Row {
-    /// The load in words.
-    pub what: String,
-    /// The command that repeats it.
-    pub command: String,
-    /// Us.
-    pub ours: Measured,
-    /// mosquitto.
-    pub theirs: Measured,
+/// A number as people read it: 1234567 as 1,235 k.
+#[must_use]
+pub fn count(number: f64) -> String {
+    if number < 10_000.0 {
+        return format!("{number:.0}");
+    }
+    let mut thousands = format!("{:.0}", number / 1000.0);
+    if thousands.len() > 3 {
+        thousands.insert(thousands.len() - 3, ',');
+    }
+    format!("{thousands} k")
 }
 
 /// Where and when: a heading for a section.
@@ -69,26 +92,30 @@ pub fn machine(root: &Path) -> Result<String> {
     Ok(format!("{}, {model}, {cores} cores, commit {}", date.trim(), commit.trim()))
 }
 
-/// The section of one run.
-#[must_use]
-pub fn section(machine: &str, rows: &[Row]) -> String {
-    let mut text = format!("## {machine}\n\n");
-    text += "| load | server | acked/s | p50 | p99 | ratio |\n|---|---|---:|---:|---:|---:|\n";
-    for row in rows {
-        for (name, measured, ratio) in [
-            ("mosquitto, in memory", row.theirs, 1.0),
-            ("iotbiz, durable", row.ours, row.ours.acked_per_s / row.theirs.acked_per_s),
-        ] {
-            let Measured { acked_per_s, p50_ms, p99_ms } = measured;
-            let rate = format!("{acked_per_s:.0} | {p50_ms:.2} ms | {p99_ms:.2} ms | {ratio:.2}");
-            text += &format!("| {} | {name} | {rate} |\n", row.what);
+impl Section {
+    /// The section as it stands on the page.
+    #[must_use]
+    pub fn text(&self, machine: &str, command: &str) -> String {
+        let mut text = format!("## {machine}\n\n`{command}`\n\n");
+        text += "| load | server | acked/s | µs CPU a message | core busy | p50 | p99 | ratio |\n";
+        text += "|---|---|---:|---:|---:|---:|---:|---:|\n";
+        let first = self.peaks.first().map_or(1.0, |peak| peak.per_s);
+        for peak in &self.peaks {
+            let Peak { load, server, per_s, cpu_micros, busy, p50_ms, p99_ms } = peak;
+            text += &format!(
+                "| {load} | {server} | {} | {cpu_micros:.2} | {:.0} % | {p50_ms:.2} ms | \
+                 {p99_ms:.2} ms | {:.1} |\n",
+                count(*per_s),
+                busy * 100.0,
+                per_s / first
+            );
         }
+        text += "\n| what | asked | measured |\n|---|---|---|\n";
+        for Figure { what, asked, measured } in &self.figures {
+            text += &format!("| {what} | {asked} | {measured} |\n");
+        }
+        text
     }
-    text.push('\n');
-    for row in rows {
-        text += &format!("`{}`\n", row.command);
-    }
-    text
 }
 
 /// The page with one more section.
@@ -96,7 +123,9 @@ pub fn section(machine: &str, rows: &[Row]) -> String {
 pub fn with_section(page: &str, section: &str) -> String {
     match page.split_once(MARK) {
         Some((before, after)) => {
-            format!("{before}{MARK}\n\n{section}\n{}", after.trim_start_matches('\n'))
+            let after = after.trim_start_matches('\n');
+            let gap = if after.is_empty() { "" } else { "\n" };
+            format!("{before}{MARK}\n\n{section}{gap}{after}")
         }
         None => format!("{}\n\n{MARK}\n\n{section}", page.trim_end()),
     }
@@ -104,21 +133,29 @@ pub fn with_section(page: &str, section: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
-    fn row() -> Row {
-        let of = |acked_per_s| Measured { acked_per_s, p50_ms: 1.0, p99_ms: 2.5 };
-        let (ours, theirs) = (of(400_000.0), of(100_000.0));
-        Row { what: "QoS 1".to_owned(), command: "cargo xtask bench".to_owned(), ours, theirs }
+    fn peak(server: &str, per_s: f64) -> Peak {
+        Peak {
+            load: "QoS 1".to_owned(),
+            server: server.to_owned(),
+            per_s,
+            cpu_micros: 1e6 / per_s,
+            busy: 1.0,
+            p50_ms: 1.0,
+            p99_ms: 2.5,
+        }
     }
 
     #[test]
-    fn the_ratio_is_ours_to_theirs() {
-        let text = section("2026-01-31, x", &[row()]);
-        assert!(text.contains("| QoS 1 | iotbiz, durable | 400000 | 1.00 ms | 2.50 ms | 4.00 |"));
-        assert!(text.contains("`cargo xtask bench`"));
+    fn the_ratio_is_to_the_first_server() {
+        let peaks = vec![peak("mosquitto", 100_000.0), peak("iotbiz", 1_234_567.0)];
+        let figures = vec![Figure::new("start", "<= 500 ms", "41 ms")];
+        let text = Section { peaks, figures }.text("2026-01-31, x", "cargo xtask bench");
+        let row = "| QoS 1 | iotbiz | 1,235 k | 0.81 | 100 % | 1.00 ms | 2.50 ms | 12.3 |";
+        assert!(text.contains(row), "{text}");
+        assert!(text.contains("| start | <= 500 ms | 41 ms |"), "{text}");
+        assert!(text.contains("`cargo xtask bench`"), "{text}");
     }
 
     #[test]
@@ -130,8 +167,9 @@ mod tests {
     }
 
     #[test]
-    fn a_load_without_a_figure_is_an_error_that_names_it() {
-        let error = Measured::parse(&json!({ "acked_per_s": 1.0, "p50_ms": 1.0 })).unwrap_err();
-        assert_eq!(error.to_string(), "the load reports no `p99_ms`");
+    fn a_count_is_short() {
+        assert_eq!(count(999.4), "999");
+        assert_eq!(count(150_400.0), "150 k");
+        assert_eq!(count(2_620_000.0), "2,620 k");
     }
 }
