@@ -39,16 +39,6 @@ pub enum Error {
         /// What is wrong there and what would be right.
         reason: String,
     },
-    /// A key of a case file is wrong.
-    #[error("{key}: {reason}")]
-    Case {
-        /// Where in the file.
-        span: Span,
-        /// Dotted path of the key.
-        key: String,
-        /// What is wrong there and what would be right.
-        reason: String,
-    },
     /// A function was called with figures it has no answer for.
     #[error("{function}: {reason}")]
     Domain {
@@ -76,7 +66,7 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Text { .. } | Self::Case { .. } | Self::Domain { .. } => ErrorKind::Invalid,
+            Self::Text { .. } | Self::Domain { .. } => ErrorKind::Invalid,
             Self::TooMany { .. } => ErrorKind::TooLarge,
         }
     }
@@ -85,7 +75,7 @@ impl Error {
     #[must_use]
     pub fn span(&self) -> Option<Span> {
         match self {
-            Self::Text { span, .. } | Self::Case { span, .. } => Some(*span),
+            Self::Text { span, .. } => Some(*span),
             Self::Domain { .. } | Self::TooMany { .. } => None,
         }
     }

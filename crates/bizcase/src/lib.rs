@@ -8,6 +8,7 @@
 //! measured values or store results; others hand those in and out.
 
 pub mod calc;
+pub mod case;
 pub mod correlate;
 pub mod dist;
 mod error;
@@ -20,6 +21,7 @@ pub mod special;
 pub mod text;
 pub mod unit;
 
+pub use case::{Case, Results, Run};
 pub use dist::Distribution;
 pub use error::{Error, Span};
 pub use explain::{Basis, Explain};

@@ -17,7 +17,9 @@ pub use eval::{Evaluated, eval};
 pub use parse::{Argument, Expr, Node, Operator, parse};
 pub use value::Value;
 
+pub(crate) use compile::is_constant;
 pub(crate) use eval::Evaluator;
+pub(crate) use parse::{mentions, names};
 
 /// A number for people: eight significant digits, no trailing zeros.
 #[must_use]

@@ -129,13 +129,18 @@ pub(super) fn two(name: &str) -> Option<fn(f64, f64) -> f64> {
     })
 }
 
-/// A function's name and what is said of it.
+/// A number of mathematics.
 pub(super) fn constant(name: &str) -> Option<f64> {
     match name {
         "pi" => Some(std::f64::consts::PI),
         "e" => Some(std::f64::consts::E),
         _ => None,
     }
+}
+
+/// Whether a name is a number of mathematics.
+pub(crate) fn is_constant(name: &str) -> bool {
+    constant(name).is_some()
 }
 
 /// Checks `expr`. `lookup` finds names; a distribution inside the formula is handed to `draw`,

@@ -126,6 +126,28 @@ pub fn parse(text: &str) -> Result<Expr, Error> {
     }
 }
 
+/// The names a tree looks up, with their places, in order.
+pub(crate) fn names(expr: &Expr, found: &mut Vec<(String, Span)>) {
+    match &expr.node {
+        Node::Name(name) => found.push((name.clone(), expr.span)),
+        Node::List(items) => items.iter().for_each(|item| names(item, found)),
+        Node::Call { arguments, .. } => arguments.iter().for_each(|a| names(&a.value, found)),
+        Node::Negate(inner) => names(inner, found),
+        Node::Binary(_, left, right) => {
+            names(left, found);
+            names(right, found);
+        }
+        Node::Number { .. } | Node::Range { .. } | Node::Date(_) => {}
+    }
+}
+
+/// Whether a text uses one of these words.
+pub(crate) fn mentions(text: &str, words: &[&str]) -> bool {
+    let is_one =
+        |token: &Token| matches!(token, Token::Word(word) if words.contains(&word.as_str()));
+    lex(text).is_ok_and(|tokens| tokens.iter().any(|(token, _)| is_one(token)))
+}
+
 impl Parser {
     fn peek(&self) -> Option<&Token> {
         self.tokens.get(self.at).map(|(token, _)| token)
@@ -370,8 +392,11 @@ impl Parser {
             scaled = unit;
             has_unit = true;
         }
-        while has_unit && self.peek() == Some(&Token::Mark('/')) {
-            let Some(below) = self.unit_word(1) else { break };
+        while self.peek() == Some(&Token::Mark('/')) {
+            // `0.012/year` is a rate; but in `100/s` the letter may well be a name.
+            let long = matches!(self.ahead(1), Some(Token::Word(word)) if word.len() > 2);
+            let Some(below) = self.unit_word(1).filter(|_| has_unit || long) else { break };
+            has_unit = true;
             self.at += 1;
             span = span.to(self.span());
             let Ok(unit) = scaled.unit.per(below.unit) else {
@@ -410,6 +435,7 @@ mod tests {
         assert_eq!(number("57 %").0, 0.57);
         assert_eq!(number("0.30 EUR/device/day").1, "EUR/device/month");
         assert!((number("0.30 EUR/device/day").0 - 9.0).abs() < 1e-12);
+        assert_eq!(number("0.012/year"), (0.012 * (1.0 / 12.0), "1/month".to_owned()));
         assert_eq!(number("10 kB"), (0.01, "MB".to_owned()));
     }
 

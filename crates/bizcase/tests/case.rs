@@ -1,0 +1,242 @@
+//! Cases from their text to their figures.
+//!
+//! *Invariant:* a wrong text is refused with place and fix, a right one gives the same bytes on any
+//! number of threads.
+
+use bizcase::{Case, Run};
+use expect_test::{Expect, expect};
+
+const COOLBOX: &str = include_str!("../../../blueprints/coolbox/blueprint.toml");
+
+fn case(text: &str) -> Case {
+    Case::parse(text).unwrap_or_else(|findings| {
+        panic!("{}", findings.iter().map(|f| f.render("case.toml", text)).collect::<String>())
+    })
+}
+
+#[track_caller]
+fn refused(text: &str, expected: &Expect) {
+    let findings = Case::parse(text).expect_err("the case should be refused");
+    expected.assert_eq(
+        &findings.iter().map(|f| f.render("case.toml", text)).collect::<Vec<_>>().join("\n"),
+    );
+}
+
+#[test]
+fn coolbox_is_a_case() {
+    let case = case(COOLBOX);
+    let inputs: String =
+        case.variables.iter().map(|v| format!("{} = {} [{}]\n", v.name, v.text, v.unit)).collect();
+    expect![[r#"
+        discount = 9 %/year [1/month]
+        discount.monthly = 9 %/year [1/month]
+        fleet_size = 8 to 12 devices/customer [device/customer]
+        adoption.bass_p = 0.012/year [1/month]
+        adoption.bass_q = 0.31/year [1/month]
+        reachable = 4000 to 6000 customers [customer]
+        assumption.will_pay = 10 to 45 % []
+        churn = 1.2 to 2.5 %/month [1/month]
+        plan.care.boxes = 0.30 EUR/device/day [EUR/device/month]
+        plan.care.box = 49 EUR/device [EUR/device]
+        cost.bom = 31 to 38 EUR/device [EUR/device]
+        cost.certification = 18000 to 30000 EUR [EUR]
+        cost.radio.fixed = 0.40 EUR/device/month [EUR/device/month]
+        cost.radio.data = 0.02 EUR/MB [EUR/MB]
+        cost.radio.megabytes = 43200 sessions a month x 10000 B, for 400 B each [MB/device/month]
+    "#]]
+    .assert_eq(&inputs);
+    expect![[r#"
+        assumed: hardware outlives the case
+        assumed: plan.care.boxes is billed for every day in use
+        assumed: plan.care.promise is kept, so it costs nothing
+        assumed: cost.radio has 43200 sessions a month x 10000 B, for 400 B each"#]]
+    .assert_eq(&case.notes.join("\n"));
+    expect![[r#"
+        npv = -6666.5617 EUR  <- sum of the lines  [every input at its median]
+          plan.care.boxes = 187108.45 EUR  <- present value of amount x device-months
+            amount = 9  <- plan.care.boxes
+              plan.care.boxes = 9 EUR/device/month  (assumed)  [0.30 EUR/device/day as 9]
+          plan.care.box = 58096.737 EUR  <- present value of amount x devices added
+            amount = 49  <- plan.care.box
+              plan.care.box = 49 EUR/device  (assumed)  [49 EUR/device as 49]
+          cost.bom = -40693.806 EUR  <- present value of amount x devices placed
+            amount = 34.322005  <- cost.bom
+              cost.bom = 34.322005 EUR/device  (assumed)  [31 to 38 EUR/device as lognormal(mu 3.5357867, sigma 0.061889688)]
+          cost.certification = -23237.9 EUR  <- present value of amount x once in month 0
+            amount = 23237.9  <- cost.certification
+              cost.certification = 23237.9 EUR  (assumed)  [18000 to 30000 EUR as lognormal(mu 10.05354, sigma 0.15527996)]
+          cost.radio.fixed = -8315.9311 EUR  <- present value of amount x device-months
+            amount = 0.4  <- cost.radio.fixed
+              cost.radio.fixed = 0.4 EUR/device/month  (assumed)  [0.40 EUR/device/month as 0.4]
+          cost.radio.data = -179624.11 EUR  <- present value of amount x device-months
+            amount = 8.64  <- cost.radio.data x cost.radio.megabytes
+              cost.radio.data = 0.02 EUR/MB  (assumed)  [0.02 EUR/MB as 0.02]
+              cost.radio.megabytes = 432 MB/device/month  (assumed)  [43200 sessions a month x 10000 B, for 400 B each as 432]
+    "#]].assert_eq(&case.explain().to_string());
+}
+
+#[test]
+fn the_number_of_threads_changes_no_byte() {
+    let case = case(COOLBOX);
+    let run = |threads| case.run(Run { trials: 3000, seed: 7, threads }).unwrap().to_json();
+    let one = run(1);
+    assert_eq!(one, run(2));
+    assert_eq!(one, run(3));
+    let other = case.run(Run { trials: 3000, seed: 8, threads: 2 }).unwrap().to_json();
+    assert_ne!(one, other);
+}
+
+#[test]
+fn every_mistake_comes_at_once_with_place_and_fix() {
+    refused(
+        MISTAKES,
+        &expect![[r#"
+            error: case.discount: this has to be in 1/month, it is in EUR
+             --> case.toml:7:12
+            7 | discount = "9 EUR"
+              |            ^^^^^^^
+            help: write it like "9 %/year"
+
+            error: case.reachable: this has to be in customer, it is in device
+             --> case.toml:8:13
+            8 | reachable = "4000 to 6000 devices"
+              |             ^^^^^^^^^^^^^^^^^^^^^^
+            help: write it like "4000 to 6000 customers"
+
+            error: case.share: there is no [assumption.will_pai]
+              --> case.toml:10:10
+            10 | share = "assumption.will_pai"
+               |          ^^^^^^^^^^^^^^^^^^^
+            help: write [assumption.will_pai] with says, holds and guess
+
+            error: case.adoption.bass_q: bass_q is missing
+              --> case.toml:11:12
+            11 | adoption = { bass_p = "0.012/year", bas_q = "0.31/year" }
+               |            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+            help: write bass_q = "0.31/year"
+
+            error: case.adoption.bas_q: nothing here has this name
+              --> case.toml:11:37
+            11 | adoption = { bass_p = "0.012/year", bas_q = "0.31/year" }
+               |                                     ^^^^^
+            help: did you mean bass_q?
+
+            error: case.churn: churn can come above 1: one time in a thousand it is 1.4356596
+              --> case.toml:12:9
+            12 | churn = "60 to 110 %/month"
+               |         ^^^^^^^^^^^^^^^^^^^
+            help: choose a range that stays within, such as "1.2 to 2.5 %/month"
+
+            error: case.revenue: there is no [plan.care]
+              --> case.toml:13:11
+            13 | revenue = "care"
+               |           ^^^^^^
+            help: write [plan.care] with its lines
+
+            error: case.input.a: the case refers to itself: a needs b needs c needs a
+              --> case.toml:15:5
+            15 | a = "b * 2"
+               |     ^^^^^^^
+            help: give one of them its own value
+
+            error: case.cost.hall: the expression is complete before this
+              --> case.toml:20:11
+            20 | hall = "5 m"
+               |           ^
+            help: write it like hall = "31 to 38 EUR/device"
+
+            error: case.cost.visit: this is in USD, the case in EUR
+              --> case.toml:21:9
+            21 | visit = "31 to 38 USD/device"
+               |         ^^^^^^^^^^^^^^^^^^^^^
+            help: use one of EUR/device, EUR/device/month, EUR/month, EUR, EUR/customer, EUR/customer/month
+        "#]],
+    );
+}
+
+const MISTAKES: &str = r#"
+[assumption.will_pay]
+holds = ">= 30 %"
+guess = "45 to 10 %"
+[case]
+horizon = "60 weeks"
+discount = "9 EUR"
+reachable = "4000 to 6000 devices"
+fleet_size = "8 to 12 devices/customer"
+share = "assumption.will_pai"
+adoption = { bass_p = "0.012/year", bas_q = "0.31/year" }
+churn = "60 to 110 %/month"
+revenue = "care"
+[case.input]
+a = "b * 2"
+b = "c + 1"
+c = "a / 3"
+[case.cost]
+bom = "31 to 38 EUR"
+hall = "5 m"
+visit = "31 to 38 USD/device"
+"#;
+
+#[test]
+fn a_correlation_has_to_be_possible() {
+    let text = COOLBOX.replace(
+        "[case.cost]",
+        "[case.correlation]\n\"cost.bom with churn\" = 1.5\n\"cost.bom with horizon\" = 0.5\n\
+         [case.cost]",
+    );
+    refused(
+        &text,
+        &expect![[r#"
+        error: case.correlation.cost.bom with churn: this is not a correlation of two uncertain inputs
+          --> case.toml:69:25
+        69 | "cost.bom with churn" = 1.5
+           |                         ^^^
+        help: write "cost.bom with churn" = 0.5, within -1 and 1; uncertain here: fleet_size, reachable, assumption.will_pay, churn, cost.bom, cost.certification
+
+        error: case.correlation.cost.bom with horizon: this is not a correlation of two uncertain inputs
+          --> case.toml:70:27
+        70 | "cost.bom with horizon" = 0.5
+           |                           ^^^
+        help: write "cost.bom with churn" = 0.5, within -1 and 1; uncertain here: fleet_size, reachable, assumption.will_pay, churn, cost.bom, cost.certification
+    "#]],
+    );
+    let text = COOLBOX.replace(
+        "[case.cost]",
+        "[case.correlation]\n\"cost.bom with churn\" = 0.9\n\"cost.bom with reachable\" = 0.9\n\
+         \"reachable with churn\" = -0.9\n[case.cost]",
+    );
+    refused(
+        &text,
+        &expect![[r#"
+            error: case.correlation: correlation: these correlations cannot all hold at once (the matrix is not positive definite)
+              --> case.toml:68:1
+            68 | [case.correlation]
+               | ^^^^^^^^^^^^^^^^^^
+            help: bring them closer to 0
+        "#]],
+    );
+}
+
+#[test]
+fn a_text_that_is_no_toml_is_refused_where_it_breaks() {
+    refused(
+        "[case]\nhorizon = \"60 months\n",
+        &expect![[r#"
+        error: file: invalid basic string, expected `"`
+         --> case.toml:2:21
+        2 | horizon = "60 months
+          |                     ^
+        help: correct the TOML at this place
+    "#]],
+    );
+    refused(
+        "currency = \"EUR\"\n",
+        &expect![[r#"
+            error: case: there is no [case]
+             --> case.toml:1:1
+            1 | currency = "EUR"
+              | ^
+            help: write [case] and below it horizon = "60 months"
+        "#]],
+    );
+}
