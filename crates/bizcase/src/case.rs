@@ -13,6 +13,7 @@ mod read;
 mod report;
 mod run;
 mod sensitivity;
+mod study;
 mod trial;
 
 use model::Currency;
@@ -25,8 +26,9 @@ use crate::unit::Unit;
 pub use finding::Finding;
 pub use load_radio::PAYLOAD_BYTES_ASSUMED;
 pub use report::{Fan, Month, Results, Spread};
-pub use run::{Run, TRIALS_MAX};
+pub use run::{CELLS_MAX, Run, TRIALS_MAX};
 pub use sensitivity::{Bar, BreakEven, Change, Importance, ScenarioDiff};
+pub use study::{SOBOL_POINTS, Study};
 
 use trial::{Outcome, Scratch, simulate};
 

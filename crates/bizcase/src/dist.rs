@@ -240,7 +240,7 @@ impl Distribution {
     }
 
     /// What a typed range means: shares within 0..1 are beta, other positive ranges lognormal,
-    /// ranges that touch or cross zero or are negative normal.
+    /// ranges across zero or below it normal.
     ///
     /// # Errors
     /// The range does not grow or fits no family.
@@ -252,6 +252,14 @@ impl Distribution {
         if low > high {
             let (low, high) = (crate::text::figure(low), crate::text::figure(high));
             return refuse("range", format!("{low} to {high} goes down; write {high} to {low}"));
+        }
+        if low == 0.0 || high == 0.0 {
+            let (low, high) = (crate::text::figure(low), crate::text::figure(high));
+            let reason = format!(
+                "{low} to {high}: 5 % of a range cannot lie beyond 0 when it ends there; write \
+                 uniform({low}, {high}) or an end off zero"
+            );
+            return refuse("range", reason);
         }
         match written {
             Written::Share if low >= 0.0 && high <= 1.0 => Self::beta_interval(low, high),
@@ -409,9 +417,9 @@ impl Distribution {
         use crate::text::figure as f;
         match &self.family {
             Family::Constant(value) => f(*value),
-            Family::Normal { mean, sd } => format!("normal(mean {}, sd {})", f(*mean), f(*sd)),
+            Family::Normal { mean, sd } => format!("normal({}, {})", f(*mean), f(*sd)),
             Family::Lognormal { mu, sigma } => {
-                format!("lognormal(mu {}, sigma {})", f(*mu), f(*sigma))
+                format!("lognormal_log({}, {})", f(*mu), f(*sigma))
             }
             Family::Beta { a, b, low, high } if *low == 0.0 && *high == 1.0 => {
                 format!("beta({}, {})", f(*a), f(*b))

@@ -95,6 +95,17 @@ impl Explain {
         self
     }
 
+    /// The tree for programs; keys in a fixed order.
+    #[must_use]
+    pub fn json(&self) -> serde_json::Value {
+        let inputs: Vec<serde_json::Value> = self.inputs.iter().map(Self::json).collect();
+        serde_json::json!({
+            "label": self.label, "value": self.value, "unit": self.unit,
+            "basis": self.basis.as_str(), "formula": self.formula, "source": self.source,
+            "inputs": inputs,
+        })
+    }
+
     fn write(&self, f: &mut fmt::Formatter<'_>, depth: usize) -> fmt::Result {
         write!(f, "{:indent$}{}", "", self.label, indent = depth * 2)?;
         match self.value {

@@ -61,10 +61,10 @@ fn coolbox_is_a_case() {
               plan.care.box = 49 EUR/device  (assumed)  [49 EUR/device as 49]
           cost.bom = -40693.806 EUR  <- present value of amount x devices placed
             amount = 34.322005  <- cost.bom
-              cost.bom = 34.322005 EUR/device  (assumed)  [31 to 38 EUR/device as lognormal(mu 3.5357867, sigma 0.061889688)]
+              cost.bom = 34.322005 EUR/device  (assumed)  [31 to 38 EUR/device as lognormal_log(3.5357867, 0.061889688)]
           cost.certification = -23237.9 EUR  <- present value of amount x once in month 0
             amount = 23237.9  <- cost.certification
-              cost.certification = 23237.9 EUR  (assumed)  [18000 to 30000 EUR as lognormal(mu 10.05354, sigma 0.15527996)]
+              cost.certification = 23237.9 EUR  (assumed)  [18000 to 30000 EUR as lognormal_log(10.05354, 0.15527996)]
           cost.radio.fixed = -8315.9311 EUR  <- present value of amount x device-months
             amount = 0.4  <- cost.radio.fixed
               cost.radio.fixed = 0.4 EUR/device/month  (assumed)  [0.40 EUR/device/month as 0.4]
@@ -78,11 +78,12 @@ fn coolbox_is_a_case() {
 #[test]
 fn the_number_of_threads_changes_no_byte() {
     let case = case(COOLBOX);
-    let run = |threads| case.run(Run { trials: 3000, seed: 7, threads }).unwrap().to_json();
+    let run =
+        |threads| case.run(Run { trials: 3000, seed: 7, threads }).unwrap().json().to_string();
     let one = run(1);
     assert_eq!(one, run(2));
     assert_eq!(one, run(3));
-    let other = case.run(Run { trials: 3000, seed: 8, threads: 2 }).unwrap().to_json();
+    let other = case.run(Run { trials: 3000, seed: 8, threads: 2 }).unwrap().json().to_string();
     assert_ne!(one, other);
 }
 
@@ -239,4 +240,87 @@ fn a_text_that_is_no_toml_is_refused_where_it_breaks() {
             help: write [case] and below it horizon = "60 months"
         "#]],
     );
+}
+
+#[test]
+fn a_study_answers_in_one_page() {
+    let case = case(COOLBOX);
+    let study = case.study(Run { trials: 4000, seed: 1, threads: 2 }, 1 << 10).unwrap();
+    expect![[r#"
+        4,000 trials, seed 1, simulated
+
+                                                mean           p10           p50           p90
+        npv, EUR                              -6,296       -16,938        -7,327         5,520
+        irr, %/year                            -3.02         -23.7         -4.01         17.89
+        payback, months                        50.53         40.25         52.24         58.64
+        cash trough, EUR                     -23,566       -28,433       -23,208       -19,018
+        cash trough, month                         0             0             0             0
+        margin, EUR/device/month               -0.04         -0.04         -0.04         -0.04
+        lifetime value, EUR/device             13.39         10.56         13.47         16.09
+        lifetime value / cost to win            none
+
+        chance that npv is above 0: 22.12 %
+        chance that it never pays back: 77.88 %
+        rates of return of the mean cash, %/year: -1.76; modified: 2.43
+
+        month          cash p5           p50           p95       devices
+        0              -30,215       -23,206       -18,013             0
+        12             -27,813       -20,772       -15,055         146.8
+        24             -25,372       -17,737       -10,221         314.5
+        36             -22,911       -13,946        -2,775         512.3
+        48             -20,491        -8,998         7,375         748.7
+        60             -17,553        -2,719        20,427         1,030
+
+        npv moves with, EUR                   at p10        at p90    alone   in all
+        assumption.will_pay                  -14,773         3,836  62.03 %  65.07 %
+        cost.certification                    -2,473       -11,783  16.01 %   15.8 %
+        cost.bom                              -3,564       -10,026   8.87 %  10.32 %
+        reachable                             -9,088        -3,831   5.26 %   6.64 %
+        fleet_size                            -9,088        -3,831    5.8 %   6.46 %
+        churn                                 -6,723        -6,606  -0.01 %      0 %
+
+        npv is 0, all else at its median, when
+          fleet_size                            13.74 instead of 9.798 device/customer
+          adoption.bass_p                    0.001461 instead of 0.001 1/month
+          adoption.bass_q                     0.03647 instead of 0.02583 1/month
+          reachable                              6870 instead of 4899 customer
+          assumption.will_pay                  0.3454 instead of 0.2463 
+          plan.care.boxes                       9.321 instead of 9 EUR/device/month
+          plan.care.box                         54.62 instead of 49 EUR/device
+          cost.bom                               28.7 instead of 34.32 EUR/device
+          cost.certification                    16570 instead of 23240 EUR
+          cost.radio.fixed                    0.07934 instead of 0.4 EUR/device/month
+          cost.radio.data                     0.01926 instead of 0.02 EUR/MB
+          cost.radio.megabytes                    416 instead of 432 MB/device/month
+        note: assumed: hardware outlives the case
+        note: assumed: plan.care.boxes is billed for every day in use
+        note: assumed: plan.care.promise is kept, so it costs nothing
+        note: assumed: cost.radio has 43200 sessions a month x 10000 B, for 400 B each
+    "#]]
+    .assert_eq(&study.text());
+    let same = case.study(Run { trials: 4000, seed: 1, threads: 3 }, 1 << 10).unwrap();
+    assert_eq!(study.to_json(), same.to_json());
+}
+
+#[test]
+fn formulas_distributions_and_a_unit_that_counts_for_all() {
+    let text = "[case]
+horizon = \"1 year\"
+discount = \"0 %/year\"
+adoption = { added = \"10 devices/month\" }
+[case.input]
+parts = \"pert(2, 4, 12 EUR/device)\"
+yield = \"98 %\"
+scrap = \"uniform(1, 3 %)\"
+[case.income]
+sale = \"parts / yield * (1 + scrap) * clamp(3, 1, 2) + least(1 EUR/device, 2 EUR/device)\"
+rent = { each = \"pow(2, 3) * 1 EUR/device/month\", from = \"month 2\", growth = \"12 %/year\" }
+";
+    let case = case(text);
+    let slot = case.slot("income.sale").unwrap();
+    let medians = case.medians();
+    let parts = medians[case.slot("parts").unwrap()];
+    assert!((medians[slot] - (parts / 0.98 * 1.02 * 2.0 + 1.0)).abs() < 1e-12);
+    assert!((parts - 4.766_72).abs() < 5e-6, "{parts}");
+    assert_eq!(case.variables[slot].unit.to_string(), "EUR/device");
 }

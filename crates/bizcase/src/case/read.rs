@@ -165,7 +165,7 @@ impl<'a> Reader<'a> {
         };
         match parse(digits) {
             Ok(tree) => match tree.node {
-                Node::Number { value, unit: found } if found == unit => Some(sign * value),
+                Node::Number { value, unit: found, .. } if found == unit => Some(sign * value),
                 Node::Number { unit: found, .. } => {
                     let reason = format!("this is {}, not {}", named(found), named(unit));
                     let fix = format!("write {} = {example}", last(&entry.key));

@@ -165,7 +165,7 @@ impl Fan {
     }
 
     fn json(&self) -> Value {
-        json!([self.p5, self.p50, self.p95])
+        json!({ "p5": self.p5, "p50": self.p50, "p95": self.p95 })
     }
 }
 
@@ -257,7 +257,7 @@ impl Results {
     pub fn metric(&self, path: &str) -> Option<f64> {
         let (name, part) = path.split_once('.').unwrap_or((path, "p50"));
         match name {
-            "npv" if part == "above_zero" => Some(self.npv_above_zero),
+            "npv" if matches!(part, "above_zero" | "positive") => Some(self.npv_above_zero),
             "npv" => self.npv.get(part),
             "irr" => self.irr.as_ref()?.get(part),
             "payback" => self.payback.as_ref()?.get(part),
@@ -270,9 +270,31 @@ impl Results {
         }
     }
 
-    /// Everything, for programs; one line, keys in a fixed order.
+    /// What a careful reader should know of these figures.
     #[must_use]
-    pub fn to_json(&self) -> String {
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if self.irr_of_mean.len() > 1 {
+            warnings.push(format!(
+                "{} rates of return make the mean cash worth nothing, so none of them ranks this \
+                 case: use npv or mirr",
+                self.irr_of_mean.len()
+            ));
+        }
+        let rated = self.irr.as_ref().map_or(0, |irr| irr.count);
+        if rated > 0 && rated < self.trials as usize {
+            warnings.push(format!(
+                "{} of {} trials have no single rate of return; irr is of the others",
+                self.trials as usize - rated,
+                self.trials
+            ));
+        }
+        warnings
+    }
+
+    /// Everything, for programs; keys in a fixed order.
+    #[must_use]
+    pub fn json(&self) -> Value {
         let spread = |s: &Option<Spread>| s.as_ref().map_or(Value::Null, Spread::json);
         let months: Vec<Value> = self
             .months
@@ -280,7 +302,7 @@ impl Results {
             .map(|m| {
                 json!({
                     "month": m.month, "cash": m.cash.json(), "cumulative": m.cumulative.json(),
-                    "base": m.base.json(), "mean_cash": m.mean_cash,
+                    "installed_base": m.base.json(), "mean_cash": m.mean_cash,
                 })
             })
             .collect();
@@ -300,8 +322,8 @@ impl Results {
             "margin_per_device_month": spread(&self.margin),
             "lifetime_value_per_device": self.lifetime_value.json(),
             "ltv_cac": spread(&self.ltv_cac),
-            "months_p5_p50_p95": months,
+            "months": months,
+            "warnings": self.warnings(),
         })
-        .to_string()
     }
 }

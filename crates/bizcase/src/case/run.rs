@@ -11,6 +11,8 @@ use crate::rng::{Stream, name_key};
 
 /// The most trials of one run.
 pub const TRIALS_MAX: u32 = 500_000;
+/// The most trials times months of one run: 16 bytes each are kept until the fan is drawn.
+pub const CELLS_MAX: usize = 1 << 25;
 const CHUNK: usize = 512;
 
 /// How often, from which seed, on how many threads.
@@ -41,7 +43,7 @@ impl Case {
     /// Runs the case.
     ///
     /// # Errors
-    /// No trials or more than [`TRIALS_MAX`], or correlations that cannot all hold.
+    /// No trials or more than [`TRIALS_MAX`] or [`CELLS_MAX`] allow, or correlations that cannot all hold.
     pub fn run(&self, run: Run) -> Result<Results, Error> {
         if run.trials == 0 || run.trials > TRIALS_MAX {
             return Err(Error::TooMany {
@@ -49,6 +51,15 @@ impl Case {
                 number: run.trials as usize,
                 limit: "TRIALS_MAX",
                 max: TRIALS_MAX as usize,
+            });
+        }
+        let cells = run.trials as usize * (self.horizon as usize + 1);
+        if cells > CELLS_MAX {
+            return Err(Error::TooMany {
+                what: "trials x months",
+                number: cells,
+                limit: "CELLS_MAX",
+                max: CELLS_MAX,
             });
         }
         let columns = self.columns(run)?;

@@ -3,6 +3,8 @@
 //! *Invariant:* inputs are taken as independent here, whatever the case correlates; results say
 //! what they were computed from.
 
+use serde_json::{Value, json};
+
 use super::trial::{Scratch, simulate};
 use super::{Case, Run, Slot, Source};
 use crate::calc::sensitivity::{Plan, Sensitivity, sobol};
@@ -67,6 +69,22 @@ pub struct ScenarioDiff {
     pub changes: Vec<Change>,
     /// What lines added, removed or rebuilt explain.
     pub structure: f64,
+}
+
+impl ScenarioDiff {
+    /// The difference for programs.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let changes: Vec<Value> = self
+            .changes
+            .iter()
+            .map(|c| json!({ "input": c.name, "before": c.before, "after": c.after, "npv": c.npv }))
+            .collect();
+        json!({
+            "npv_before": self.before, "npv_after": self.after, "changes": changes,
+            "structure": self.structure,
+        })
+    }
 }
 
 impl Case {

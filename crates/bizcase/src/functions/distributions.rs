@@ -18,7 +18,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         formula: "mean + sd z",
         source: "Gauss",
         example: "normal(100, 3)",
-        example_result: "normal(mean 100, sd 3)",
+        example_result: "normal(100, 3)",
         run: Run::Plain(|a| {
             Distribution::normal(a.number(0), a.number(1))
                 .map(|d| Value::Distribution(d, Unit::ONE))
@@ -26,16 +26,30 @@ pub(super) const FUNCTIONS: &[Function] = &[
     },
     Function {
         name: "lognormal",
+        parameters: &[num("low", "5th percentile, above 0"), num("high", "95th percentile")],
+        result: "distribution",
+        summary: "Lognormal distribution by its 90 % interval; `5 to 10` is the same.",
+        formula: "mu = (ln low + ln high) / 2, sigma = (ln high - ln low) / (2 z), z = 1.644854",
+        source: "Galton 1879; z of NIST/SEMATECH e-Handbook 1.3.6.7.1",
+        example: "lognormal(5, 10)",
+        example_result: "lognormal_log(1.9560115, 0.21070178)",
+        run: Run::Plain(|a| {
+            Distribution::lognormal_interval(a.number(0), a.number(1))
+                .map(|d| Value::Distribution(d, Unit::ONE))
+        }),
+    },
+    Function {
+        name: "lognormal_log",
         parameters: &[
             num("mu", "mean of the logarithm"),
             num("sigma", "standard deviation of the logarithm"),
         ],
         result: "distribution",
-        summary: "Lognormal distribution; `5 to 10` makes one from its 90 % interval.",
+        summary: "Lognormal distribution by the moments of the logarithm.",
         formula: "e^(mu + sigma z)",
         source: "Galton 1879",
-        example: "lognormal(1.956012, 0.210702)",
-        example_result: "lognormal(mu 1.956012, sigma 0.210702)",
+        example: "mean(lognormal_log(1.956012, 0.210702))",
+        example_result: "7.2297877",
         run: Run::Plain(|a| {
             Distribution::lognormal(a.number(0), a.number(1))
                 .map(|d| Value::Distribution(d, Unit::ONE))

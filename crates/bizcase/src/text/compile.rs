@@ -107,6 +107,7 @@ pub(super) fn apply_units(
 /// Functions of one bare number.
 pub(super) fn one(name: &str) -> Option<fn(f64) -> f64> {
     Some(match name {
+        "abs" => libm::fabs,
         "exp" => libm::exp,
         "ln" => libm::log,
         "log10" => libm::log10,
@@ -120,11 +121,16 @@ pub(super) fn one(name: &str) -> Option<fn(f64) -> f64> {
     })
 }
 
+/// Whether a function of one number may have one with a unit.
+pub(super) fn keeps_unit(name: &str) -> bool {
+    matches!(name, "abs" | "floor" | "ceil" | "round")
+}
+
 /// Functions of two numbers of the same unit.
 pub(super) fn two(name: &str) -> Option<fn(f64, f64) -> f64> {
     Some(match name {
-        "min" => f64::min,
-        "max" => f64::max,
+        "min" | "least" => f64::min,
+        "max" | "greatest" => f64::max,
         _ => return None,
     })
 }
@@ -156,7 +162,7 @@ pub fn compile(
     let span = expr.span;
     let done = |step, unit| Ok(Compiled { step, unit });
     match &expr.node {
-        Node::Number { value, unit } => done(Step::Constant(*value), *unit),
+        Node::Number { value, unit, .. } => done(Step::Constant(*value), *unit),
         Node::Range { .. } => match (Evaluator { names: &[] }).eval(expr)? {
             Value::Distribution(d, unit) => done(Step::Slot(draw(d)), unit),
             Value::Number(value, unit) => done(Step::Constant(value), unit),
@@ -212,7 +218,7 @@ fn compile_call(
     let mut parts = compiled.into_iter();
     match (one(name), two(name), parts.next(), parts.next(), parts.next()) {
         (Some(f), _, Some(x), None, _) => {
-            let keeps = matches!(name, "floor" | "ceil" | "round");
+            let keeps = keeps_unit(name);
             if !x.unit.is_one() && !keeps {
                 return misread(span, format!("{name} of {} has no meaning", x.unit));
             }

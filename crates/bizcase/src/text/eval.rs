@@ -7,7 +7,7 @@
     reason = "a function refuses every other kind of value alike"
 )]
 
-use super::compile::{apply, apply_units, constant, one, two};
+use super::compile::{apply, apply_units, constant, keeps_unit, one, two};
 use super::parse::{Argument, Expr, Node, Operator, parse};
 use super::value::Value;
 use crate::dist::Distribution;
@@ -83,7 +83,7 @@ impl Evaluator<'_> {
     pub(crate) fn eval(self, expr: &Expr) -> Result<Value, Error> {
         let span = expr.span;
         match &expr.node {
-            Node::Number { value, unit } => Ok(Value::Number(*value, *unit)),
+            Node::Number { value, unit, .. } => Ok(Value::Number(*value, *unit)),
             Node::Date(days) => Ok(Value::Date(*days)),
             Node::Range { low, high, unit, written } => {
                 match Distribution::from_interval(*low, *high, *written) {
@@ -156,6 +156,20 @@ impl Evaluator<'_> {
         let Some(function) = function(name) else {
             return misread(span, format!("there is no function {name}{}", did_you_mean(name)));
         };
+        if matches!(name.as_str(), "pert" | "triangular" | "uniform" | "normal" | "lognormal") {
+            let (arguments, unit) = one_unit(arguments)?;
+            let made = match function.run {
+                Run::Plain(run) => run(&self.bind(function, &arguments, span)?),
+                Run::Form(run) => run(&arguments, span),
+            };
+            return match made {
+                Ok(Value::Distribution(d, _)) => Ok(Value::Distribution(d, unit)),
+                Err(Error::Domain { function, reason }) => {
+                    misread(span, format!("{function}: {reason}"))
+                }
+                other => other,
+            };
+        }
         let result = match function.run {
             Run::Plain(run) => run(&self.bind(function, arguments, span)?),
             Run::Form(run) => run(arguments, span),
@@ -189,11 +203,7 @@ impl Evaluator<'_> {
             }
         }
         let (value, unit) = match (one(name), two(name), numbers.as_slice()) {
-            (Some(f), _, [(x, unit)])
-                if unit.is_one() || matches!(name, "floor" | "ceil" | "round") =>
-            {
-                (f(*x), *unit)
-            }
+            (Some(f), _, [(x, unit)]) if unit.is_one() || keeps_unit(name) => (f(*x), *unit),
             (Some(_), _, [(_, unit)]) => {
                 return misread(span, format!("{name} of {unit} has no meaning"));
             }
@@ -257,6 +267,32 @@ impl Evaluator<'_> {
         }
         Ok(Arguments::new(values))
     }
+}
+
+/// `pert(2, 4, 12 months)`: the last unit counts for all that have none, as in a range.
+fn one_unit(arguments: &[Argument]) -> Result<(Vec<Argument>, Unit), Error> {
+    let written = arguments.last().map(|last| &last.value.node);
+    let Some(Node::Number { unit, scale, .. }) = written else {
+        return Ok((arguments.to_vec(), Unit::ONE));
+    };
+    let (all, last_scale) = (*unit, *scale);
+    let mut bare = arguments.to_vec();
+    for argument in &mut bare {
+        let at = argument.value.span;
+        let Node::Number { value, unit, scale } = &mut argument.value.node else {
+            if all.is_one() {
+                continue;
+            }
+            return misread(at, "a distribution with a unit takes plain numbers");
+        };
+        if unit.is_one() && *scale == 1.0 {
+            *value *= last_scale;
+        } else if *unit != all {
+            return misread(at, format!("{unit} and {all} in one distribution"));
+        }
+        *unit = Unit::ONE;
+    }
+    Ok((bare, all))
 }
 
 fn gather(slot: &mut Option<(Value, Span)>, (value, at): (Value, Span)) {

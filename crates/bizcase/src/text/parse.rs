@@ -56,6 +56,8 @@ pub enum Node {
         value: f64,
         /// The reduced unit.
         unit: Unit,
+        /// Base units in one as written.
+        scale: f64,
     },
     /// A 90 % interval in base units.
     Range {
@@ -332,7 +334,25 @@ impl Parser {
         let end = self.span();
         self.expect(')', "at the end of the arguments")?;
         let below = arguments.iter().map(|a| a.value.depth).max().unwrap_or(0);
-        Self::node(Node::Call { name, arguments }, start.to(end), below)
+        let span = start.to(end);
+        match name.as_str() {
+            "pow" if arguments.len() == 2 => {
+                let exponent = arguments.pop().map(|a| a.value);
+                let base = arguments.pop().map(|a| a.value);
+                match base.zip(exponent) {
+                    Some((base, exponent)) => Self::binary(Operator::Power, base, exponent),
+                    None => misread(span, "pow takes two numbers"),
+                }
+            }
+            "clamp" if arguments.len() == 3 => {
+                let high = arguments.split_off(2);
+                let max = Node::Call { name: "max".to_owned(), arguments };
+                let inner = Argument { name: None, value: Self::node(max, span, below)? };
+                let arguments = vec![inner].into_iter().chain(high).collect();
+                Self::node(Node::Call { name: "min".to_owned(), arguments }, span, below + 1)
+            }
+            _ => Self::node(Node::Call { name, arguments }, span, below),
+        }
     }
 
     fn at_to(&self) -> bool {
@@ -345,7 +365,8 @@ impl Parser {
             return self.range(literal);
         }
         let value = in_base_units(literal.value, literal.written, literal.scaled);
-        Self::node(Node::Number { value, unit: literal.scaled.unit }, literal.span, 0)
+        let scale = in_base_units(1.0, literal.written, literal.scaled);
+        Self::node(Node::Number { value, unit: literal.scaled.unit, scale }, literal.span, 0)
     }
 
     fn range(&mut self, low: Literal) -> Result<Expr, Error> {
@@ -425,7 +446,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn number(text: &str) -> (f64, String) {
-        let Node::Number { value, unit } = parse(text).unwrap().node else { panic!("{text}") };
+        let Node::Number { value, unit, .. } = parse(text).unwrap().node else { panic!("{text}") };
         (value, unit.to_string())
     }
 
