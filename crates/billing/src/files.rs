@@ -401,7 +401,9 @@ impl Files {
 fn sums(rated: &Rated, grants: &mut [Grant]) -> Result<Totals, Error> {
     let zero = Money::zero(rated.currency);
     let rules = TaxRules { fallback: rated.tax, rounding: rated.rounding };
-    totals(&rated.lines, zero, rules, zero, (grants, rated.period.to))
+    // Drawn at the last instant of the period, so that a grant up to its end pays for all of it.
+    let at = Timestamp::from_millis(rated.period.to.as_millis() - 1);
+    totals(&rated.lines, zero, rules, zero, (grants, at))
 }
 
 fn hex(bytes: [u8; 32]) -> String {

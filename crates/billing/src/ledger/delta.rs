@@ -71,6 +71,20 @@ pub struct DeltaLedger {
 }
 
 impl Delta {
+    /// What would move between two ratings of the same period: the impact of a correction before
+    /// it is accepted.
+    ///
+    /// # Errors
+    /// Money of two currencies, or too much of it.
+    pub fn between(before: &Rated, after: &Rated) -> Result<Self, Error> {
+        let mut ledger = DeltaLedger::new();
+        let first = ledger.delta(before)?;
+        ledger.book(&first, "before");
+        let mut moved = ledger.delta(after)?;
+        moved.lines.iter_mut().for_each(|line| line.originals.clear());
+        Ok(moved)
+    }
+
     /// Documents that the differences refer to.
     #[must_use]
     pub fn originals(&self) -> Vec<String> {

@@ -3,14 +3,14 @@
 //! ```text
 //! draft -> approved -> final -> sent -> paid
 //!   |         |          |       |  \-> overdue -> paid
-//!   +-> discarded <------+       +-> credited (by a credit note that names it)
+//!   +-> discarded        +-------+------------------> credited, by a credit note that names it
 //! ```
 //!
 //! *Invariant:* the person who approves is another one than who drafted. A number is given when a
 //! document becomes final, in the same step as its postings and bookings, one after the other per
 //! legal entity and kind; a step that is refused changes nothing. A final document never changes.
 //! In shadow mode nothing becomes final. A draft that no longer starts from what is booked cannot
-//! become final, so the same usage is never billed twice.
+//! become final, so the same usage is never billed and the same prepaid credit never used twice.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ use super::delta::{Delta, DeltaLedger};
 use super::posting::{Account, Entry, Journal, Posting, Side};
 use crate::Error;
 use crate::document::Totals;
-use crate::prepaid::GrantKind;
+use crate::prepaid::{Draw, Grant, GrantKind};
 
 /// Whether a legal entity sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -161,6 +161,7 @@ pub enum InvoiceStep {
 pub struct Books {
     entities: BTreeMap<Name, Entity>,
     invoices: BTreeMap<InvoiceId, Invoice>,
+    grants: BTreeMap<CustomerId, Vec<Grant>>,
     ledger: DeltaLedger,
 }
 
@@ -184,14 +185,14 @@ impl InvoiceState {
 impl InvoiceStep {
     /// Its name, and the states it is possible in.
     const fn rule(&self) -> (&'static str, &'static [InvoiceState], &'static str) {
-        use InvoiceState::{Approved, Draft, Final, Overdue, Sent};
+        use InvoiceState::{Approved, Draft, Final, Overdue, Paid, Sent};
         match self {
             Self::Approve(_) => ("approve", &[Draft], "a draft"),
             Self::Finalise { .. } => ("finalise", &[Approved], "an approved document"),
             Self::Send => ("send", &[Final], "a final document"),
             Self::Pay(_) => ("pay", &[Final, Sent, Overdue], "a final document that is open"),
             Self::CheckDue(_) => ("check", &[Sent, Overdue], "a sent document"),
-            Self::Credit(_) => ("credit", &[Final, Sent, Overdue], "a final document that is open"),
+            Self::Credit(_) => ("credit", &[Final, Sent, Overdue, Paid], "a final document"),
             Self::Discard => ("discard", &[Draft, Approved], "a document without a number"),
         }
     }
@@ -270,6 +271,50 @@ impl Books {
         self.invoices.values()
     }
 
+    /// Prepaid credit of a customer; drafts are drawn from a copy of it.
+    #[must_use]
+    pub fn grants(&self, customer: CustomerId) -> &[Grant] {
+        self.grants.get(&customer).map_or(&[], Vec::as_slice)
+    }
+
+    /// Gives a customer prepaid credit; what was paid for it is owed until it is used.
+    ///
+    /// # Errors
+    /// The name is taken, the legal entity unknown or the day locked.
+    pub fn grant(
+        &mut self,
+        entity: &Name,
+        customer: CustomerId,
+        grant: Grant,
+        date: Date,
+    ) -> Result<(), Error> {
+        let grants = self.grants.entry(customer).or_default();
+        if grants.iter().any(|known| known.name == grant.name) {
+            let (state, step, needs) = ("given", "grant", "a name of its own");
+            return Err(Error::State { id: grant.name.to_string(), state, step, needs });
+        }
+        let unknown = || Error::Unknown { kind: "legal entity", name: entity.to_string() };
+        let entity = self.entities.get_mut(entity).ok_or_else(unknown)?;
+        entity.check_open(date)?;
+        if grant.kind == GrantKind::Paid {
+            let entries = [
+                Entry::new(Account::Bank, Side::Debit, grant.left),
+                Entry::new(Account::Prepaid, Side::Credit, grant.left),
+            ];
+            let entries = entries.into_iter().flatten().collect();
+            entity.journal.push(Posting::new(date, grant.name.as_str(), "prepaid", entries)?);
+        }
+        grants.push(grant);
+        Ok(())
+    }
+
+    fn covers(&self, customer: CustomerId, draw: &Draw) -> bool {
+        let grant = self.grants(customer).iter().find(|grant| grant.name == draw.grant);
+        grant.is_some_and(|grant| {
+            grant.left.currency == draw.amount.currency && grant.left.minor >= draw.amount.minor
+        })
+    }
+
     /// Makes a draft. What comes back in sum is a credit note that names its originals.
     ///
     /// # Errors
@@ -335,11 +380,15 @@ impl Books {
             }
             InvoiceStep::Send => {
                 self.live(&next)?;
-                next.state = InvoiceState::Sent;
+                // Nothing is owed when prepaid credit covered all of it.
+                let settled = next.draft.totals.due == next.paid;
+                next.state = if settled { InvoiceState::Paid } else { InvoiceState::Sent };
             }
             InvoiceStep::Pay(payment) => self.pay(&mut next, *payment)?,
             InvoiceStep::CheckDue(today) => {
-                if next.due.is_some_and(|due| due < *today) {
+                // What is due to the customer is not overdue by the customer.
+                let owed = next.draft.totals.due.minor > next.paid.minor;
+                if owed && next.due.is_some_and(|due| due < *today) {
                     next.state = InvoiceState::Overdue;
                 }
             }
@@ -374,6 +423,12 @@ impl Books {
                 return Err(Error::State { id: invoice.draft.id.to_string(), state, step, needs });
             }
         }
+        let (customer, drawn) = (invoice.draft.customer, &invoice.draft.totals.draws);
+        if drawn.iter().any(|draw| !self.covers(customer, draw)) {
+            let (state, step) = (invoice.state.as_str(), "finalise");
+            let (id, needs) = (invoice.draft.id, "a new draft: its prepaid credit was used up");
+            return Err(Error::State { id: id.to_string(), state, step, needs });
+        }
         let number = entity.next_number(invoice.kind);
         let posting = posting(invoice, &number, date)?;
         let draws = draws(invoice, &number, date)?;
@@ -388,6 +443,12 @@ impl Books {
         }
         for delta in &invoice.draft.deltas {
             self.ledger.book(delta, &number);
+        }
+        let grants = self.grants.get_mut(&customer).map_or(&mut [][..], Vec::as_mut_slice);
+        for draw in drawn {
+            if let Some(grant) = grants.iter_mut().find(|grant| grant.name == draw.grant) {
+                grant.left.minor -= draw.amount.minor;
+            }
         }
         invoice.number = Some(number);
         invoice.state = InvoiceState::Final;

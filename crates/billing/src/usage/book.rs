@@ -167,6 +167,7 @@ impl Book {
                 match self.events.get(&key) {
                     Some(known) if *known == content => {
                         self.duplicates += 1;
+                        self.known_since(&usage, key);
                         return Ok(Taken::Duplicate);
                     }
                     Some(_) => return Err(Error::Conflict { id: event.id.clone() }),
@@ -189,6 +190,17 @@ impl Book {
             Taken::Correction => self.corrections += 1,
         }
         Ok(taken)
+    }
+
+    /// An event is known from its first place on, also when a later copy of it was read first.
+    fn known_since(&mut self, usage: &Usage, key: EventKey) {
+        let series = self.series.get_mut(&(usage.device, usage.property.clone()));
+        let versions = series.and_then(|series| series.get_mut(&(usage.time, key)));
+        if let Some(version) = versions.and_then(|versions| versions.first_mut())
+            && usage.place < version.place
+        {
+            (version.place, version.appended) = (usage.place, usage.appended);
+        }
     }
 
     fn group(&mut self, dimensions: Dimensions) -> Group {
