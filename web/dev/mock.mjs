@@ -3,6 +3,7 @@
  * real one. Kept in memory, forgotten at the end. Never part of the product.
  *
  *   node dev/mock.mjs            PORT=7070 MQTT_PORT=1883 DEVICES=13 EVERY_MS=1000
+ *   AUTH=setup-token|token       asks for a token, "own-token"; the setup token is "setup-1"
  *   STREAM=websocket|sse|buffered|none   what the stream allows, to try the fall-backs
  */
 import { createHash } from 'node:crypto';
@@ -16,6 +17,7 @@ import { listenMqtt } from './mqtt.mjs';
 const port = Number(process.env.PORT ?? 7070);
 const mqttPort = Number(process.env.MQTT_PORT ?? 1883);
 const streams = process.env.STREAM ?? 'websocket';
+const auth = process.env.AUTH ?? 'none';
 const root = process.env.IOTBIZ_WEB_OUT ?? join(import.meta.dirname, '../../target/web');
 const body_bytes_max = 1_000_000;
 
@@ -39,7 +41,10 @@ const notFound = (what, id) =>
   });
 
 const routes = [
-  ['GET', '/api/v1/status', () => world.status()],
+  ['GET', '/api/v1/status', () => ({ ...world.status(), loopback_owner: auth === 'none' })],
+  ['POST', '/api/v1/session', (r) => signIn(r)],
+  ['DELETE', '/api/v1/session', () => [204, null, 'iotbiz_session=; Path=/; Max-Age=0']],
+  ['POST', '/api/v1/setup', (r) => setUp(r)],
   ['GET', '/api/v1/ventures', () => ({ items: [world.venture()], next_cursor: null })],
   ['GET', '/api/v1/sites', () => ({ items: world.sites, next_cursor: null })],
   ['GET', '/api/v1/refusals', (r) => list(world.refusals.slice(0, limit(r, 100)))],
@@ -47,7 +52,7 @@ const routes = [
   ['POST', '/api/v1/devices', (r) => [201, addDevice(r.body)]],
   ['POST', '/api/v1/quarantine/replay', () => [202, { frames: 3 }]],
   ['GET', '/api/v1/ventures/:id/blueprint', () => world.blueprint],
-  ['PUT', '/api/v1/ventures/:id/blueprint', (r) => world.putBlueprint(r.body, r.search)],
+  ['PUT', '/api/v1/ventures/:id/blueprint', (r) => putBlueprint(r)],
   ['GET', '/api/v1/devices/:id', (r) => world.detail(device(r))],
   ['PATCH', '/api/v1/devices/:id', (r) => patch(r)],
   ['DELETE', '/api/v1/devices/:id', (r) => [204, world.remove(device(r))]],
@@ -63,7 +68,33 @@ const routes = [
 ];
 
 const list = (items) => ({ items, next_cursor: null });
-const limit = (r, otherwise) => Math.min(500, Number(r.search.get('limit') ?? otherwise));
+const limit = (r, otherwise) => Math.min(1000, Number(r.search.get('limit') ?? otherwise));
+
+function putBlueprint(r) {
+  const answer = world.putBlueprint(r.body, r.search);
+  if (!answer.refused) return answer;
+  const [first] = answer.refused;
+  throw new Refused(422, 'E0305', 'blueprint has errors', '1 errors', {
+    errors: [{ pointer: `${first.line}:${first.column}`, message: first.message }],
+    fix: ['iotbiz check blueprint.toml'],
+    diagnostics: answer.refused,
+  });
+}
+
+function signIn(r) {
+  if (r.body.token !== 'own-token') throw new Refused(401, 'E0101', 'not signed in', 'the token is not accepted');
+  return [200, { role: 'owner' }, `iotbiz_session=${r.body.token}; Path=/; HttpOnly; SameSite=Strict`];
+}
+
+function setUp(r) {
+  if (r.body.setup_token !== 'setup-1') throw new Refused(401, 'E0104', 'setup token refused', 'the setup token is wrong');
+  return [201, { tenant: 'ten_1', user: 'usr_1', token: 'own-token' }];
+}
+
+function signedIn(request, path) {
+  if (auth === 'none' || !path.startsWith('/api/v1/') || /\/(session|setup)$/.test(path)) return true;
+  return (request.headers.cookie ?? '').includes('iotbiz_session=own-token');
+}
 
 function device(r) {
   const found = world.find(r.params.id);
@@ -74,9 +105,8 @@ function device(r) {
 function devices(r) {
   const found = world.filter(r.search.get('filter') ?? '');
   if (found.error) {
-    throw new Refused(400, 'filter_invalid', 'the filter is not valid', found.error, {
-      errors: [{ pointer: '/filter', message: found.error }],
-      fix: ['try: kind:box status:silent temperature:>8'],
+    throw new Refused(422, 'E0303', 'filter not understood', found.error, {
+      errors: [{ pointer: 'filter', message: found.error }],
     });
   }
   const from = Number(r.search.get('cursor') ?? 0);
@@ -87,16 +117,12 @@ function devices(r) {
 }
 
 function addDevice(body) {
-  if (!/^[\w][\w .-]{0,63}$/.test(body?.name ?? '')) {
-    throw new Refused(422, 'name_invalid', 'the device was not added', 'its name is empty or too long', {
-      errors: [{ pointer: '/name', message: 'must have 1 to 64 characters' }],
-    });
+  if (!/^[a-z0-9._-]{1,64}$/.test(body?.name ?? '')) {
+    const message = 'a device name has 1 to 64 of a-z, 0-9, "-", "_" and "."';
+    throw new Refused(422, 'E0301', 'invalid', message, { errors: [{ pointer: '/name', message }] });
   }
   if (world.find(body.name)) {
-    throw new Refused(409, 'name_taken', 'the device was not added', `${body.name} exists already`, {
-      errors: [{ pointer: '/name', message: 'is taken' }],
-      fix: ['choose another name'],
-    });
+    throw new Refused(409, 'E0202', 'conflict', `the name ${body.name} is taken`, {});
   }
   const made = world.add(body);
   return { device: world.summary(made), credential: world.credential(made) };
@@ -112,10 +138,7 @@ function patch(r) {
 function desired(r) {
   const wrong = world.setDesired(device(r), r.body);
   if (wrong.error) {
-    throw new Refused(422, 'setting_invalid', 'the setting was not taken', wrong.error, {
-      errors: [{ pointer: wrong.pointer, message: wrong.error }],
-      fix: ['use a value between 10 s and 1 h'],
-    });
+    throw new Refused(422, 'E0301', 'invalid', wrong.error, { errors: [{ pointer: wrong.pointer, message: wrong.error }] });
   }
   return wrong;
 }
@@ -180,9 +203,10 @@ function events(request, response, url) {
   });
 }
 
-function json(response, status, body) {
+function json(response, status, body, cookie) {
   const problem = status >= 400;
   response.writeHead(status, {
+    ...(cookie ? { 'set-cookie': cookie } : {}),
     'content-type': problem ? 'application/problem+json' : 'application/json',
     'iotbiz-offset': String(world.offset),
     etag: `"${body?.revision ?? body?.version ?? 1}"`,
@@ -206,6 +230,9 @@ function file(response, path) {
 
 const server = createServer(async (request, response) => {
   const url = new URL(request.url, 'http://mock');
+  if (!signedIn(request, url.pathname)) {
+    return json(response, 401, { title: 'not signed in', status: 401, detail: 'the request carries no token', code: 'E0101', errors: [], fix: [] });
+  }
   if (url.pathname === '/api/v1/stream') return events(request, response, url);
   const found = match(request.method, url.pathname);
   if (!found) {
@@ -215,7 +242,7 @@ const server = createServer(async (request, response) => {
   try {
     const body = request.method === 'GET' ? {} : await read(request);
     const answer = await found.act({ ...found, body, search: url.searchParams, headers: request.headers });
-    if (Array.isArray(answer)) json(response, answer[0], answer[1]);
+    if (Array.isArray(answer)) json(response, ...answer);
     else json(response, 200, answer);
   } catch (error) {
     if (error instanceof Refused) json(response, error.status, error.body);

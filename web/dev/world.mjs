@@ -11,6 +11,8 @@ export class World {
     this.every_ms = every_ms;
     this.ports = ports;
     this.offset = 1000;
+    this.messages = 88_000;
+    this.readings = 120_000;
     this.devices = [];
     this.byId = new Map();
     this.refusals = [];
@@ -25,11 +27,11 @@ export class World {
       made.site = this.sites[at % 3];
       made.firmware = at % 4 === 0 ? '2.4.0' : '2.4.1';
       made.mute = at % 11 === 5;
-      this.backfill(made);
+      this.begin(made);
     }
     const first = this.devices[0];
     if (first) {
-      first.desired = { interval: setting('1 min', null, 3, 'owner') };
+      first.desired = { interval: setting(60, 's', 3, 'owner') };
       first.desired_version = 3;
     }
   }
@@ -40,8 +42,8 @@ export class World {
     const device = {
       id, name, kind, origin, tags, venture: 'coolbox', site: null, firmware: null, hardware: null,
       readings: {}, last: null, messages: [], tokens: [], series: {}, desired: {}, desired_version: 0,
-      reported: kind === 'box' && origin === 'virtual' ? { interval: setting('10 s'), lid_beep_after: setting(90, 's'), display_unit: setting('°C') } : {},
-      quarantined: 0, mute: false, phase: at * 0.7,
+      reported: kind === 'box' && origin === 'virtual' ? { interval: setting(10, 's'), lid_beep_after: setting(90, 's'), display_unit: setting('celsius') } : {},
+      quarantined: 0, mute: false, phase: at * 0.7, sent: 0, filled: false,
     };
     this.devices.push(device);
     this.byId.set(id, device);
@@ -74,9 +76,23 @@ export class World {
     return Math.round((4 + wave + opened + 0.12 * Math.sin(at / 900)) * 100) / 100;
   }
 
-  backfill(device) {
+  /** The newest readings at once; the history only when it is looked at, for fleets of 20,000. */
+  begin(device) {
     if (device.kind !== 'box') return;
-    const now = Date.now();
+    const at = Date.now() - (device.mute ? 12 * 60_000 : 0);
+    device.last = at;
+    device.sent = 7300;
+    this.set(device, 'temperature', this.signal(device, at), at);
+    this.set(device, 'battery', 86, at - 40_000);
+    this.set(device, 'lid_open', false, at - 40_000);
+    this.set(device, 'position', [51.48, 11.97], at - 40_000);
+  }
+
+  backfill(device) {
+    if (device.filled || device.kind !== 'box' || device.origin !== 'virtual') return;
+    device.filled = true;
+    const live = device.series.temperature ?? [];
+    const now = live[0]?.[0] ?? Date.now();
     const rows = [];
     for (let at = now - 2 * 3_600_000; at < now; at += this.every_ms) {
       const minute = (now - at) / 60_000;
@@ -84,30 +100,28 @@ export class World {
       if (device.mute && minute < 12) continue;
       rows.push([at, this.signal(device, at)]);
     }
-    device.series.temperature = rows;
+    device.series.temperature = [...rows, ...live];
     device.series.battery = rows.filter((_, i) => i % 60 === 0).map(([at], i, all) => [at, Math.round(100 - 14 * (i / all.length))]);
-    const [at, value] = rows.at(-1) ?? [now, 4];
-    device.last = at;
-    this.set(device, 'temperature', value, at);
-    this.set(device, 'battery', 86, at);
-    this.set(device, 'lid_open', false, at);
-    this.set(device, 'position', { lat: 51.48, lon: 11.97 }, at);
   }
 
   set(device, name, value, at) {
     const unit = kinds[device.kind]?.[name] ?? null;
-    device.readings[name] = { value, unit, at: new Date(at).toISOString(), origin: device.origin, mark: null };
+    device.readings[name] = { value, unit, at: new Date(at).toISOString(), origin: device.origin, mark: 'log_time', offset: this.offset };
   }
 
   start() {
+    // A large fleet speaks in turn, so that the mock does not stand still for a tick.
+    const slices = Math.max(1, Math.ceil(this.devices.length / 500));
+    let turn = 0;
     setInterval(() => {
       const now = Date.now();
-      for (const device of this.devices) {
-        if (device.mute || device.origin !== 'virtual') continue;
+      this.devices.forEach((device, at) => {
+        if (device.mute || device.origin !== 'virtual' || at % slices !== turn % slices) return;
         if (device.kind === 'base') this.receive(device, 'me/telemetry', '{"signal":-71}');
         else this.receive(device, 'me/telemetry', JSON.stringify({ temperature: this.signal(device, now) }));
-      }
-    }, this.every_ms);
+      });
+      turn += 1;
+    }, this.every_ms / slices);
     setInterval(() => {
       if (this.devices[0]) this.receive(this.devices[0], 'me/telemetry', '{"evap":-7.1}');
     }, 15_000);
@@ -115,10 +129,12 @@ export class World {
 
   receive(device, topic, text) {
     this.offset += 1;
+    this.messages += 1;
+    device.sent += 1;
     const now = Date.now();
     const was = this.statusOf(device);
     device.last = now;
-    const message = { at: new Date(now).toISOString(), offset: this.offset, direction: 'up', topic, bytes: text.length, text, outcome: 'ok', reason: null };
+    const message = { at: new Date(now).toISOString(), offset: this.offset, direction: 'up', topic: topic.replace('me/', ''), bytes: text.length, text, outcome: 'ok', reason: null };
     const taken = topic === 'me/telemetry' ? this.take(device, message, now) : {};
     device.messages.unshift(message);
     device.messages.length = Math.min(device.messages.length, 300);
@@ -141,7 +157,8 @@ export class World {
         continue;
       }
       this.set(device, name, value, now);
-      taken[name] = { value, at: message.at };
+      this.readings += 1;
+      taken[name] = { value, at: message.at, mark: 'log_time' };
       if (typeof value !== 'number') continue;
       const rows = (device.series[name] ??= []);
       rows.push([now, value]);
@@ -170,18 +187,19 @@ export class World {
 
   setDesired(device, body) {
     for (const [name, value] of Object.entries(body)) {
-      if (name === 'interval' && value !== null && !/^\d+ (s|min|h)$/.test(String(value))) {
-        return { error: `interval ${JSON.stringify(value)} is not a time between 10 s and 1 h`, pointer: '/interval' };
-      }
+      const [, number, word] = /^(\d+) ?(s|min|h)?$/.exec(String(value)) ?? [];
+      const seconds = Number(number) * ({ min: 60, h: 3600 }[word] ?? 1);
+      if (name !== 'interval') return { error: `device kind ${device.kind} has no setting ${name}`, pointer: `/${name}` };
+      if (value !== null && !(seconds >= 10 && seconds <= 3600)) return { error: `interval ${JSON.stringify(value)} is not between 10 s and 1 h`, pointer: '/interval' };
       device.desired_version += 1;
       if (value === null) delete device.desired[name];
-      else device.desired[name] = setting(value, null, device.desired_version, 'owner');
+      else device.desired[name] = setting(seconds, 's', device.desired_version, 'owner');
       this.offset += 1;
       const pending = this.pending(device);
       this.emit('twin', { device: device.id, desired_version: device.desired_version, pending });
       setTimeout(() => {
         if (device.mute || value === null) return;
-        device.reported[name] = setting(value);
+        device.reported[name] = setting(seconds, 's');
         this.emit('twin', { device: device.id, desired_version: device.desired_version, pending: this.pending(device) });
       }, 4000);
     }
@@ -194,7 +212,11 @@ export class World {
 
   statusOf(device) {
     if (device.last === null) return 'never';
-    return Date.now() - device.last > Math.max(30_000, 3 * this.every_ms) ? 'silent' : 'live';
+    return Date.now() - device.last > this.silent_ms() ? 'silent' : 'live';
+  }
+
+  silent_ms() {
+    return Math.max(30_000, 3 * this.every_ms);
   }
 
   summary(device) {
@@ -207,7 +229,8 @@ export class World {
     const base = this.devices.find((one) => one.kind === 'base');
     const links = base && device.kind === 'box' ? { base: { id: base.id, name: base.name } } : {};
     const expected_every = device.kind === 'box' ? { temperature: this.every_ms, battery: 3_600_000 } : { signal: this.every_ms };
-    return { ...this.summary(device), blueprint_revision: 9, links, children: [], path: null, expected_every };
+    const children = device === base ? this.devices.filter((one) => one.kind === 'box').slice(0, 100).map(({ id, name }) => ({ id, name })) : [];
+    return { ...this.summary(device), blueprint_revision: 9, links, children, path: null, expected_every, silent_after_ms: this.silent_ms(), messages: device.sent, duplicates: 0, late: 0 };
   }
 
   twin(device) {
@@ -216,6 +239,7 @@ export class World {
   }
 
   history(device, search) {
+    this.backfill(device);
     const property = search.get('property');
     const to = Date.parse(search.get('to') ?? '') || Date.now();
     const from = Date.parse(search.get('from') ?? '') || to - 3_600_000;
@@ -258,7 +282,7 @@ export class World {
     const counts = this.counts();
     const of = (kind) => this.devices.filter((one) => one.kind === kind);
     const rows = Object.keys(kinds).map((name) => ({ name, devices: of(name).length, live: of(name).filter((one) => this.statusOf(one) === 'live').length }));
-    return { venture: 'coolbox', title: 'Coolbox: proof of temperature, door to door', problem: 'Regional pharmacies throw away vaccines because nobody can prove the cold chain held', segment: 'pharmacies with 2 to 20 branches', stage: 'prototype', blueprint_revision: this.blueprint.revision, kinds: rows, devices: counts.devices, live: counts.live, silent: counts.silent };
+    return { venture: 'coolbox', title: 'Coolbox: proof of temperature, door to door', problem: 'Regional pharmacies throw away vaccines because nobody can prove the cold chain held', segment: 'pharmacies with 2 to 20 branches', blueprint_revision: this.blueprint.revision, kinds: rows, devices: counts.devices, live: counts.live, silent: counts.silent };
   }
 
   counts() {
@@ -271,28 +295,30 @@ export class World {
   }
 
   status() {
-    return { version: '0.1.0', tenant: { id: 'ten_1', name: 'Nordwind Cooling', demo: true }, mode: 'demo', mqtt: { host: '127.0.0.1', port: this.ports.mqtt }, http: { port: this.ports.http }, offset: this.offset, log_time: new Date().toISOString(), clock: 'ok', console: 'full', started_at: this.started, rates: { messages_per_s: this.devices.length, acks_per_s: this.devices.length }, counts: this.counts() };
+    return { version: '0.1.0', tenant: { id: 'ten_1', name: 'Nordwind Cooling', demo: true }, mode: 'demo', mqtt: { host: '127.0.0.1', port: this.ports.mqtt }, http: { port: this.ports.http }, offset: this.offset, log_time: new Date().toISOString(), clock: 'ok', console: 'full', started_at: this.started, role: 'owner', loopback_owner: true, counts: { ...this.counts(), messages: this.messages, readings: this.readings } };
   }
 
+  /** The part of the filter language that the pages and their tests use. */
   filter(text) {
-    const terms = text.split(/\s+/).filter((term) => term !== '');
+    const terms = text.match(/(?:[^\s"]|"[^"]*")+/g) ?? [];
     let found = this.devices;
-    for (const term of terms) {
-      const [, key, op, want] = /^([\w.]+):(<=|>=|<|>|!)?(.+)$/.exec(term) ?? [];
-      if (!key) found = found.filter((one) => `${one.name} ${one.id}`.toLowerCase().includes(term.toLowerCase()));
-      else if (/^(kind|venture|origin|status|tag|site|fw|name|pending)$/.test(key) === false && !(key in kinds.box) && !(key in kinds.base)) return { error: `there is no property "${key}"` };
-      else found = found.filter((one) => this.holds(one, key, op ?? '', want));
+    for (const term of terms.map((one) => one.replaceAll('"', ''))) {
+      const [, not, key, op, want] = /^(-?)(?:([a-z_]\w*):)?(<=|>=|<|>|=)?(.*)$/i.exec(term);
+      if (key && want === '') return { error: `${key}: needs a value` };
+      if (key === 'status' && !/^(live|silent|never)$/.test(want)) return { error: `"${want}" is no status: use live, silent or never` };
+      found = found.filter((one) => this.holds(one, key, op ?? '', want.toLowerCase()) === (not === ''));
     }
     return found;
   }
 
   holds(device, key, op, want) {
-    const own = { kind: device.kind, venture: device.venture, origin: device.origin, status: this.statusOf(device), fw: device.firmware ?? '', name: device.name, site: device.site?.name ?? '', tag: device.tags.join(' ') };
+    if (!key) return `${device.name} ${device.id} ${device.tags.join(' ')}`.toLowerCase().includes(want);
     if (key === 'tag') return device.tags.includes(want);
+    const own = { kind: device.kind, venture: device.venture, origin: device.origin, status: this.statusOf(device), fw: device.firmware ?? '', name: device.name, site: device.site?.name ?? '' };
     const value = key in own ? own[key] : device.readings[key]?.value;
     if (value === undefined) return false;
-    if (op === '') return String(value).toLowerCase() === want.toLowerCase();
-    if (op === '!') return String(value) !== want;
+    if (key === 'site' || key === 'name') return value.toLowerCase().includes(want);
+    if (op === '' || op === '=') return String(value).toLowerCase() === want;
     const [a, b] = key === 'fw' ? [String(value), want] : [Number(value), Number(want)];
     return op === '<' ? a < b : op === '>' ? a > b : op === '<=' ? a <= b : a >= b;
   }
@@ -306,7 +332,8 @@ export class World {
     });
     const bad = after.findIndex((line) => line.includes('parsec'));
     const diagnostics = bad < 0 ? [b520] : [{ code: 'B104', severity: 'error', message: 'no such unit', line: bad + 1, column: 1, end_column: 8, label: 'not a UCUM unit', notes: [], help: 'use °C', source_line: after[bad] }];
-    if (bad >= 0 || search.get('dry_run')) return { diff, diagnostics, revision: null };
+    if (bad >= 0) return { refused: diagnostics };
+    if (search.get('dry_run')) return { diff, diagnostics, revision: null };
     this.blueprint = { ...this.blueprint, revision: this.blueprint.revision + 1, text: body.text };
     return { diff, diagnostics, revision: this.blueprint.revision };
   }

@@ -52,7 +52,7 @@ export const checks = [
     await add(world, page, fresh());
     const { mqtt } = world.status;
     await send({ ...mqtt, user: 'nobody-knows-me', token: 'x', topic: 'me/telemetry', payload: '{}' });
-    await page.getByText('refused another').waitFor();
+    await page.getByText('refused another').first().waitFor();
     assert.equal(await page.locator('[data-ear]').getAttribute('data-ear'), 'wait');
   }],
   ['the copied snippet has the real token, and it is gone after a reload', async (world) => {

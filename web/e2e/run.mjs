@@ -17,6 +17,7 @@ import { checks as deviceChecks } from './device.mjs';
 import { checks as connectChecks } from './connect.mjs';
 import { checks as fleetChecks } from './fleet.mjs';
 import { checks as shellChecks } from './shell.mjs';
+import { checks as doorChecks } from './door.mjs';
 import { checks as linkChecks } from './link.mjs';
 
 const freePort = () =>
@@ -67,7 +68,7 @@ const world = {
 };
 
 const only = process.env.IOTBIZ_E2E_ONLY ?? '';
-const all = [...deviceChecks, ...connectChecks, ...fleetChecks, ...shellChecks, ...linkChecks];
+const all = [...deviceChecks, ...connectChecks, ...fleetChecks, ...shellChecks, ...doorChecks, ...linkChecks];
 let failed = 0;
 let passed = 0;
 for (const [name, check] of all.filter(([name]) => name.includes(only))) {

@@ -39,14 +39,14 @@ export const checks = [
   }],
   ['Ctrl K finds a device and opens it, Escape gives the focus back', async (world) => {
     const page = await openPage(world.browser, '/fleet');
-    await page.locator('[data-row="0"] a').focus();
+    await page.locator('[data-row="0"] .name a').focus();
     await page.keyboard.press('Control+k');
     await page.getByRole('combobox', { name: 'Find or do anything' }).fill('dark');
     await shot(world.browser, page, 'palette', false);
     assert.deepEqual(await axe(page), []);
     await page.keyboard.press('Escape');
     await page.getByRole('combobox', { name: 'Find or do anything' }).waitFor({ state: 'hidden' });
-    assert.ok(await page.locator('[data-row="0"] a').evaluate((one) => one === document.activeElement));
+    assert.ok(await page.locator('[data-row="0"] .name a').evaluate((one) => one === document.activeElement));
     await page.keyboard.press('Control+k');
     await page.getByRole('combobox', { name: 'Find or do anything' }).fill(world.device.name);
     await page.getByRole('option', { name: world.device.name }).first().waitFor();

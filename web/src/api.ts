@@ -8,14 +8,17 @@
 
 export type Origin = 'real' | 'virtual' | 'replayed';
 export type DeviceStatus = 'live' | 'silent' | 'never';
-export type Value = number | string | boolean | null | { [key: string]: unknown };
+export type Value = number | string | boolean | null | number[] | { [key: string]: unknown };
 
 export interface Reading {
   value: Value;
   unit: string | null;
   at: string;
+  /** Where its time comes from: `device_time`, `log_time`, `future_clamped`, `redecoded`. */
   mark?: string | null;
   origin?: Origin;
+  /** Place of its message in the log. */
+  offset?: number;
 }
 export interface Device {
   id: string;
@@ -34,11 +37,15 @@ export interface Device {
   quarantined: number;
 }
 export interface DeviceDetail extends Device {
-  blueprint_revision: number;
+  blueprint_revision: number | null;
   links: Record<string, { id: string; name: string }>;
   children: { id: string; name: string }[];
   path: { id: string; name: string } | string | null;
   expected_every: Record<string, number>;
+  silent_after_ms?: number;
+  messages?: number;
+  duplicates?: number;
+  late?: number;
 }
 export interface Setting {
   value: Value;
@@ -111,6 +118,9 @@ export interface Status {
   version: string;
   tenant: { id: string; name: string; demo: boolean };
   mode: 'demo' | 'run';
+  role?: string;
+  /** The owner session of a loopback console, which needs no token. */
+  loopback_owner?: boolean;
   mqtt: { host: string; port: number };
   http: { port: number };
   offset: number;
@@ -118,7 +128,7 @@ export interface Status {
   clock: 'ok' | 'behind' | 'step_held';
   console: 'full' | 'fallback';
   started_at: string;
-  rates: { messages_per_s: number; acks_per_s: number };
+  rates?: { messages_per_s: number; acks_per_s: number };
   counts: {
     devices: number;
     live: number;
@@ -126,14 +136,17 @@ export interface Status {
     never: number;
     quarantined: number;
     refused: number;
+    /** Since the log began. */
+    messages?: number;
+    readings?: number;
   };
 }
 export interface Venture {
   venture: string;
   title: string;
-  problem: string;
-  segment: string;
-  stage: string;
+  problem: string | null;
+  segment: string | null;
+  stage?: string;
   blueprint_revision: number;
   kinds: { name: string; devices: number; live: number }[];
   devices: number;
@@ -195,6 +208,7 @@ export interface ProblemBody {
   errors?: { pointer: string; message: string }[];
   fix?: string[];
   trace_id?: string;
+  diagnostics?: Diagnostic[];
 }
 
 /** A refusal in the server's own words, or the fact that there was no server to refuse. */
@@ -205,6 +219,7 @@ export class Problem extends Error {
   readonly errors: { pointer: string; message: string }[];
   readonly fix: string[];
   readonly trace: string | null;
+  readonly diagnostics: Diagnostic[];
 
   constructor(status: number, body: ProblemBody) {
     super(body.title ?? (status === 0 ? 'no answer from the server' : `status ${status}`));
@@ -214,6 +229,7 @@ export class Problem extends Error {
     this.errors = body.errors ?? [];
     this.fix = body.fix ?? [];
     this.trace = body.trace_id ?? null;
+    this.diagnostics = body.diagnostics ?? [];
   }
 
   static from(error: unknown): Problem {
@@ -301,6 +317,11 @@ const id = encodeURIComponent;
 
 export const api = {
   status: (signal?: AbortSignal) => request<Status>('/status', { signal }),
+  /** The answer sets a cookie that no script can read. */
+  signIn: (token: string) => request<{ role: string }>('/session', { method: 'POST', body: { token } }),
+  signOut: () => request<void>('/session', { method: 'DELETE' }),
+  setUp: (body: { setup_token: string; tenant: string; owner: string }) =>
+    request<{ tenant: string; user: string; token: string }>('/setup', { method: 'POST', body }),
   ready: async (): Promise<{ ready: boolean; reasons: string[] }> => {
     const response = await fetch('/readyz');
     return (await response.json()) as { ready: boolean; reasons: string[] };

@@ -4,7 +4,7 @@ import { filter_chars_max, has, read, toggle, without, write } from '../src/lib/
 import { pick, random } from './random.ts';
 
 const plain = (text: string) =>
-  read(text).terms.map(({ key, operator, value }) => `${key ?? '-'}|${operator}|${value}`);
+  read(text).terms.map(({ key, operator, value, not }) => `${not ? 'not ' : ''}${key ?? '-'}|${operator}|${value}`);
 
 test('keys, operators, free words and quotes are told apart', () => {
   assert.deepEqual(plain('kind:box status:silent fw:<2.4.1 temperature:>=8 word site:"Lyon Est"'), [
@@ -15,6 +15,11 @@ test('keys, operators, free words and quotes are told apart', () => {
     '-||word',
     'site||Lyon Est',
   ]);
+});
+
+test('a minus turns a term round, and a name with a minus inside is one word', () => {
+  assert.deepEqual(plain('-tag:lab -"two words" box-0001 -'), ['not tag||lab', 'not -||two words', '-||box-0001', '-||-']);
+  assert.equal(toggle('-status:live', 'status', 'live'), '-status:live status:live');
 });
 
 test('an open quotation mark and an empty value are errors with their place', () => {
@@ -42,14 +47,14 @@ test('a comparison on the same key is not taken for the plain value', () => {
 
 test('what is written reads the same again, and no text throws', () => {
   const next = random(7);
-  const pieces = ['kind:', 'a', '"', ' ', ':', '<', '>=', '!', 'é', '\t', '1.2', 'status:live', '\\'];
+  const pieces = ['kind:', 'a', '"', ' ', ':', '<', '>=', '-', 'é', '\t', '1.2', 'status:live', '\\'];
   for (let round = 0; round < 3000; round += 1) {
     const text = Array.from({ length: 1 + Math.floor(next() * 9) }, () => pick(next, pieces)).join('');
     const first = read(text);
     // A quotation mark inside a word cannot be written back; the server would not take it either.
-    if (first.errors.length > 0 || first.terms.some((term) => /["]|^[A-Za-z][\w.-]*:/.test(term.value))) continue;
+    if (first.errors.length > 0 || first.terms.some((term) => /["]|^-\S|^[A-Za-z][\w.-]*:/.test(term.value))) continue;
     const again = read(write(first.terms));
-    const bare = ({ key, operator, value }: (typeof first.terms)[number]) => ({ key, operator, value });
+    const bare = ({ key, operator, value, not }: (typeof first.terms)[number]) => ({ key, operator, value, not });
     assert.deepEqual(again.terms.map(bare), first.terms.map(bare), JSON.stringify(text));
   }
 });

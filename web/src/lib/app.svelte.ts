@@ -16,6 +16,10 @@ class App {
   /** When the server last answered, in server time. */
   answeredAt = $state<number | null>(null);
   reasons = $state<string[]>([]);
+  /** The server wants to know who this is. */
+  signedOut = $state(false);
+  /** Messages per second between the last two answers; `null` until there are two. */
+  messages_per_s = $state<number | null>(null);
   now = $state(Date.now());
   online = $state(navigator.onLine);
   theme = $state(read<Theme>('iotbiz.theme', ['light', 'dark'], 'system'));
@@ -24,6 +28,7 @@ class App {
   /** Short spoken and shown notes ("copied"). */
   note = $state('');
 
+  #counted: { at: number; messages: number } | null = null;
   #noteTimer: ReturnType<typeof setTimeout> | undefined;
 
   begin(): void {
@@ -37,8 +42,11 @@ class App {
 
   async refresh(): Promise<void> {
     try {
-      this.status = (await api.status()).body;
+      const status = (await api.status()).body;
+      this.status = status;
       this.problem = null;
+      this.signedOut = false;
+      this.#rate(status);
       this.now = Date.now() + clock.skew_ms;
       this.answeredAt = this.now;
       // A server that answers may still be catching up; it knows why better than we do.
@@ -46,7 +54,27 @@ class App {
       this.reasons = ready.ready ? [] : ready.reasons;
     } catch (error) {
       this.problem = Problem.from(error);
+      this.signedOut = this.problem.status === 401;
     }
+  }
+
+  #rate(status: Status): void {
+    const { messages } = status.counts;
+    if (status.rates) this.messages_per_s = status.rates.messages_per_s;
+    if (messages === undefined) return;
+    const now = performance.now();
+    const before = this.#counted;
+    // Two answers in one second say little; a smaller count is another log.
+    if (before && now - before.at < 1000 && messages >= before.messages) return;
+    this.#counted = { at: now, messages };
+    if (before && messages >= before.messages) {
+      this.messages_per_s = ((messages - before.messages) * 1000) / (now - before.at);
+    }
+  }
+
+  async signOut(): Promise<void> {
+    await api.signOut();
+    location.assign('/');
   }
 
   setTheme(theme: Theme): void {

@@ -1,17 +1,19 @@
 /**
  * The filter language, as the API and the command line have it: `kind:box status:silent
- * fw:<2.4.1 temperature:>8 word`. The server decides what matches; this file only reads the text
- * for the controls around the field.
+ * fw:<2.4.1 temperature:>8 -tag:lab word`. The server decides what matches; this file only reads
+ * the text for the controls around the field.
  *
  * Invariant: `write(read(text).terms)` filters the same; any text is read without an exception.
  */
 
-export type Operator = '' | '!' | '<' | '<=' | '>' | '>=';
+export type Operator = '' | '<' | '<=' | '>' | '>=';
 export interface Term {
   /** `null` for a free word, which is looked for in name and id. */
   key: string | null;
   operator: Operator;
   value: string;
+  /** `-term`: devices for which it does not hold. */
+  not: boolean;
   /** Where the term stands in the text. */
   from: number;
   to: number;
@@ -42,15 +44,17 @@ export function read(text: string): Filter {
 }
 
 function readTerm(text: string, from: number, filter: Filter): number {
-  const found = /^([A-Za-z][\w.-]*):(<=|>=|<|>|!)?/.exec(text.slice(from));
+  const not = /^-\S/.test(text.slice(from));
+  const begin = not ? from + 1 : from;
+  const found = /^([A-Za-z][\w.-]*):(<=|>=|<|>)?/.exec(text.slice(begin));
   const key = found ? found[1]! : null;
   const operator = (found?.[2] ?? '') as Operator;
-  const start = from + (found ? found[0].length : 0);
+  const start = begin + (found ? found[0].length : 0);
   const [value, end, closed] = readValue(text, start);
   if (!closed) filter.errors.push({ from: start, to: end, words: 'the quotation mark is not closed' });
   else if (key !== null && value === '') {
     filter.errors.push({ from, to: end, words: `${key}: needs a value` });
-  } else filter.terms.push({ key, operator, value, from, to: end });
+  } else filter.terms.push({ key, operator, value, not, from, to: end });
   return Math.max(end, from + 1);
 }
 
@@ -65,25 +69,29 @@ function readValue(text: string, from: number): [string, number, boolean] {
   return [text.slice(from, end), end, true];
 }
 
-export function write(terms: Pick<Term, 'key' | 'operator' | 'value'>[]): string {
+export function write(terms: Pick<Term, 'key' | 'operator' | 'value' | 'not'>[]): string {
   return terms
-    .map(({ key, operator, value }) => {
+    .map(({ key, operator, value, not }) => {
       const quoted = /\s/.test(value) || value === '' ? `"${value}"` : value;
-      return key === null ? quoted : `${key}:${operator}${quoted}`;
+      return `${not ? '-' : ''}${key === null ? quoted : `${key}:${operator}${quoted}`}`;
     })
     .join(' ');
 }
 
 export function has(text: string, key: string, value: string): boolean {
-  return read(text).terms.some((term) => term.key === key && term.operator === '' && term.value === value);
+  return read(text).terms.some((term) => plain(term, key) && term.value === value);
 }
 
 /** Sets `key:value` in place of another plain value of that key, or takes it out again. */
 export function toggle(text: string, key: string, value: string): string {
   const { terms } = read(text);
-  const others = terms.filter((term) => term.key !== key || term.operator !== '');
+  const others = terms.filter((term) => !plain(term, key));
   if (has(text, key, value)) return write(others);
-  return write([...others, { key, operator: '', value }]);
+  return write([...others, { key, operator: '', value, not: false }]);
+}
+
+function plain(term: Term, key: string): boolean {
+  return term.key === key && term.operator === '' && !term.not;
 }
 
 export function without(text: string, key: string): string {

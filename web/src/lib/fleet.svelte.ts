@@ -9,6 +9,8 @@ import { live } from './live.svelte.ts';
 import { toMs } from './time.ts';
 
 export const page_items = 200;
+/** When far behind, such as after a jump to the end or for a change to all. */
+export const page_items_far = 1000;
 
 export class FleetList {
   items = $state<Device[]>([]);
@@ -19,15 +21,13 @@ export class FleetList {
   offset = $state<string | null>(null);
 
   #filter = '';
-  #sort = '';
   #cursor: string | null = null;
   #question = 0;
   #wanted = 0;
   #index = new Map<string, number>();
 
-  async ask(filter: string, sort: string): Promise<void> {
+  async ask(filter: string): Promise<void> {
     this.#filter = filter;
-    this.#sort = sort;
     this.#question += 1;
     this.#wanted = Math.max(page_items, this.items.length);
     await this.#fetch(this.#question, null, []);
@@ -40,16 +40,29 @@ export class FleetList {
     await this.#fetch(this.#question, this.#cursor, this.items);
   }
 
+  /** Every device that matches, for a change to all of them. */
+  async all(): Promise<Device[]> {
+    const question = this.#question;
+    while (this.loading && question === this.#question) await new Promise((done) => setTimeout(done, 50));
+    if (this.#cursor !== null) {
+      this.#wanted = Infinity;
+      await this.#fetch(this.#question, this.#cursor, this.items);
+    }
+    if (this.problem) throw this.problem;
+    return this.items;
+  }
+
   async #fetch(question: number, from: string | null, known: Device[]): Promise<void> {
     let cursor = from;
     let items = known;
     this.loading = true;
     try {
       do {
-        const values = { filter: this.#filter, sort: this.#sort, limit: page_items, cursor };
+        const far = this.#wanted - items.length > 2 * page_items;
+        const values = { filter: this.#filter, limit: far ? page_items_far : page_items, cursor };
         const { body, offset } = await api.devices(values);
         if (question !== this.#question) return;
-        items = [...items, ...body.items];
+        items = items.length === 0 ? body.items : [...items, ...body.items];
         cursor = body.next_cursor;
         this.total = body.total_matching ?? items.length;
         this.offset = offset;
@@ -111,17 +124,18 @@ export async function bulk(
   devices: Device[],
   change: (device: Device) => Promise<unknown>,
   progress: (outcome: BulkOutcome) => void,
+  stopped: () => boolean = () => false,
 ): Promise<BulkOutcome> {
   const outcome: BulkOutcome = { done: 0, total: devices.length, failed: [] };
   const queue = [...devices];
   const work = async () => {
-    for (let device = queue.shift(); device; device = queue.shift()) {
+    for (let device = queue.shift(); device && !stopped(); device = queue.shift()) {
       try {
         await change(device);
       } catch (error) {
         const problem = Problem.from(error);
         const detail = problem.errors[0]?.message ?? problem.detail;
-        outcome.failed.push({ device, words: `${problem.message}: ${detail}` });
+        outcome.failed.push({ device, words: detail === '' ? problem.message : `${problem.message}: ${detail}` });
       }
       outcome.done += 1;
       progress({ ...outcome, failed: [...outcome.failed] });

@@ -48,16 +48,50 @@ export function valueText(value: Value | undefined, unit?: string | null): strin
   return place ?? JSON.stringify(value);
 }
 
+/** A setting for eyes: 900 s is read as 15 min, when nothing is lost by it. */
+export function settingText(value: Value | undefined, unit?: string | null): string {
+  if (typeof value !== 'number' || unit !== 's' || value < 60) return valueText(value, unit);
+  if (value % 3600 === 0) return `${numberText(value / 3600)} h`;
+  return value % 60 === 0 ? `${numberText(value / 60)} min` : valueText(value, unit);
+}
+
 function withUnit(value: string, unit?: string | null): string {
   // A setting such as "15 min" carries its own unit in the text.
   const words = unitText(unit);
   return words === '' || /[a-z%°]/i.test(value) ? value : `${value} ${words}`;
 }
 
-function position(value: Record<string, unknown>): string | null {
-  const { lat, lon } = value;
+/** A place comes as [latitude, longitude]. */
+function position(value: unknown[] | Record<string, unknown>): string | null {
+  const [lat, lon] = Array.isArray(value) ? value : [value['lat'], value['lon']];
   if (typeof lat !== 'number' || typeof lon !== 'number') return null;
   return `${lat.toFixed(4)}, ${lon.toFixed(4)}`;
+}
+
+/** A text such as "3.9 °C" as its number and its unit, for figures that set them apart. */
+export function split(text: string): [string, string] {
+  const found = /^([−-]?[\d.,]+(?: of [\d.,]+)?) (\D.*)$/.exec(text);
+  return found ? [found[1]!, found[2]!] : [text, ''];
+}
+
+/** What is to be said of the time of a reading; an ordinary one needs no words. */
+export function markText(mark: string | null | undefined): string {
+  if (!mark || mark === 'device_time' || mark === 'log_time') return '';
+  if (mark === 'future_clamped') return 'device clock ahead';
+  return mark === 'redecoded' ? 'decoded again' : mark;
+}
+
+/** Where the time of a reading comes from, in a sentence. */
+export function timeSource(mark: string | null | undefined): string {
+  if (mark === 'device_time') return 'by the device’s clock';
+  if (mark === 'log_time') return 'when it arrived';
+  if (mark === 'future_clamped') return 'when it arrived: the device’s clock is ahead';
+  return mark === 'redecoded' ? 'of the message that was decoded again' : '';
+}
+
+/** Below `me/`, whichever way the server wrote it. */
+export function shortTopic(topic: string): string {
+  return topic.replace(/^(me|t\/[^/]+\/d\/[^/]+)\//, '');
 }
 
 export function bytesText(bytes: number): string {

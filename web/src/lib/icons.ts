@@ -13,6 +13,7 @@ export const icons = {
   up: 'M8 13V3M4 7l4-4 4 4',
   down: 'M8 3v10M4 9l4 4 4-4',
   edit: 'M3 13l1-3 7-7 2 2-7 7zM9.5 4.5l2 2',
+  out: 'M9 3H4v10h5M7 8h7M11.5 5.5L14 8l-2.5 2.5',
   plus: 'M8 3v10M3 8h10',
 } as const;
 export type IconName = keyof typeof icons;

@@ -12,7 +12,7 @@ import { SseParser } from './sse.ts';
 export interface ReadingFrame {
   device: string;
   offset: number;
-  readings: Record<string, { value: Value; at: string }>;
+  readings: Record<string, { value: Value; at: string; mark?: string }>;
 }
 export interface Handlers {
   reading?: (frame: ReadingFrame) => void;
@@ -64,6 +64,12 @@ class Live {
     this.#happened({ kind: 'starved', now: Date.now() });
   }
 
+  /** For a page that is not signed in: no way would carry. */
+  end(): void {
+    this.#running = false;
+    this.#close();
+  }
+
   /** Connects also while nobody subscribes, because the shell shows the state of the link. */
   begin(): void {
     if (this.#running) return;
@@ -88,11 +94,10 @@ class Live {
     const union = this.#union();
     const wanted = JSON.stringify(union);
     if (!this.#running || wanted === this.#wanted) return;
-    const before = this.#wanted;
     this.#wanted = wanted;
     if (this.#socket?.readyState === WebSocket.OPEN) {
-      if (before !== '' && (JSON.parse(before) as { kinds: Kind[] }).kinds.length > 0) this.#socket.send(JSON.stringify({ unsubscribe: frame(JSON.parse(before)) }));
-      if (union.kinds.length > 0) this.#socket.send(JSON.stringify({ subscribe: frame(union) }));
+      // The wish sent last is the whole wish.
+      this.#socket.send(JSON.stringify(union.kinds.length > 0 ? { subscribe: frame(union) } : { unsubscribe: {} }));
     } else if (this.link.mode === 'sse' && this.link.phase !== 'waiting') {
       this.#close();
       this.#connect();
@@ -101,6 +106,7 @@ class Live {
 
   #happened(event: LinkEvent): void {
     this.#close();
+    if (!this.#running) return;
     this.link = next(this.link, event);
     if (this.link.phase === 'connecting') this.#connect();
     else if (this.link.due !== null) this.#arm();
@@ -146,7 +152,8 @@ class Live {
     const socket = new WebSocket(`${scheme}://${location.host}${base}/stream`);
     this.#socket = socket;
     socket.onopen = () => {
-      if (union.kinds.length > 0) socket.send(JSON.stringify({ subscribe: frame(union) }));
+      // A socket carries everything until it is told what is wanted.
+      socket.send(JSON.stringify(union.kinds.length > 0 ? { subscribe: frame(union) } : { unsubscribe: {} }));
       this.#opened();
     };
     socket.onmessage = (event) => {
@@ -165,7 +172,8 @@ class Live {
     const run = async () => {
       const search = query({
         devices: union.devices?.join(',') ?? null,
-        kinds: union.kinds.join(','),
+        // Naming no kind would mean all of them; refusals are the fewest.
+        kinds: union.kinds.join(',') || 'refusal',
       });
       const response = await fetch(`${base}/stream${search}`, {
         headers: { accept: 'text/event-stream' },
@@ -211,6 +219,8 @@ class Live {
   #deliver(kind: string, data: unknown): void {
     if (data === null || typeof data !== 'object') return;
     this.frames += 1;
+    // The server dropped what this page could not take in time: what was missed is fetched.
+    if (kind === 'behind') return this.#each((handlers) => handlers.resync?.('connected'));
     const device = (data as { device?: string | null }).device ?? null;
     for (const subscription of [...this.#subscriptions]) {
       if (!subscription.kinds.includes(kind as Kind)) continue;
