@@ -5,6 +5,7 @@ import sys
 
 import clients
 import kills
+import readme
 from server import Login, Refused, Server
 from verdicts import eventually, fact
 import verdicts
@@ -100,6 +101,7 @@ def main():
             assert code == 0, f"exit code {code}"
     finally:
         server.remove()
+    readme.facts()
     kills.facts(arguments.kills, arguments.seed)
     sys.exit(1 if verdicts.failed else 0)
 

@@ -32,10 +32,10 @@ class Server:
         self.mqtt = "127.0.0.1:0"
         self.process = None
 
-    def start(self):
+    def start(self, more=()):
         """Starts, on free ports the first time and on the same ones after that."""
         command = [BINARY, "run", "--json", "--trust-loopback", "--data", self.data]
-        command += ["--listen", self.http, "--mqtt", self.mqtt]
+        command += ["--listen", self.http, "--mqtt", self.mqtt, *more]
         self.process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
         )
@@ -113,6 +113,11 @@ class Server:
         )
         assert done.returncode == 0, f"iotbiz {' '.join(arguments)}: {done.stderr.strip()}"
         return done.stdout
+
+    def fsck(self):
+        """Every byte of the log, checked by the program itself; the server must be stopped."""
+        done = subprocess.run([BINARY, "fsck", self.data], capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, f"iotbiz fsck: {done.stdout.strip()} {done.stderr.strip()}"
 
     def apply(self):
         """Puts the blueprint of these tests in force."""

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use blueprint::Lane;
-use model::{Name, Qos, Value};
+use model::{Qos, Value};
 use mqtt::packet::{
     Ack, Connect, FilterBuffer, Packet, Publish, ReasonPacket, Subscribe, SubscribeOptions,
 };

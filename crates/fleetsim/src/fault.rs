@@ -90,7 +90,7 @@ const CLOCK_WRONG_MS: i64 = -7_200_000;
 
 /// The faults of one device.
 #[derive(Debug, Clone)]
-pub struct Faults {
+pub(crate) struct Faults {
     seed: Seed,
     active: Vec<Fault>,
     from_ms: i64,
@@ -99,7 +99,7 @@ pub struct Faults {
 impl Faults {
     /// Those of a plan that began at `from_ms`.
     #[must_use]
-    pub fn new(device: Seed, active: &[Fault], from_ms: i64) -> Self {
+    pub(crate) fn new(device: Seed, active: &[Fault], from_ms: i64) -> Self {
         Self { seed: device.named("faults"), active: active.to_vec(), from_ms }
     }
 

@@ -3,6 +3,8 @@
 use blueprint::Blueprint;
 use mqtt::decode;
 
+use model::Name;
+
 use super::*;
 use crate::fault::Fault;
 use crate::schedule::tests::COOLBOX;

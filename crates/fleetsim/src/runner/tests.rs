@@ -38,6 +38,7 @@ impl Server {
         address
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "it answers two packets and drops the rest")]
     async fn serve(&self, mut stream: TcpStream) {
         let (mut input, mut out, mut user) = (Vec::new(), Vec::new(), String::new());
         let mut messages = 0;

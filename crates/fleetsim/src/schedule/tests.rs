@@ -36,12 +36,9 @@ fn samples(seed: u64, device: &str, faults: &[Fault], hours: i64) -> Vec<Sample>
 
 fn temperatures(samples: &[Sample]) -> Vec<(i64, f64)> {
     let of = |sample: &Sample| {
-        sample.values.iter().find_map(|(name, value)| match value {
-            Value::Number(number) if name.as_str() == "temperature" => {
-                Some((sample.at_ms, *number))
-            }
-            _ => None,
-        })
+        let (_, value) = sample.values.iter().find(|(name, _)| name.as_str() == "temperature")?;
+        let Value::Number(number) = value else { return None };
+        Some((sample.at_ms, *number))
     };
     samples.iter().filter_map(of).collect()
 }
