@@ -36,7 +36,8 @@ class App {
     addEventListener('online', () => (this.online = true));
     addEventListener('offline', () => (this.online = false));
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.#paint());
-    void this.refresh();
+    // Asked twice at once, so that a rate is known before the reader looks for it.
+    void this.refresh().then(() => setTimeout(() => void this.refresh(), 1500));
     setInterval(() => void this.refresh(), status_ms);
   }
 

@@ -27,6 +27,20 @@ export function numberText(value: number, digits?: number): string {
   return format.format(value).replace('-', '−');
 }
 
+/** With exactly so many digits, for columns whose points stand below each other. */
+export function fixedText(value: number, digits: number): string {
+  return value.toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits }).replace('-', '−');
+}
+
+/** How many digits after the point these values have, at most three. */
+export function digitsOf(values: number[]): number {
+  let digits = 0;
+  for (const value of values) {
+    while (digits < 3 && Math.abs(value * 10 ** digits - Math.round(value * 10 ** digits)) > 1e-6) digits += 1;
+  }
+  return digits;
+}
+
 /** About four significant digits, at most three after the point. */
 export function decimalsFor(value: number): number {
   const size = Math.abs(value);
