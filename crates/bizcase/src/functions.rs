@@ -178,13 +178,99 @@ const fn of(kind: Kind, name: &'static str, unit: &'static str) -> Parameter {
     Parameter { name, unit, kind, default: None }
 }
 
-/// The manual of all functions.
+/// Every function, in the order of the manual.
+pub fn functions() -> impl Iterator<Item = &'static Function> {
+    FUNCTIONS.iter().flat_map(|group| group.iter())
+}
+
+/// Names of the groups, in the order of [`FUNCTIONS`].
+const GROUPS: [&str; 7] = [
+    "Money over time",
+    "Adoption, retention, hardware, connectivity",
+    "From evidence to belief",
+    "Decisions and scores",
+    "Asking people",
+    "Distributions",
+    "A formula many times",
+];
+
+impl Function {
+    /// How it is called: `npv(rate, flows, first = 1)`.
+    #[must_use]
+    pub fn signature(&self) -> String {
+        let parameter = |p: &Parameter| match p.default {
+            Some(default) => format!("{} = {}", p.name, crate::text::figure(default)),
+            None => p.name.to_owned(),
+        };
+        let parameters: Vec<String> = self.parameters.iter().map(parameter).collect();
+        format!("{}({})", self.name, parameters.join(", "))
+    }
+
+    /// The function for programs.
+    #[must_use]
+    pub fn json(&self) -> serde_json::Value {
+        let parameters: Vec<serde_json::Value> = self
+            .parameters
+            .iter()
+            .map(|p| {
+                serde_json::json!({
+                    "name": p.name, "kind": p.kind.as_str(), "unit": p.unit, "default": p.default,
+                })
+            })
+            .collect();
+        serde_json::json!({
+            "name": self.name, "signature": self.signature(), "parameters": parameters,
+            "gives": self.result, "summary": self.summary, "formula": self.formula,
+            "source": self.source, "example": self.example, "example_result": self.example_result,
+        })
+    }
+}
+
+/// `docs/eval.md`, all of it.
+#[must_use]
+pub fn manual() -> String {
+    let mut text = INTRODUCTION.to_owned();
+    for (group, name) in FUNCTIONS.iter().zip(GROUPS) {
+        text += &format!("\n## {name}\n");
+        for f in *group {
+            text += &format!("\n### {}\n\n{}\n\n", f.name, f.summary);
+            text += &format!("    {}\n\n", f.signature());
+            text += "| parameter | is | unit or meaning |\n|---|---|---|\n";
+            for p in f.parameters {
+                text += &format!(
+                    "| `{}` | {} | {} |\n",
+                    p.name,
+                    p.kind.as_str(),
+                    p.unit.replace('|', "\\|")
+                );
+            }
+            text += &format!("\nGives {}. Formula: `{}`. ", f.result, f.formula);
+            text += &format!("Source: {}.\n\n", f.source.trim_end_matches('.'));
+            text += &format!("    iotbiz eval '{}'\n    {}\n", f.example, f.example_result);
+        }
+    }
+    text
+}
+
+const INTRODUCTION: &str = "# eval
+
+`iotbiz eval EXPR` computes a formula of the library the business case is made of, so that anyone
+can check the engine against their own numbers; `--json` prints all digits. This page is made from
+the table of functions, and each example is run by a test.
+
+Numbers may have units (`0.30 EUR/device/day`) and percent signs (`9 %`); `5 to 10` is a 90 %
+interval (shares are beta, positive ranges lognormal, ranges across zero normal); `[1, 2]` is a list,
+`2026-11-25` a date; arguments may be named (`irr(flows = [-1600, 10000, -10000])`). Besides the
+functions below there are `+ - * / ^`, `abs`, `ceil`, `clamp`, `cos`, `exp`, `floor`, `greatest`,
+`least`, `ln`, `log10`, `max`, `min`, `pow`, `round`, `sin`, `sqrt`, `pi` and `e`.
+";
+
+/// The manual of all functions, for a terminal.
 #[must_use]
 pub fn help() -> String {
     let mut text = String::new();
     for f in FUNCTIONS.iter().flat_map(|group| group.iter()) {
-        let names: Vec<&str> = f.parameters.iter().map(|p| p.name).collect();
-        text += &format!("{}({})\n    {}\n", f.name, names.join(", "), f.summary);
+        text += &format!("{}\n    {}\n", f.signature(), f.summary);
         for p in f.parameters {
             let default = p
                 .default
@@ -218,6 +304,11 @@ mod tests {
             }
         }
         assert!(wrong.is_empty(), "{wrong}");
+    }
+
+    #[test]
+    fn the_page_is_made_from_the_table() {
+        expect_test::expect_file!["../../../docs/eval.md"].assert_eq(&manual());
     }
 
     #[test]

@@ -21,8 +21,9 @@ pub mod special;
 pub mod text;
 pub mod unit;
 
-pub use case::{Case, Results, Run};
+pub use case::{Case, Finding, Results, Run, Study};
 pub use dist::Distribution;
 pub use error::{Error, Span};
 pub use explain::{Basis, Explain};
+pub use functions::{Function, functions};
 pub use text::{Evaluated, Value, eval};

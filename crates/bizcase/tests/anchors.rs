@@ -5,7 +5,7 @@
 use bizcase::calc::adoption;
 use bizcase::calc::connectivity::billed_mb;
 use bizcase::calc::decision::{ecv, evpi, evsi, expected_value, rice, wsjf};
-use bizcase::calc::evidence::{BetaBelief, bayes, beta_update, brier, frechet};
+use bizcase::calc::evidence::{BetaBelief, bayes, bayes_by_source, beta_update, brier, frechet};
 use bizcase::calc::finance::{clv, irr, mirr, npv, xirr, xnpv};
 use bizcase::calc::options::{self, Exercise, OptionTerms, Right};
 use bizcase::calc::statistics::kendall_w;
@@ -36,6 +36,11 @@ fn a1_belief_about_a_rate_after_seven_of_twenty() {
 #[test]
 fn a2_likelihood_ratios_multiply_odds() {
     close(bayes(0.1, &[3.0, 2.5, 4.0]).unwrap(), 0.769_231, 5e-7);
+    // Two ratios of one source: 3 counts, 2.5 does not; odds 1/9 x 3 x 4.
+    let sources = [vec![3.0, 2.5], vec![4.0]];
+    close(bayes_by_source(0.1, &sources).unwrap(), 12.0 / 21.0, 1e-12);
+    // A strong no of the same source outweighs its weak yes.
+    close(bayes_by_source(0.5, &[vec![2.0, 0.1]]).unwrap(), 1.0 / 11.0, 1e-12);
 }
 
 #[test]
@@ -156,6 +161,9 @@ fn b3_bass_diffusion() {
         close(peak.time, time, 5e-3);
         close(peak.rate, rate, 0.05);
     }
+    // Irons and record players: the table has no peak rate for them.
+    close(adoption::bass_peak(0.028_632, 0.327_91, 55_696.0).unwrap().time, 6.84, 5e-3);
+    close(adoption::bass_peak(0.024_796, 0.654_10, 21_937.0).unwrap().time, 4.82, 5e-3);
 }
 
 #[test]
@@ -171,9 +179,12 @@ fn b4_shifted_beta_geometric() {
     close(adoption::derl(fit.alpha, fit.beta, 8.0, 0.1).unwrap(), 7.530, 5e-4);
 }
 
+/// The table calls 400 the undiscounted value, but its own formula m r / (1 + d - r) gives 392 at
+/// d = 0: 400 is m / (1 - r), which counts the first margin, certain at the start, as well.
 #[test]
 fn b5_customer_value_and_active_devices() {
     close(clv(8.0, 0.98, 0.01).unwrap(), 261.3333, 5e-5);
+    close(clv(8.0, 0.98, 0.0).unwrap(), 392.0, 1e-9);
     close(clv(8.0, 0.98, 0.0).unwrap() + 8.0, 400.0, 1e-9);
     close(adoption::active(100.0, 0.02, 12.0).unwrap(), 1076.4164, 5e-5);
 }

@@ -324,3 +324,150 @@ rent = { each = \"pow(2, 3) * 1 EUR/device/month\", from = \"month 2\", growth =
     assert!((parts - 4.766_72).abs() < 5e-6, "{parts}");
     assert_eq!(case.variables[slot].unit.to_string(), "EUR/device");
 }
+
+const FLEET: &str = "[case]
+horizon = \"12 months\"
+discount = \"1 %/month\"
+adoption = { added = \"100 devices/month\" }
+churn = \"2 %/month\"
+[case.income]
+rent = \"10 EUR/device/month\"
+[case.cost]
+set_up = { total = \"5000 EUR\" }
+";
+
+#[test]
+fn b5_a_fleet_of_100_more_each_month_with_two_percent_churn() {
+    let results = case(FLEET).run(Run { trials: 8, seed: 1, threads: 1 }).unwrap();
+    let last = results.months.last().unwrap();
+    assert!((last.base.p50 - 1076.4164).abs() < 5e-5, "{}", last.base.p50);
+    // The same figures by the library of `eval`.
+    let flows: Vec<f64> = results.months.iter().map(|m| m.mean_cash).collect();
+    let npv = bizcase::calc::finance::npv(0.01, &flows, 0.0).unwrap();
+    assert!((results.npv.mean - npv).abs() < 1e-8);
+    let irr = bizcase::calc::finance::irr(&flows).unwrap();
+    assert!((results.irr_of_mean[0] - ((1.0 + irr[0]).powi(12) - 1.0)).abs() < 1e-9);
+    assert!((results.irr.unwrap().mean - results.irr_of_mean[0]).abs() < 1e-9);
+}
+
+/// Devices by cohort and age, one by one: slow, and obviously what the case says.
+fn by_hand(months: usize, churn: f64, weibull: Option<(f64, f64)>, replace: bool) -> (f64, f64) {
+    let survives = |age: usize| {
+        weibull.map_or(1.0, |(shape, scale)| (-(age as f64 / scale).powf(shape)).exp())
+    };
+    // Working devices by (month the customer came, age of the device).
+    let mut fleet: Vec<Vec<f64>> = Vec::new();
+    let mut replaced = 0.0;
+    for _month in 1..=months {
+        for ages in &mut fleet {
+            let mut failed = 0.0;
+            let mut next = vec![0.0; ages.len() + 1];
+            for (age, count) in ages.iter().enumerate() {
+                let stay = count * (1.0 - churn);
+                let works = survives(age + 1) / survives(age);
+                next[age + 1] = stay * works;
+                failed += stay * (1.0 - works);
+            }
+            if replace {
+                next[0] = failed;
+                replaced += failed;
+            }
+            *ages = next;
+        }
+        fleet.push(vec![100.0]);
+    }
+    (fleet.iter().flatten().sum(), replaced)
+}
+
+#[test]
+fn the_installed_base_is_what_counting_device_by_device_gives() {
+    for (then, replace) in [("lost", false), ("replaced", true)] {
+        let survival = format!(
+            "survival = {{ weibull_shape = \"1.7\", weibull_scale = \"9 months\", then = \"{then}\" }}
+[case.income]"
+        );
+        let text = FLEET.replace("[case.income]", &survival).replace(
+            "[case.cost]",
+            "[case.cost]\nswap = { each = \"1 EUR/device\", per = \"replaced\" }",
+        );
+        let results = case(&text).run(Run { trials: 2, seed: 1, threads: 1 }).unwrap();
+        let (base, replaced) = by_hand(12, 0.02, Some((1.7, 9.0)), replace);
+        assert!((results.months[12].base.p50 - base).abs() < 1e-9, "{then}");
+        let cash: f64 = results.months.iter().map(|m| m.mean_cash).sum();
+        let rent: f64 = results.months.iter().map(|m| 10.0 * m.base.p50).sum();
+        assert!((rent - 5000.0 - replaced - cash).abs() < 1e-6, "{then}: {replaced}");
+    }
+}
+
+#[test]
+fn b11_the_least_a_network_bills_is_in_the_case() {
+    let megabytes = |every: &str, payload: &str, increment: &str| {
+        let text = format!(
+            "[device.box.readings]\nbeat = {{ unit = \"1\", every = \"{every}\" }}\n{}\n\
+             radio = {{ data = \"1 EUR/MB\", payload = \"{payload}\"{increment} }}\n",
+            FLEET
+        );
+        let case = case(&text);
+        case.medians()[case.slot("cost.radio.megabytes").unwrap()]
+    };
+    let close = |left: f64, right: f64| assert!((left - right).abs() < 1e-9, "{left} {right}");
+    close(megabytes("1 h", "1 kB", ", increment = \"10 kB\""), 7.2);
+    close(megabytes("1 h", "1 kB", ", increment = \"25 kB\""), 18.0);
+    close(megabytes("1 h", "1 kB", ""), 0.72);
+    close(megabytes("1 min", "11 kB", ", increment = \"10 kB\""), 864.0);
+}
+
+#[test]
+fn two_scenarios_differ_by_their_changes() {
+    let run = Run { trials: 2000, seed: 3, threads: 2 };
+    let before = case(COOLBOX);
+    let after = case(&COOLBOX.replace("every = \"1 min\"", "every = \"15 min\""));
+    let diff = before.diff(&after, run).unwrap();
+    let names: Vec<&str> = diff.changes.iter().map(|c| c.name.as_str()).collect();
+    assert_eq!(names, ["cost.radio.megabytes"]);
+    assert!(diff.changes[0].npv > 100_000.0, "{diff:?}");
+    assert!((diff.before + diff.changes[0].npv + diff.structure - diff.after).abs() < 1e-6);
+}
+
+#[test]
+fn measured_values_take_the_place_of_guesses() {
+    let mut measured = case(COOLBOX);
+    let d = bizcase::Distribution::beta(20.0, 60.0, 0.0, 1.0).unwrap();
+    assert!(measured.set("assumption.will_pay", d));
+    let run = Run { trials: 4000, seed: 3, threads: 2 };
+    let (wide, narrow) = (case(COOLBOX).run(run).unwrap(), measured.run(run).unwrap());
+    assert!(narrow.npv.sd < wide.npv.sd);
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(300))]
+    #[test]
+    fn any_damaged_case_is_refused_or_runs(at in 0..3000_usize, cut in 0..40_usize, put in "[\\PC]{0,6}") {
+        let mut text = String::new();
+        let end = at + cut;
+        text.extend(COOLBOX.chars().take(at));
+        text += &put;
+        text.extend(COOLBOX.chars().skip(end));
+        match Case::parse(&text) {
+            Ok(case) => drop(case.npv_of(&case.medians())),
+            Err(findings) => {
+                proptest::prop_assert!(!findings.is_empty());
+                for finding in findings {
+                    let inside = finding.span.end <= text.len() && finding.line >= 1;
+                    proptest::prop_assert!(inside && !finding.fix.is_empty());
+                    proptest::prop_assert!(finding.render("x", &text).starts_with("error: "));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_fan_of_any_month_opens_upward(seed in 0..u64::MAX, trials in 1..400_u32) {
+        let results = case(COOLBOX).run(Run { trials, seed, threads: 1 }).unwrap();
+        for month in &results.months {
+            for fan in [month.cash, month.cumulative, month.base] {
+                proptest::prop_assert!(fan.p5 <= fan.p50 && fan.p50 <= fan.p95);
+            }
+        }
+    }
+}

@@ -79,6 +79,31 @@ pub fn bayes(prior: f64, ratios: &[f64]) -> Result<f64, Error> {
     Ok(1.0 / (1.0 + exp(-log_odds)))
 }
 
+/// Probability after likelihood ratios grouped by source: what one source says twice counts once,
+/// by its strongest ratio (the greatest |ln LR|; the first of equals).
+///
+/// # Errors
+/// As [`bayes`], or a source without a ratio.
+pub fn bayes_by_source(prior: f64, sources: &[Vec<f64>]) -> Result<f64, Error> {
+    let mut counted = Vec::with_capacity(sources.len());
+    for source in sources {
+        let mut strongest: Option<f64> = None;
+        for ratio in source {
+            if *ratio <= 0.0 || !ratio.is_finite() {
+                return refuse("bayes_by_source", "likelihood ratios have to be above 0");
+            }
+            if strongest.is_none_or(|kept| log(*ratio).abs() > log(kept).abs()) {
+                strongest = Some(*ratio);
+            }
+        }
+        match strongest {
+            Some(ratio) => counted.push(ratio),
+            None => return refuse("bayes_by_source", "a source has no ratio"),
+        }
+    }
+    bayes(prior, &counted)
+}
+
 /// What the marginals say of all holding at once.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Joint {

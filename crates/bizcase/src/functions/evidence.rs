@@ -52,6 +52,20 @@ pub(super) const FUNCTIONS: &[Function] = &[
         run: Run::Plain(|a| evidence::bayes(a.number(0), &a.list(1)).map(Value::from)),
     },
     Function {
+        name: "bayes_by_source",
+        parameters: &[
+            num("prior", "probability"),
+            of(Kind::Matrix, "sources", "one list of likelihood ratios per source"),
+        ],
+        result: "probability",
+        summary: "Probability after likelihood ratios, each source counted once by its strongest.",
+        formula: "logit(p) = logit(prior) + sum over sources of the ln LR that is farthest from 0",
+        source: "Bayes' rule; ratios of one source are not independent",
+        example: "bayes_by_source(10 %, [[3, 2.5], [4]])",
+        example_result: "0.57142857",
+        run: Run::Plain(|a| evidence::bayes_by_source(a.number(0), &a.matrix(1)).map(Value::from)),
+    },
+    Function {
         name: "frechet",
         parameters: &[of(Kind::List, "p", "probabilities")],
         result: "bounds and product",
