@@ -3,6 +3,10 @@
 //! *Invariant:* the order, the duplication and the batching of usage lines never change a bill. A
 //! bad line is quarantined with its number and reason, a bad plan is an error.
 
+mod bill;
+mod explain;
+mod invoice;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::{ContractId, CustomerId, DeviceId, Money, Offset, Origin, Timestamp};
@@ -10,16 +14,16 @@ use model::{ContractId, CustomerId, DeviceId, Money, Offset, Origin, Timestamp};
 use crate::Error;
 use crate::contract::{Contract, ContractRevision, DeviceTerm, FOREVER};
 use crate::document::{TaxRules, Totals, totals};
-use crate::output::{
-    Bill, BillDraw, BillLine, BillStep, BillTax, Quarantined, RatedContract, RatedDocument,
-    UsageCounts,
-};
+use crate::output::{Quarantined, RatedContract, RatedDocument, UsageCounts};
 use crate::plan::{ContractText, Plan, PlanBook, parse};
 use crate::prepaid::Grant;
-use crate::rate::{Catalog, Cutoff, Line, Rated, Sources, rate};
+use crate::rate::{Catalog, Cutoff, Rated, Sources, rate};
 use crate::usage::{Book, Place, Taken, Usage, digest};
 use crate::usage_line::{self, UsageLine};
 use crate::zone::Period;
+
+pub use explain::Verification;
+pub use invoice::InvoiceOrder;
 
 /// The most quarantined lines that are listed.
 const QUARANTINE_MAX: usize = 1000;
@@ -193,6 +197,8 @@ impl Files {
             steps: vec![step],
             coupons: self.plans.coupons.keys().cloned().collect(),
             grants: Vec::new(),
+            buyer: None,
+            reference: None,
         })
     }
 
@@ -285,16 +291,11 @@ impl Files {
 
     fn rate_contract(&self, name: &str, known: &Known) -> Result<RatedContract, Error> {
         let contract = self.contract(name, known)?;
-        let mut grants = known.text.grants.clone();
         let mut due = Money::zero(contract.currency);
         let mut bills = Vec::new();
-        for period in self.periods(&contract, known)? {
-            let figures = &self.plans.figures;
-            let sources = Sources { catalog: &self.catalog, book: &self.book, figures };
-            let rated = rate(&contract, sources, period, Cutoff::ALL)?;
-            let totals = sums(&rated, &mut grants)?;
+        for (rated, totals) in self.documents(&contract, known)? {
             due = due.plus(totals.due)?;
-            bills.push(self.bill(&rated, &totals));
+            bills.push(self.bill((name, &contract), &rated, &totals)?);
         }
         Ok(RatedContract {
             contract: name.to_owned(),
@@ -304,6 +305,22 @@ impl Files {
             bills,
             due: due.amount().to_string(),
         })
+    }
+
+    /// Every period of a contract rated, with its sums; prepaid credit is used up in order.
+    fn documents(&self, contract: &Contract, known: &Known) -> Result<Vec<(Rated, Totals)>, Error> {
+        let mut grants = known.text.grants.clone();
+        let mut documents = Vec::new();
+        for period in self.periods(contract, known)? {
+            let rated = rate(contract, self.sources(), period, Cutoff::ALL)?;
+            let totals = sums(&rated, &mut grants)?;
+            documents.push((rated, totals));
+        }
+        Ok(documents)
+    }
+
+    fn sources(&self) -> Sources<'_> {
+        Sources { catalog: &self.catalog, book: &self.book, figures: &self.plans.figures }
     }
 
     /// Periods from the start of the contract to its end, or to the last usage of the file.
@@ -331,71 +348,6 @@ impl Files {
         }
         Ok(periods)
     }
-
-    fn bill(&self, rated: &Rated, totals: &Totals) -> Bill {
-        let mut lines: Vec<BillLine> = rated.lines.iter().map(|line| self.line(line)).collect();
-        // Devices stand in the order of their names, charges in the order of the plan.
-        for run in lines.chunk_by_mut(|a, b| (&a.charge, a.part) == (&b.charge, b.part)) {
-            run.sort_by(|a, b| (&a.from, &a.device, &a.group).cmp(&(&b.from, &b.device, &b.group)));
-        }
-        let tax = |tax: &crate::tax::TaxLine| BillTax {
-            category: tax.class.category.code(),
-            percent: tax.class.percent.normalize().to_string(),
-            taxable: tax.taxable.amount().to_string(),
-            tax: tax.tax.amount().to_string(),
-        };
-        let draw = |draw: &crate::prepaid::Draw| BillDraw {
-            grant: draw.grant.to_string(),
-            amount: draw.amount.amount().to_string(),
-        };
-        Bill {
-            from: rated.period.from.to_string(),
-            to: rated.period.to.to_string(),
-            lines,
-            net: totals.net.amount().to_string(),
-            taxes: totals.taxes.iter().map(tax).collect(),
-            gross: totals.gross.amount().to_string(),
-            prepaid: totals.draws.iter().map(draw).collect(),
-            due: totals.due.amount().to_string(),
-        }
-    }
-
-    fn line(&self, line: &Line) -> BillLine {
-        let explain = &line.explain;
-        let step = |step: &crate::price::Step| BillStep {
-            what: step.what.clone(),
-            quantity: step.quantity.normalize().to_string(),
-            price: step.price.normalize().to_string(),
-            amount: step.amount.normalize().to_string(),
-        };
-        let device = line
-            .key
-            .device
-            .map(|id| self.device_names.get(&id).cloned().unwrap_or_else(|| id.to_string()));
-        let estimated = Some(explain.estimated).filter(|estimated| !estimated.is_zero());
-        BillLine {
-            charge: line.key.charge.to_string(),
-            part: line.key.part.as_str(),
-            plan: line.key.plan.to_string(),
-            revision: line.key.revision,
-            device,
-            group: line.key.group.clone(),
-            from: line.period.from.to_string(),
-            to: line.period.to.to_string(),
-            amount: line.amount.amount().to_string(),
-            quantity: explain.quantity.normalize().to_string(),
-            unit: explain.unit.clone(),
-            estimated: estimated.map(|estimated| estimated.normalize().to_string()),
-            readings: explain.readings,
-            receipt: explain.receipt.map(hex),
-            formula: explain.formula.clone(),
-            steps: explain.steps.iter().map(step).collect(),
-            exact: explain.exact.normalize().to_string(),
-            rounding: explain.rounding.as_str(),
-            tax: line.tax.map(|class| class.to_string()),
-            notes: explain.notes.clone(),
-        }
-    }
 }
 
 fn sums(rated: &Rated, grants: &mut [Grant]) -> Result<Totals, Error> {
@@ -404,8 +356,4 @@ fn sums(rated: &Rated, grants: &mut [Grant]) -> Result<Totals, Error> {
     // Drawn at the last instant of the period, so that a grant up to its end pays for all of it.
     let at = Timestamp::from_millis(rated.period.to.as_millis() - 1);
     totals(&rated.lines, zero, rules, zero, (grants, at))
-}
-
-fn hex(bytes: [u8; 32]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

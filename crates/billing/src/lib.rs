@@ -12,6 +12,7 @@ pub mod contract;
 pub mod document;
 mod error;
 mod files;
+pub mod invoice;
 pub mod ledger;
 pub mod output;
 pub mod plan;
@@ -25,4 +26,4 @@ mod usage_line;
 pub mod zone;
 
 pub use error::Error;
-pub use files::{Files, rate_files};
+pub use files::{Files, InvoiceOrder, Verification, rate_files};

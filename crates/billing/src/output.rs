@@ -89,6 +89,8 @@ pub struct Bill {
 /// One line with its explanation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BillLine {
+    /// What to ask an explanation for: contract, first day of the period, number of the line.
+    pub id: String,
     /// Which charge.
     pub charge: String,
     /// Which part of it.

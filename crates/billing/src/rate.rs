@@ -11,6 +11,7 @@ mod adjust;
 mod charge;
 mod line;
 mod recurring;
+mod trace;
 
 use std::collections::BTreeMap;
 
@@ -27,6 +28,7 @@ use crate::usage::Book;
 use crate::zone::Period;
 
 pub use line::{Explain, Line, LineKey, Part};
+pub use trace::{Trace, TracedReading, trace};
 
 /// Plans by name and revision.
 pub type Catalog = BTreeMap<(Name, u64), Plan>;
@@ -118,6 +120,35 @@ impl Rated {
     }
 }
 
+/// The stretches of a period, each with its plan.
+fn contexts<'a>(
+    contract: &'a Contract,
+    sources: Sources<'a>,
+    period: Period,
+    cutoff: Cutoff,
+) -> Result<Vec<Context<'a>>, Error> {
+    let mut contexts = Vec::new();
+    for segment in contract.segments(period, cutoff.offset) {
+        let key = (segment.plan.clone(), segment.plan_revision);
+        let plan = sources.catalog.get(&key).ok_or_else(|| Error::Unknown {
+            kind: "plan",
+            name: format!("{} revision {}", key.0, key.1),
+        })?;
+        if plan.currency != contract.currency {
+            let (left, right) = (contract.currency, plan.currency);
+            return Err(model::MoneyError::Currencies { left, right }.into());
+        }
+        let account = contract.account.map(|device| DeviceTerm {
+            device,
+            term: segment.period,
+            dimensions: BTreeMap::new(),
+            swaps: Vec::new(),
+        });
+        contexts.push(Context { account, contract, plan, sources, period, segment, cutoff });
+    }
+    Ok(contexts)
+}
+
 /// Rates one period of a contract.
 ///
 /// # Errors
@@ -130,27 +161,11 @@ pub fn rate(
     cutoff: Cutoff,
 ) -> Result<Rated, Error> {
     let mut rated = Rated::new(contract, period, cutoff);
-    let segments = contract.segments(period, cutoff.offset);
-    let last = segments.len().saturating_sub(1);
-    for (index, segment) in segments.into_iter().enumerate() {
-        let key = (segment.plan.clone(), segment.plan_revision);
-        let plan = sources.catalog.get(&key).ok_or_else(|| Error::Unknown {
-            kind: "plan",
-            name: format!("{} revision {}", key.0, key.1),
-        })?;
-        if plan.currency != contract.currency {
-            let (left, right) = (contract.currency, plan.currency);
-            return Err(model::MoneyError::Currencies { left, right }.into());
-        }
-        rated.rounding = plan.rounding;
-        rated.tax = plan.tax;
-        let account = contract.account.map(|device| DeviceTerm {
-            device,
-            term: segment.period,
-            dimensions: BTreeMap::new(),
-            swaps: Vec::new(),
-        });
-        let context = Context { account, contract, plan, sources, period, segment, cutoff };
+    let contexts = contexts(contract, sources, period, cutoff)?;
+    let last = contexts.len().saturating_sub(1);
+    for (index, context) in contexts.iter().enumerate() {
+        rated.rounding = context.plan.rounding;
+        rated.tax = context.plan.tax;
         let place = if index == last { PlaceInPeriod::Last } else { PlaceInPeriod::Followed };
         context.rate(&mut rated, place)?;
     }

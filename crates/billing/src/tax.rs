@@ -102,8 +102,45 @@ impl TaxClass {
     }
 }
 
-/// The taxes of a document. Amounts without a class (discounts on everything) are spread over the
-/// classes in proportion to what is taxable there, to the cent.
+/// What is taxable by class, before and after amounts without a class are spread.
+struct Taxable {
+    own: BTreeMap<TaxClass, Money>,
+    spread: BTreeMap<TaxClass, Money>,
+}
+
+fn taxable(amounts: &[(Option<TaxClass>, Money)], fallback: TaxClass) -> Result<Taxable, Error> {
+    let mut own: BTreeMap<TaxClass, Money> = BTreeMap::new();
+    let mut spread: Option<Money> = None;
+    for (class, amount) in amounts {
+        let to = match class {
+            Some(class) => own.entry(*class).or_insert_with(|| Money::zero(amount.currency)),
+            None => spread.get_or_insert_with(|| Money::zero(amount.currency)),
+        };
+        *to = to.plus(*amount)?;
+    }
+    let Some(whole) = spread else { return Ok(Taxable { own, spread: BTreeMap::new() }) };
+    if own.is_empty() {
+        own.insert(fallback, Money::zero(whole.currency));
+    }
+    let weights: Vec<Decimal> =
+        own.values().map(|money| Decimal::from(money.minor.max(0))).collect();
+    let spread = own.keys().copied().zip(split(whole, &weights)?).collect();
+    Ok(Taxable { own, spread })
+}
+
+/// How amounts without a class are spread over the classes; together they are those amounts.
+///
+/// # Errors
+/// Money of two currencies, or too much of it.
+pub fn spread(
+    amounts: &[(Option<TaxClass>, Money)],
+    fallback: TaxClass,
+) -> Result<BTreeMap<TaxClass, Money>, Error> {
+    taxable(amounts, fallback).map(|taxable| taxable.spread)
+}
+
+/// The taxes of a document. Amounts without a class of their own (discounts on everything) are
+/// spread over the classes in proportion to what is taxable there, to the cent.
 ///
 /// # Errors
 /// Money of two currencies, or too much of it.
@@ -112,24 +149,11 @@ pub fn taxes(
     fallback: TaxClass,
     rounding: &Rounding,
 ) -> Result<Vec<TaxLine>, Error> {
-    let mut taxable: BTreeMap<TaxClass, Money> = BTreeMap::new();
-    let mut spread: Option<Money> = None;
-    for (class, amount) in amounts {
-        let to = match class {
-            Some(class) => taxable.entry(*class).or_insert_with(|| Money::zero(amount.currency)),
-            None => spread.get_or_insert_with(|| Money::zero(amount.currency)),
-        };
-        *to = to.plus(*amount)?;
-    }
-    if let Some(whole) = spread {
-        if taxable.is_empty() {
-            taxable.insert(fallback, Money::zero(whole.currency));
-        }
-        let weights: Vec<Decimal> =
-            taxable.values().map(|money| Decimal::from(money.minor.max(0))).collect();
-        for (to, part) in taxable.values_mut().zip(split(whole, &weights)?) {
-            *to = to.plus(part)?;
-        }
+    let Taxable { own, spread } = taxable(amounts, fallback)?;
+    let mut taxable = own;
+    for (class, part) in spread {
+        let to = taxable.entry(class).or_insert_with(|| Money::zero(part.currency));
+        *to = to.plus(part)?;
     }
     let mut lines = Vec::with_capacity(taxable.len());
     for (class, taxable) in taxable {

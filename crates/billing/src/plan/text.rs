@@ -7,6 +7,7 @@
 
 mod charge;
 mod contract;
+mod party;
 mod table;
 mod usage;
 
@@ -20,8 +21,9 @@ use super::{Fault, OnChange, Plan, Proration};
 use crate::Error;
 use crate::calendar::Calendar;
 use crate::contract::Coupon;
+use crate::invoice::{Party, PaymentTerms, Profile};
 use crate::rounding::Rounding;
-use crate::tax::TaxClass;
+use crate::tax::{TaxCategory, TaxClass};
 use crate::usage::{Dimensions, Swap, UsageRule};
 use crate::zone::{Cadence, Zone};
 
@@ -35,6 +37,8 @@ pub struct PlanBook {
     pub zone: Zone,
     /// Who invoices.
     pub entity: Name,
+    /// Who it is in documents.
+    pub seller: Option<Seller>,
     /// The plans, at revision 1 unless they say otherwise.
     pub plans: BTreeMap<Name, Plan>,
     /// The coupons.
@@ -58,6 +62,27 @@ pub struct ContractText {
     pub coupons: Vec<Name>,
     /// Prepaid credit.
     pub grants: Vec<crate::prepaid::Grant>,
+    /// Who pays, for documents.
+    pub buyer: Option<Party>,
+    /// How the buyer finds it: an order, a cost centre, a Leitweg-ID.
+    pub reference: Option<String>,
+}
+
+/// Who invoices and how it is paid, for documents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seller {
+    /// Who.
+    pub party: Party,
+    /// How it is paid.
+    pub payment: PaymentTerms,
+    /// Days until an invoice is due.
+    pub due_days: u32,
+    /// Rules of electronic documents.
+    pub profile: Profile,
+    /// Why a category has no tax, in words.
+    pub exemptions: Vec<(TaxCategory, String)>,
+    /// Said on every document.
+    pub notes: Vec<String>,
 }
 
 /// What a contract says from an instant on.
@@ -146,6 +171,7 @@ fn book(text: &str) -> Result<PlanBook, Fault> {
         Some(node) => node.name()?,
         None => source.name("", &(0..0), "default")?,
     };
+    let seller = top.take("seller").map(|node| party::seller(&node)).transpose()?;
     let mut shared = Shared {
         currency: top.take("currency").map(|node| node.currency()).transpose()?,
         cadence: cadence(top.take("period"))?.unwrap_or_default(),
@@ -190,7 +216,7 @@ fn book(text: &str) -> Result<PlanBook, Fault> {
         let fault = Fault::at(text, &(0..0), "plan", "there is no plan".to_owned());
         return Err(fault.help("add a table such as [plan.care]"));
     }
-    Ok(PlanBook { zone: shared.zone, entity, plans, coupons, contracts, figures })
+    Ok(PlanBook { zone: shared.zone, entity, seller, plans, coupons, contracts, figures })
 }
 
 fn plan(shared: &Shared, name: &Name, node: &Node<'_>) -> Result<Plan, Fault> {
@@ -284,7 +310,6 @@ fn rounding(node: Option<Node<'_>>, from: Rounding) -> Result<Rounding, Fault> {
 
 /// `19 %`, `S 19 %`, or one of Z, E, AE, K, G, O alone.
 fn tax(node: &Node<'_>) -> Result<TaxClass, Fault> {
-    use crate::tax::TaxCategory;
     let text = node.text()?;
     let (code, rest) = match text.trim().split_once(' ') {
         Some((code, rest)) if code.chars().all(|c| c.is_ascii_uppercase()) => (code, rest),

@@ -14,7 +14,7 @@ use crate::Error;
 use crate::error::{product, quotient, sum};
 use crate::plan::{Allowance, Charge, Each, Pool, UsageCharge};
 use crate::price::{PriceModel, Quantity, Step};
-use crate::usage::{Measured, Scope, Stream, UsageRule, measure};
+use crate::usage::{Measure, Measured, Scope, Stream, UsageRule, measure};
 use crate::zone::Period;
 
 const WHAT: &str = "billed usage";
@@ -52,7 +52,7 @@ pub(super) fn usage(
     super::adjust::usage_level(context, charge, usage, billed, (first_line, rated))
 }
 
-fn rule<'a>(context: &'a Context<'_>, name: &Name) -> Result<&'a UsageRule, Error> {
+pub(super) fn rule<'a>(context: &'a Context<'_>, name: &Name) -> Result<&'a UsageRule, Error> {
     let unknown = || Error::Unknown { kind: "usage", name: name.to_string() };
     context.plan.usages.get(name).ok_or_else(unknown)
 }
@@ -68,6 +68,38 @@ pub(super) fn figure(context: &Context<'_>, name: &Name) -> Result<Option<Measur
     }
     let all: Vec<Stream<'_>> = streams.into_iter().map(|(_, stream)| stream).collect();
     measure(rule, &all, &scope(context, span, &pieces)).map(Some)
+}
+
+/// The measured streams of one line and the pieces of time that count for it.
+pub(super) fn of_line<'a>(
+    context: &'a Context<'_>,
+    usage: &UsageCharge,
+    rule: &'a UsageRule,
+    billed: Period,
+    (device, group): (Option<DeviceId>, &[String]),
+) -> Result<(Vec<Stream<'a>>, Vec<Period>), Error> {
+    let slots = slots(context, usage, billed)?;
+    let timed = matches!(usage.model, PriceModel::TimeOfUse(_));
+    let (slot, values) = if timed { group.split_at(group.len().min(1)) } else { (&[][..], group) };
+    let pieces = slots.into_iter().find(|(name, _)| name.as_ref() == slot.first());
+    let own = streams(context, rule, billed)
+        .into_iter()
+        .filter(|(group, stream)| {
+            group == values && device.is_none_or(|device| device == stream.device)
+        })
+        .map(|(_, stream)| stream);
+    Ok((own.collect(), pieces.map(|(_, pieces)| pieces.counted).unwrap_or_default()))
+}
+
+/// Measures streams over some pieces of the billed stretch.
+pub(super) fn measure_pieces(
+    context: &Context<'_>,
+    rule: &UsageRule,
+    streams: &[Stream<'_>],
+    (billed, pieces): (Period, Vec<Period>),
+) -> Result<Measured, Error> {
+    let pieces = Pieces { counted: pieces, length: context.period.millis() };
+    measure(rule, streams, &scope(context, billed, &pieces))
 }
 
 /// The pieces of a slot, and how long the slot is in the whole billing period.
@@ -94,7 +126,10 @@ fn streams<'a>(
 ) -> Vec<(Vec<String>, Stream<'a>)> {
     let book = context.sources.book;
     let mut streams = Vec::new();
-    for device in context.segment.devices.iter().chain(&context.account) {
+    // What is reported for the contract itself is no device-day.
+    let of_devices = matches!(rule.measure, Measure::DaysWithReading | Measure::OnTime(_));
+    let account = context.account.iter().filter(|_| rule.property.is_some() || !of_devices);
+    for device in context.segment.devices.iter().chain(account) {
         let Some(term) = device.term.meet(billed) else { continue };
         let properties: Vec<&Name> = match &rule.property {
             Some(property) => vec![property],

@@ -73,8 +73,10 @@ pub(super) fn contract(
     for (name, node) in table.named("prepaid")? {
         grants.push(grant(&zone, &name, &node)?);
     }
+    let buyer = table.take("buyer").map(|node| super::party::buyer(&node)).transpose()?;
+    let (buyer, reference) = buyer.map_or((None, None), |(party, text)| (Some(party), text));
     table.end()?;
-    Ok(ContractText { zone: own, to, steps, coupons: names, grants })
+    Ok(ContractText { zone: own, to, steps, coupons: names, grants, buyer, reference })
 }
 
 fn grant(zone: &Zone, name: &Name, node: &Node<'_>) -> Result<Grant, Fault> {

@@ -1,0 +1,131 @@
+//! From a line back to its readings, and to what it used day by day.
+//!
+//! *Invariant:* the readings of a trace are those that the line's receipt was made of: the
+//! receipts are equal.
+
+use jiff::civil::Date;
+use model::{DeviceId, Name, Timestamp};
+use rust_decimal::Decimal;
+use sha2::{Digest, Sha256};
+
+use super::charge::{measure_pieces, of_line, rule};
+use super::{Cutoff, Line, Sources, contexts};
+use crate::Error;
+use crate::contract::Contract;
+use crate::plan::{ChargeKind, Each, Pool};
+use crate::usage::{Amount, Measure, Measured, Stream};
+use crate::zone::{Cadence, Period};
+
+/// A reading that a line counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TracedReading {
+    /// Whose.
+    pub device: DeviceId,
+    /// Of what.
+    pub property: Name,
+    /// Event time.
+    pub time: Timestamp,
+    /// How much.
+    pub value: Amount,
+}
+
+/// What a line was made of.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Trace {
+    /// The readings, by device, property and time.
+    pub readings: Vec<TracedReading>,
+    /// What was used on each local day; empty for measures that do not add up over days.
+    pub days: Vec<(Date, Decimal)>,
+    /// SHA-256 over the readings, to compare with the line's.
+    pub receipt: Option<[u8; 32]>,
+}
+
+/// Finds what a line was made of. A line without usage has an empty trace.
+///
+/// # Errors
+/// As rating.
+pub fn trace(
+    contract: &Contract,
+    sources: Sources<'_>,
+    (period, cutoff): (Period, Cutoff),
+    line: &Line,
+) -> Result<Trace, Error> {
+    let contexts = contexts(contract, sources, period, cutoff)?;
+    let key = &line.key;
+    let of_segment = |c: &&super::Context<'_>| {
+        c.segment.period.from == key.segment
+            && c.plan.name == key.plan
+            && c.plan.revision == key.revision
+    };
+    let Some(context) = contexts.iter().find(of_segment) else { return Ok(Trace::default()) };
+    let charge = context.plan.charges.iter().find(|charge| charge.name == key.charge);
+    let Some(ChargeKind::Usage(usage)) = charge.map(|charge| &charge.kind) else {
+        return Ok(Trace::default());
+    };
+    let rule = rule(context, &usage.usage)?;
+    let billed = line.period;
+    let place = (key.device, key.group.as_slice());
+    let (streams, pieces) = of_line(context, usage, rule, billed, place)?;
+    let mut trace = Trace::default();
+    for stream in &streams {
+        let term: Vec<Period> = pieces.iter().filter_map(|piece| piece.meet(stream.term)).collect();
+        let inside = stream.points.iter().filter(|p| term.iter().any(|t| t.holds(p.time)));
+        trace.readings.extend(inside.map(|point| TracedReading {
+            device: stream.device,
+            property: stream.property.clone(),
+            time: point.time,
+            value: point.value.clone(),
+        }));
+    }
+    let apart = usage.per == Each::Device || usage.free.pool == Pool::Device;
+    let sets = if apart { by_device(&streams) } else { vec![streams.clone()] };
+    let mut receipt = Sha256::new();
+    for set in sets {
+        let part: Measured = measure_pieces(context, rule, &set, (billed, pieces.clone()))?;
+        receipt.update(part.receipt);
+    }
+    trace.receipt = Some(receipt.finalize().into());
+    if adds_up(&rule.measure) {
+        let zone = &contract.zone;
+        let mut at = billed.from;
+        while at < billed.to {
+            let day = zone.period(Cadence::Day, at)?;
+            let of_day = pieces.iter().filter_map(|piece| piece.meet(day)).collect();
+            let used = measure_pieces(context, rule, &streams, (billed, of_day))?;
+            trace.days.push((zone.day(at)?, used.quantity));
+            at = day.to;
+        }
+    }
+    Ok(trace)
+}
+
+/// The streams of each device.
+fn by_device<'a>(streams: &[Stream<'a>]) -> Vec<Vec<Stream<'a>>> {
+    let mut devices: Vec<DeviceId> = streams.iter().map(|stream| stream.device).collect();
+    devices.sort_unstable();
+    devices.dedup();
+    let of = |device: &DeviceId| streams.iter().filter(|s| s.device == *device).cloned().collect();
+    devices.iter().map(of).collect()
+}
+
+/// Whether the quantities of days sum up to that of the period.
+const fn adds_up(measure: &Measure) -> bool {
+    match measure {
+        Measure::Count
+        | Measure::Sum
+        | Measure::Integral
+        | Measure::Duration(_)
+        | Measure::DaysWithReading
+        | Measure::Register(_) => true,
+        Measure::Min
+        | Measure::Max
+        | Measure::Average
+        | Measure::Last
+        | Measure::Unique
+        | Measure::TimeWeighted
+        | Measure::WeightedSum
+        | Measure::Percentile95
+        | Measure::Availability(_)
+        | Measure::OnTime(_) => false,
+    }
+}
