@@ -9,4 +9,4 @@ mod oracle;
 #[cfg(test)]
 mod snapshots;
 #[cfg(test)]
-#[cfg(test)]
+mod threads;
