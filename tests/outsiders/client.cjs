@@ -17,7 +17,8 @@ function tell(answer) {
   told = true;
   clearTimeout(timer);
   console.log(JSON.stringify(answer));
-  client.end(true, () => process.exit(0));
+  // In order, so that what was published with QoS 0 has left before the socket goes.
+  client.end(false, () => process.exit(0));
 }
 
 const messages = [];

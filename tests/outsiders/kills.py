@@ -6,6 +6,7 @@ and what a device sent first stands before what it sent later.
 
 import collections
 import json
+import queue
 import random
 import threading
 import time
@@ -28,15 +29,16 @@ class Publisher:
     def __init__(self, server, login, number):
         self.number = number
         self.user = login.user
-        self.lock = threading.Lock()
         self.under_way = {}
+        self.answered = queue.SimpleQueue()
         self.sent = 0
         self.acked = set()
         client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id=f"counter-{number}")
         client.username_pw_set(login.user, login.password)
         client.reconnect_delay_set(1, 1)
         client.max_inflight_messages_set(IN_FLIGHT_MAX)
-        client.on_publish = self._acked
+        # The library holds a lock of its own while it calls, so only note what is answered.
+        client.on_publish = lambda c, u, mid, code, p: self.answered.put(mid)
         client.connect_async(server.host, server.port, keepalive=5)
         client.loop_start()
         self.client = client
@@ -48,21 +50,24 @@ class Publisher:
         """The message with this number; the time it tells carries the number."""
         return json.dumps({"ts": FIRST_TS + count, "values": {"temperature": self.number}})
 
-    def _acked(self, client, userdata, mid, code, properties):
-        with self.lock:
-            self.acked.add(self.under_way.pop(mid))
-
     def _publish(self):
         while not self.stopping:
-            with self.lock:
-                room = len(self.under_way) < IN_FLIGHT_MAX
-                if room:
-                    # The lock is held so that the acknowledgement finds its number.
-                    body = self.payload(self.sent)
-                    mid = self.client.publish("me/telemetry", body, qos=1).mid
-                    self.under_way[mid] = self.sent
-                    self.sent += 1
-            time.sleep(0 if room else 0.002)
+            room = len(self.under_way) < IN_FLIGHT_MAX
+            if room:
+                mid = self.client.publish("me/telemetry", self.payload(self.sent), qos=1).mid
+                self.under_way[mid] = self.sent
+                self.sent += 1
+            self._take_answers(wait=0 if room else 0.01)
+
+    def _take_answers(self, wait):
+        """Notes what was acknowledged; waits for the first when there is nothing else to do."""
+        try:
+            while True:
+                mid = self.answered.get(block=wait > 0, timeout=wait or None)
+                self.acked.add(self.under_way.pop(mid))
+                wait = 0
+        except queue.Empty:
+            pass
 
     def stop(self, seconds):
         """No new messages; waits until everything sent is acknowledged."""
@@ -70,7 +75,7 @@ class Publisher:
         self.thread.join()
         end = time.monotonic() + seconds
         while self.under_way and time.monotonic() < end:
-            time.sleep(0.02)
+            self._take_answers(wait=0.02)
         self.client.disconnect()
         self.client.loop_stop()
 

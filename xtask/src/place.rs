@@ -1,7 +1,7 @@
 //! Where the clone and its build output are.
 //!
-//! *Invariant:* everything a task makes lies below a folder that git ignores; `CARGO_TARGET_DIR`
-//! moves all of it but the built console, which the binary's build looks for inside the clone.
+//! *Invariant:* everything a task makes lies below the target folder, and `CARGO_TARGET_DIR` moves
+//! all of it.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use std::path::PathBuf;
 pub struct Place {
     /// The clone.
     pub root: PathBuf,
-    /// Build output, also the foreign clients'.
+    /// Build output, also the console's and the foreign clients'.
     pub target: PathBuf,
 }
 
@@ -34,7 +34,7 @@ impl Place {
     /// Where the built console goes, and where the binary's build looks for it.
     #[must_use]
     pub fn web_out(&self) -> PathBuf {
-        self.root.join("target/web")
+        self.target.join("web")
     }
 
     /// Clients of other people, for the tests that use them.

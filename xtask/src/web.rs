@@ -8,7 +8,6 @@ use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 use std::process::Command;
-use std::time::SystemTime;
 
 use anyhow::{Context, Result, ensure};
 
@@ -17,9 +16,6 @@ use crate::run;
 
 /// The variable that tells the console's build where to write.
 pub const OUT: &str = "IOTBIZ_WEB_OUT";
-
-/// The file whose compilation embeds the console.
-const EMBEDS: &str = "crates/api/src/console.rs";
 
 /// How the console stands after the task.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +47,7 @@ pub fn build(place: &Place) -> Result<Console> {
         return Ok(Console::Missing("web/ holds no package.json".to_owned()));
     }
     let out = place.web_out();
-    let stamp = place.root.join("target/web.stamp");
+    let stamp = place.target.join("web.stamp");
     let now = stamp_of(&web)?;
     let before = fs::read_to_string(&stamp).unwrap_or_default();
     if before == now && out.join("index.html").is_file() {
@@ -65,22 +61,12 @@ pub fn build(place: &Place) -> Result<Console> {
     if stamp.exists() {
         fs::remove_file(&stamp).context("remove the console's stamp")?;
     }
-    fs::create_dir_all(place.root.join("target")).context("make the target folder")?;
+    fs::create_dir_all(&place.target).context("make the target folder")?;
     npm(&web, &out, &["ci", "--no-audit", "--no-fund"])?;
     npm(&web, &out, &["run", "build"])?;
     ensure!(out.join("index.html").is_file(), "`npm run build` wrote no index.html");
     fs::write(&stamp, now).context("write the console's stamp")?;
-    embed_again(place)?;
     Ok(Console::Built)
-}
-
-/// The console's files are read while the file that embeds them is compiled; a file that is new in
-/// their folder is no reason for cargo to compile it again, its own age is.
-#[expect(clippy::disallowed_methods, reason = "cargo compares with the clock of the file system")]
-fn embed_again(place: &Place) -> Result<()> {
-    let path = place.root.join(EMBEDS);
-    let touch = || fs::File::options().append(true).open(&path)?.set_modified(SystemTime::now());
-    touch().with_context(|| format!("touch {EMBEDS}"))
 }
 
 /// Runs npm in `web/`.

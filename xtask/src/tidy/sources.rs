@@ -46,15 +46,40 @@ fn length(path: &str, text: &str, out: &mut Vec<Finding>) {
 }
 
 fn line_length(path: &str, text: &str, out: &mut Vec<Finding>) {
-    let mut raw = false;
+    let mut within = Within::Code;
     for (number, line) in numbered(text) {
         let chars = line.chars().count();
-        let code = if raw { 0 } else { chars - literal_chars(line) };
-        raw = if raw { !line.contains("\"#") } else { opens_raw(line) };
+        let code = if within == Within::Code { chars - literal_chars(line) } else { 0 };
+        within = within.after(line);
         // Neither an address nor a text that is compared as a whole can be broken.
         if code > LINE_CHARS_MAX && !line.contains("://") {
             let text = format!("{chars} characters; {LINE_CHARS_MAX} are the limit");
             out.push(Finding::line(path, number, "line_length", text));
+        }
+    }
+}
+
+/// Where a line of a source begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Within {
+    Code,
+    Literal,
+    RawLiteral,
+}
+
+impl Within {
+    /// Where the next line begins. No lexer: good enough to leave literals alone.
+    fn after(self, line: &str) -> Self {
+        let raw = line.rsplit_once("r#\"").is_some_and(|(_, after)| !after.contains("\"#"));
+        let quotes = line.replace("\\\\", "").replace("\\\"", "").replace("'\"'", "");
+        let odd = quotes.matches('"').count() % 2 == 1;
+        match self {
+            Self::RawLiteral if line.contains("\"#") => Self::Code,
+            Self::RawLiteral => Self::RawLiteral,
+            Self::Code if raw => Self::RawLiteral,
+            Self::Code if odd && !line.trim_start().starts_with("//") => Self::Literal,
+            Self::Literal if !odd => Self::Literal,
+            Self::Code | Self::Literal => Self::Code,
         }
     }
 }
@@ -67,11 +92,6 @@ fn literal_chars(line: &str) -> usize {
     let first_last = line.find('"').zip(line.rfind('"'));
     let between = first_last.and_then(|(first, last)| line.get(first..last));
     between.map_or(0, |text| text.chars().count())
-}
-
-/// Whether a raw literal begins here and ends on a later line.
-fn opens_raw(line: &str) -> bool {
-    line.rsplit_once("r#\"").is_some_and(|(_, after)| !after.contains("\"#"))
 }
 
 fn header(path: &str, text: &str, out: &mut Vec<Finding>) {
@@ -260,6 +280,8 @@ mod tests {
         assert_eq!(rules("crates/a/src/b.rs", &commented), ["line_length"]);
         let literal = format!("//! B.\nlet a = \"{long}\";\nlet b = r#\"\n{long}\n\"#;\n");
         assert_eq!(rules("crates/a/src/b.rs", &literal), [""; 0]);
+        let lines = format!("//! B.\nlet a = \"x \\\n{long}\n\";\n");
+        assert_eq!(rules("crates/a/src/b.rs", &lines), [""; 0]);
         let after = format!("//! B.\nlet b = r#\"\n\"#;\nlet {long} = 1;\n");
         assert_eq!(rules("crates/a/src/b.rs", &after), ["line_length"]);
         let exact = format!("//! B.\n//{}\n", "é".repeat(98));

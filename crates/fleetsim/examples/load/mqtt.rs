@@ -1,7 +1,7 @@
 //! Publishes as fast as the window of each connection allows, or at a fixed rate.
 //!
-//! *Invariant:* acknowledgements are counted in the order of their packet ids; one out of order ends
-//! the run, because a server must keep it (MQTT 3.1.1, 4.6).
+//! *Invariant:* acknowledgements are counted in the order of their packet ids; one out of order
+//! ends the run, because a server must keep it (MQTT 3.1.1, 4.6).
 
 use std::error::Error;
 use std::io::{self, ErrorKind, Read, Write};
@@ -291,7 +291,8 @@ fn whole_micros(micros: f64) -> u64 {
     micros as u64
 }
 
-/// One PUBLISH; all have the same length. Temperatures differ from message to message, and spaces fill the payload.
+/// One PUBLISH; all have the same length. Temperatures differ from message to message, and spaces
+/// fill the payload.
 fn put_publish(options: &Options, id: u16, out: &mut Vec<u8>) {
     let number = format!("{{\"temperature\":{}.{}", id % 30 + 10, id % 89 + 10);
     let mut payload = number.into_bytes();
