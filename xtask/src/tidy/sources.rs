@@ -89,8 +89,9 @@ fn literal_chars(line: &str) -> usize {
     if line.trim_start().starts_with("//") {
         return 0;
     }
-    let first_last = line.find('"').zip(line.rfind('"'));
-    let between = first_last.and_then(|(first, last)| line.get(first..last));
+    // One that goes on in the next line ends here with this line.
+    let end = if Within::Code.after(line) == Within::Code { line.rfind('"') } else { None };
+    let between = line.find('"').and_then(|first| line.get(first..end.unwrap_or(line.len())));
     between.map_or(0, |text| text.chars().count())
 }
 
@@ -280,7 +281,7 @@ mod tests {
         assert_eq!(rules("crates/a/src/b.rs", &commented), ["line_length"]);
         let literal = format!("//! B.\nlet a = \"{long}\";\nlet b = r#\"\n{long}\n\"#;\n");
         assert_eq!(rules("crates/a/src/b.rs", &literal), [""; 0]);
-        let lines = format!("//! B.\nlet a = \"x \\\n{long}\n\";\n");
+        let lines = format!("//! B.\nlet a = \"{long}\\\n{long}\n\";\n");
         assert_eq!(rules("crates/a/src/b.rs", &lines), [""; 0]);
         let after = format!("//! B.\nlet b = r#\"\n\"#;\nlet {long} = 1;\n");
         assert_eq!(rules("crates/a/src/b.rs", &after), ["line_length"]);
