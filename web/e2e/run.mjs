@@ -13,6 +13,7 @@ import { spawn } from 'node:child_process';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { openBrowser } from './browser.mjs';
+import { send } from './mqtt.mjs';
 import { checks as deviceChecks } from './device.mjs';
 import { checks as connectChecks } from './connect.mjs';
 import { checks as fleetChecks } from './fleet.mjs';
@@ -45,15 +46,32 @@ async function get(base, path) {
   return response.json();
 }
 
-/** A device that speaks, with a number among its readings. */
+/** The device that speaks most often, with a number among its readings. */
 async function liveDevice(base) {
   for (let tries = 0; tries < 40; tries += 1) {
-    const { items } = await get(base, '/api/v1/devices?filter=status:live&limit=50');
-    const found = items.find((one) => Object.values(one.readings).some((reading) => typeof reading.value === 'number'));
+    const { items } = await get(base, '/api/v1/devices?filter=status:live&limit=200');
+    const speaking = items.filter((one) => Object.values(one.readings).some((reading) => typeof reading.value === 'number'));
+    const kinds = [...new Map(speaking.reverse().map((one) => [one.kind, one])).values()];
+    const details = await Promise.all(kinds.map((one) => get(base, `/api/v1/devices/${one.id}`)));
+    const every_ms = (one) => Math.min(Infinity, ...Object.values(one.expected_every));
+    const [found] = details.sort((a, b) => every_ms(a) - every_ms(b));
     if (found) return found;
     await new Promise((resolve) => setTimeout(resolve, 500));
   }
   throw new Error('the server has no live device with a number among its readings');
+}
+
+/** Lets a device that is due once a minute or less speak every two seconds, as itself. */
+async function keepSpeaking({ base, device, status }) {
+  if (Math.min(...Object.values(device.expected_every)) <= 5000) return () => {};
+  const made = await fetch(`${base}/api/v1/devices/${device.id}/credentials`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' });
+  const { username, token } = await made.json();
+  const [name, reading] = Object.entries(device.readings).find(([one, { value }]) => typeof value === 'number' && one in device.expected_every);
+  const timer = setInterval(() => {
+    const value = Math.round((reading.value + 0.4 * Math.sin(Date.now() / 7000)) * 100) / 100;
+    send({ host: status.mqtt.host, port: status.mqtt.port, user: username, token, topic: 'me/telemetry', payload: JSON.stringify({ [name]: value }) }).catch((error) => console.log(`      not sent: ${error}`));
+  }, 2000);
+  return () => clearInterval(timer);
 }
 
 const given = process.env.IOTBIZ_E2E_URL?.replace(/\/$/, '');
@@ -67,6 +85,7 @@ const world = {
   status: await get(server.base, '/api/v1/status'),
 };
 
+const silence = await keepSpeaking(world);
 const only = process.env.IOTBIZ_E2E_ONLY ?? '';
 const all = [...deviceChecks, ...connectChecks, ...fleetChecks, ...shellChecks, ...doorChecks, ...linkChecks];
 let failed = 0;
@@ -89,6 +108,7 @@ for (const [name, check] of all.filter(([name]) => name.includes(only))) {
   }
   for (const page of browser.context.pages().slice(1)) await page.close();
 }
+silence();
 await browser.close();
 server.stop();
 console.log(`${passed} passed, ${failed} failed`);

@@ -3,7 +3,19 @@ import { test } from 'node:test';
 import type { Message, Refusal } from '../src/api.ts';
 import { fixes, fromMessage, fromRefusal, headline, merge, type Heard } from '../src/lib/ear.ts';
 import { rank, score } from '../src/lib/find.ts';
-import { decimalsFor, numberText, unitText, valueText } from '../src/lib/format.ts';
+import {
+  decimalsFor,
+  digitsOf,
+  fixedText,
+  markText,
+  numberText,
+  settingText,
+  shortTopic,
+  split,
+  timeSource,
+  unitText,
+  valueText,
+} from '../src/lib/format.ts';
 import { href, parse, type Route } from '../src/lib/router.ts';
 import { diff, readValue } from '../src/lib/settings.ts';
 import { mask, withToken } from '../src/lib/snippets.ts';
@@ -107,4 +119,41 @@ test('drawn rows and spacers are as high as ten thousand rows', () => {
     assert.equal(found.above_px + found.below_px + (found.last - found.first) * 36, 360_000);
     assert.ok(found.last - found.first < 60);
   }
+});
+
+test('a figure is its number and its unit, and a text without a unit stays whole', () => {
+  assert.deepEqual(split('3.9 °C'), ['3.9', '°C']);
+  assert.deepEqual(split('−7.2 °C'), ['−7.2', '°C']);
+  assert.deepEqual(split('13 of 17'), ['13', 'of 17']);
+  for (const whole of ['1,284', 'no', '51.4800, 11.9700', '']) assert.deepEqual(split(whole), [whole, '']);
+});
+
+test('a place is read from both of its forms', () => {
+  assert.equal(valueText([51.48, 11.97]), '51.4800, 11.9700');
+  assert.equal(valueText({ lat: 51.48, lon: 11.97 }), '51.4800, 11.9700');
+  assert.equal(valueText([1]), '[1]');
+});
+
+test('a setting in seconds is read in the largest unit that loses nothing', () => {
+  assert.equal(settingText(900, 's'), '15 min');
+  assert.equal(settingText(7200, 's'), '2 h');
+  assert.equal(settingText(90, 's'), '90 s');
+  assert.equal(settingText(900, 'K'), '900 K');
+});
+
+test('only an unusual time of a reading is marked, every one is explained', () => {
+  assert.deepEqual([markText('device_time'), markText('log_time'), markText(null)], ['', '', '']);
+  assert.match(markText('future_clamped'), /ahead/);
+  for (const mark of ['device_time', 'log_time', 'future_clamped', 'redecoded']) assert.notEqual(timeSource(mark), '');
+});
+
+test('a column has as many digits as its finest value, at most three', () => {
+  assert.equal(digitsOf([3.5, 3.43, 4]), 2);
+  assert.equal(digitsOf([1 / 3]), 3);
+  assert.equal(digitsOf([]), 0);
+  assert.equal(fixedText(-3.5, 2), '−3.50');
+});
+
+test('a topic is told below the device, whichever way it came', () => {
+  for (const topic of ['telemetry', 'me/telemetry', 't/ten_1/d/dev_1/telemetry']) assert.equal(shortTopic(topic), 'telemetry');
 });
