@@ -30,6 +30,7 @@ impl Tally {
 /// The steps done so far.
 #[derive(Debug, Default)]
 pub struct Steps {
+    only: Vec<String>,
     rows: Vec<Row>,
 }
 
@@ -42,9 +43,24 @@ struct Row {
 }
 
 impl Steps {
+    /// Steps of these names alone; all of them when there is no name.
+    #[must_use]
+    pub fn only(names: &[String]) -> Self {
+        Self { only: names.to_vec(), rows: Vec::new() }
+    }
+
+    /// Whether nothing was run.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
     /// Runs a step, shows its time and keeps going when it fails: a person wants the whole list.
     #[expect(clippy::disallowed_methods, reason = "a task measures real time")]
     pub fn step(&mut self, name: &str, work: impl FnOnce() -> Result<Tally>) {
+        if !self.only.is_empty() && !self.only.iter().any(|wanted| wanted == name) {
+            return;
+        }
         println!("\n==> {name}");
         let start = Instant::now();
         let result = work();
@@ -113,6 +129,14 @@ mod tests {
         let text = steps.summary();
         assert!(text.ends_with("\n3 passed, 2 failed"), "{text}");
         assert!(text.contains("mosquitto is missing"), "{text}");
+    }
+
+    #[test]
+    fn a_step_that_is_not_asked_for_is_not_run() {
+        let mut steps = Steps::only(&["two".to_owned()]);
+        steps.step("one", || Ok(Tally { passed: 0, failed: 1 }));
+        steps.step("two", || Ok(Tally::ONE));
+        assert_eq!(steps.total(), Tally::ONE);
     }
 
     #[test]

@@ -24,11 +24,14 @@ pub struct Options {
     /// Leave out the foreign clients and the browser
     #[arg(long)]
     pub offline: bool,
+    /// Only the step of this name, as the table prints it; may be repeated
+    #[arg(long, value_name = "STEP")]
+    pub only: Vec<String>,
 }
 
 /// Runs the steps, prints the table, ends with an error when anything failed.
 pub fn run(place: &Place, options: &Options) -> Result<()> {
-    let mut steps = Steps::default();
+    let mut steps = Steps::only(&options.only);
     steps.step("format", || {
         cargo_shown(place, &["fmt", "--all", "--check"])?;
         Ok(Tally::ONE)
@@ -48,6 +51,7 @@ pub fn run(place: &Place, options: &Options) -> Result<()> {
         steps.step("foreign clients", || outsiders::run(place, options.kills));
         steps.step("browser", || browser::run(place));
     }
+    ensure!(!steps.is_empty(), "no step is called {}", options.only.join(" or "));
     println!("\n{}", steps.summary());
     let failed = steps.total().failed;
     ensure!(failed == 0, "{failed} failed");
