@@ -168,7 +168,8 @@ fn detail(line: &Line) -> Vec<String> {
     let mut detail = Vec::new();
     if explain.steps.len() > 1 {
         for step in explain.steps.iter().take(STEPS_SHOWN_MAX) {
-            let (quantity, price) = (step.quantity.normalize(), step.price.normalize());
+            let quantity = step.quantity.round_dp(6).normalize();
+            let price = step.price.normalize();
             let amount = step.amount.round_dp(6).normalize();
             detail.push(if step.price.is_zero() {
                 format!("{}: {quantity} {}", step.what, explain.unit).trim_end().to_owned()
@@ -181,7 +182,8 @@ fn detail(line: &Line) -> Vec<String> {
             detail.push(format!("and {more} more steps"));
         }
     } else if let Some(step) = explain.steps.first() {
-        detail.push(format!("{} x {}", step.quantity.normalize(), step.price.normalize()));
+        let quantity = step.quantity.round_dp(6).normalize();
+        detail.push(format!("{quantity} x {}", step.price.normalize()));
     }
     detail.extend(explain.notes.iter().cloned());
     if explain.readings > 0 {

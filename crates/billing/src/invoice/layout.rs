@@ -295,7 +295,8 @@ fn needed(sheet: &Sheet<'_, '_>, line: &DocumentLine) -> i32 {
 fn row(sheet: &mut Sheet<'_, '_>, line: &DocumentLine) {
     let top = sheet.y;
     let quantity = line.quantity.round_dp(6).normalize();
-    sheet.right(QUANTITY_RIGHT, 90, PLAIN, &format!("{quantity} {}", line.unit));
+    let counted = format!("{quantity} {}", line.unit);
+    sheet.right(QUANTITY_RIGHT, 90, PLAIN, counted.trim_end());
     let tax = line.tax.map_or_else(String::new, |class| class.to_string());
     sheet.right(TAX_RIGHT, 90, QUIET, &tax);
     sheet.right(RIGHT, 90, PLAIN, &amount(line.amount));

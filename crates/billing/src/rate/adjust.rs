@@ -170,9 +170,10 @@ pub(super) fn promise(
     explain.readings = measured.as_ref().map_or(0, |m| m.readings);
     explain.receipt = measured.map(|m| m.receipt);
     let (name, bound) = (&promise.figure, &worst.when.bound);
+    let shown = figure.round_dp(6).normalize();
     explain
         .notes
-        .push(format!("{name} was {figure}, promised not {} {bound}", worst.when.comparison));
+        .push(format!("{name} was {shown}, promised not {} {bound}", worst.when.comparison));
     let key = context.key(charge, Part::Promise);
     let mut line = context.line(charge, key, context.segment.period, explain)?;
     line.tax = charge.tax;

@@ -128,6 +128,7 @@ pub(super) fn fee(
             };
             let what = match fee.each {
                 Each::Contract => format!("fee{of}"),
+                Each::Device if count == 1 => format!("1 device{of}"),
                 Each::Device => format!("{count} devices{of}"),
             };
             priced.push(Step { what, quantity: counted, price: fee.amount, amount })?;
