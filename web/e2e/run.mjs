@@ -66,7 +66,8 @@ async function keepSpeaking({ base, device, status }) {
   if (Math.min(...Object.values(device.expected_every)) <= 5000) return () => {};
   const made = await fetch(`${base}/api/v1/devices/${device.id}/credentials`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' });
   const { username, token } = await made.json();
-  const [name, reading] = Object.entries(device.readings).find(([one, { value }]) => typeof value === 'number' && one in device.expected_every);
+  const numbers = Object.entries(device.readings).filter(([one, { value }]) => typeof value === 'number' && one in device.expected_every);
+  const [name, reading] = numbers.sort(([a], [b]) => device.expected_every[a] - device.expected_every[b])[0];
   const timer = setInterval(() => {
     const value = Math.round((reading.value + 0.4 * Math.sin(Date.now() / 7000)) * 100) / 100;
     send({ host: status.mqtt.host, port: status.mqtt.port, user: username, token, topic: 'me/telemetry', payload: JSON.stringify({ [name]: value }) }).catch((error) => console.log(`      not sent: ${error}`));

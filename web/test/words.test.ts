@@ -6,6 +6,7 @@ import { rank, score } from '../src/lib/find.ts';
 import {
   decimalsFor,
   digitsOf,
+  firstReadings,
   fixedText,
   markText,
   numberText,
@@ -156,4 +157,17 @@ test('a column has as many digits as its finest value, at most three', () => {
 
 test('a topic is told below the device, whichever way it came', () => {
   for (const topic of ['telemetry', 'me/telemetry', 't/ten_1/d/dev_1/telemetry']) assert.equal(shortTopic(topic), 'telemetry');
+});
+
+test('what a device measures stands before what it says of itself', () => {
+  const readings = { battery: { value: 64 }, lid_open: { value: false }, temperature: { value: 4 } };
+  const names = (every?: Record<string, number>) => firstReadings(readings, every).map(([name]) => name);
+  assert.deepEqual(names(), ['temperature', 'battery', 'lid_open']);
+  assert.deepEqual(names({ battery: 1000, temperature: 60_000 }), ['battery', 'temperature', 'lid_open']);
+});
+
+test('firmware and hardware are reported, but are no settings', () => {
+  const at = '2026-11-25T08:00:00Z';
+  const lines = diff({ reported: { firmware: { value: '1.4.0', at }, interval: { value: 60, at } }, desired: {}, pending: [] });
+  assert.deepEqual(lines.map((line) => line.name), ['interval']);
 });

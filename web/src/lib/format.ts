@@ -103,6 +103,23 @@ export function timeSource(mark: string | null | undefined): string {
   return mark === 'redecoded' ? 'of the message that was decoded again' : '';
 }
 
+/** What a device says of itself; it stands after what it was made to measure. */
+const housekeeping = ['battery', 'signal', 'rssi', 'uptime'];
+
+/** What to show first: numbers, the most frequent, what it was made for, then by name. */
+export function firstReadings<T extends { value: Value }>(
+  readings: Record<string, T>,
+  every: Record<string, number> = {},
+): [string, T][] {
+  const rank = ([name, one]: [string, T]) =>
+    [typeof one.value === 'number' ? 0 : 1, every[name] ?? Infinity, housekeeping.includes(name) ? 1 : 0] as const;
+  return Object.entries(readings).sort((a, b) => {
+    const [left, right] = [rank(a), rank(b)];
+    const at = left.findIndex((value, index) => value !== right[index]);
+    return at < 0 ? a[0].localeCompare(b[0]) : left[at]! < right[at]! ? -1 : 1;
+  });
+}
+
 /** Below `me/`, whichever way the server wrote it. */
 export function shortTopic(topic: string): string {
   return topic.replace(/^(me|t\/[^/]+\/d\/[^/]+)\//, '');

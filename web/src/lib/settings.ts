@@ -8,9 +8,13 @@ export type DiffLine =
   | { kind: 'reported'; name: string; value: Setting | null }
   | { kind: 'desired'; name: string; value: Setting };
 
+/** Reported too, but nothing that can be wanted. */
+const facts = ['firmware', 'hardware'];
+
 /** A setting that is as wanted is one line; one that is not yet is two. */
 export function diff(twin: Pick<Twin, 'reported' | 'desired' | 'pending'>): DiffLine[] {
-  const names = [...new Set([...Object.keys(twin.reported), ...Object.keys(twin.desired)])].sort();
+  const reported = Object.keys(twin.reported).filter((name) => !facts.includes(name));
+  const names = [...new Set([...reported, ...Object.keys(twin.desired)])].sort();
   return names.flatMap((name): DiffLine[] => {
     const reported = twin.reported[name] ?? null;
     const desired = twin.desired[name] ?? null;
