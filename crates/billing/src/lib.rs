@@ -10,6 +10,7 @@
 pub mod calendar;
 pub mod contract;
 pub mod document;
+pub mod economics;
 mod error;
 mod files;
 pub mod invoice;
@@ -22,7 +23,7 @@ pub mod rate;
 pub mod rounding;
 pub mod tax;
 pub mod usage;
-mod usage_line;
+pub mod usage_line;
 pub mod zone;
 
 pub use error::Error;

@@ -19,29 +19,61 @@ const LINE_BYTES_MAX: usize = 64 * 1024;
 /// The longest name of a contract, device, id or source.
 const NAME_BYTES_MAX: usize = 256;
 
+/// The most events of one batch.
+const BATCH_MAX: usize = 10_000;
+
 /// A line as understood.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct UsageLine {
-    pub(crate) contract: Option<String>,
-    pub(crate) device: Option<String>,
-    pub(crate) property: Name,
-    pub(crate) time: Timestamp,
-    pub(crate) received: Option<Timestamp>,
-    pub(crate) value: Amount,
-    pub(crate) event: Option<Event>,
-    pub(crate) origin: Origin,
-    pub(crate) dimensions: Dimensions,
+pub struct UsageLine {
+    /// Which contract.
+    pub contract: Option<String>,
+    /// Which device.
+    pub device: Option<String>,
+    /// Of which usage or property.
+    pub property: Name,
+    /// Event time.
+    pub time: Timestamp,
+    /// When it was received, where the line says so.
+    pub received: Option<Timestamp>,
+    /// How much.
+    pub value: Amount,
+    /// Identity of an event from outside.
+    pub event: Option<Event>,
+    /// Where it comes from; only real usage is billed.
+    pub origin: Origin,
+    /// Values it can be grouped by.
+    pub dimensions: Dimensions,
 }
 
 /// Why a line was not understood.
-pub(crate) type Reason = String;
+pub type Reason = String;
 
-/// Reads one line.
-pub(crate) fn read(line: &str) -> Result<UsageLine, Reason> {
+/// Reads a CloudEvents batch (JSON array), each event by itself: a bad one spoils no other.
+///
+/// # Errors
+/// The text is no JSON array, or has more than 10,000 events.
+pub fn batch(text: &str) -> Result<Vec<Result<UsageLine, Reason>>, Reason> {
+    let events: Vec<Value> =
+        serde_json::from_str(text).map_err(|error| format!("no JSON array: {error}"))?;
+    if events.len() > BATCH_MAX {
+        return Err(format!("batch has {} events, batch_max = {BATCH_MAX}", events.len()));
+    }
+    Ok(events.into_iter().map(understood).collect())
+}
+
+/// Reads one line, or one CloudEvent.
+///
+/// # Errors
+/// Why it cannot be understood, in words for its sender.
+pub fn read(line: &str) -> Result<UsageLine, Reason> {
     if line.len() > LINE_BYTES_MAX {
         return Err(format!("line has {} bytes, line_bytes_max = {LINE_BYTES_MAX}", line.len()));
     }
     let value: Value = serde_json::from_str(line).map_err(|error| format!("no JSON: {error}"))?;
+    understood(value)
+}
+
+fn understood(value: Value) -> Result<UsageLine, Reason> {
     let Value::Object(mut object) = value else {
         return Err("no JSON object".to_owned());
     };
@@ -214,6 +246,17 @@ mod tests {
             "time":"2026-11-01T00:00:00Z","datacontenttype":"application/json",
             "data":{"value":"1.50"}}"#;
         assert_eq!(read(short).unwrap(), read(long).unwrap());
+    }
+
+    #[test]
+    fn a_bad_event_of_a_batch_spoils_no_other() {
+        let good = r#"{"specversion":"1.0","type":"kwh","source":"gw","id":"a1","subject":"acme",
+            "time":"2026-11-01T00:00:00Z","tenantid":"an extension","data":{"value":2}}"#;
+        let wrong = good.replace("1.0", "0.3");
+        let read = batch(&format!("[{good},{wrong},7]")).unwrap();
+        let kinds: Vec<bool> = read.iter().map(Result::is_ok).collect();
+        assert_eq!(kinds, [true, false, false]);
+        assert!(batch("{}").is_err());
     }
 
     #[test]

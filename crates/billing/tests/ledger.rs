@@ -443,3 +443,35 @@ fn a_delta_ledger_knows_the_documents_of_a_line() {
         parts.iter().map(|part| (part.document.as_str(), part.amount.minor)).collect();
     assert_eq!(documents, [("A", 1000), ("B", 1000)]);
 }
+
+#[test]
+fn what_devices_bring_adds_up_to_the_bill() {
+    use billing::contract::DeviceTerm;
+    use billing::economics::{CostLine, Recurrence, by_device};
+    let mut world = World::new("fee = { flat = \"10 EUR\" }\nbox = { once = \"49 EUR/device\" }");
+    let all = Period { from: Timestamp::ZERO, to: "2027-01-01T00:00:00Z".parse().unwrap() };
+    for id in 1..=3 {
+        let term = DeviceTerm {
+            device: DeviceId::from_u128(id),
+            term: all,
+            dimensions: BTreeMap::new(),
+            swaps: Vec::new(),
+        };
+        world.contract.revisions[0].devices.push(term);
+    }
+    let cost = |device: Option<u128>, minor| CostLine {
+        name: name("radio"),
+        device: device.map(DeviceId::from_u128),
+        amount: eur(minor),
+        recurrence: Recurrence::Recurring,
+    };
+    let costs = [cost(None, 100), cost(Some(2), 500)];
+    let rated = world.rated("2026-01-15T12:00:00Z");
+    let devices = by_device(&world.contract, &world.catalog, &rated, &costs).unwrap();
+    let margins: Vec<i64> = devices.iter().map(|own| own.margin.minor).collect();
+    assert_eq!(margins, [334 - 34, 333 - 33 - 500, 333 - 33]);
+    let revenue: i64 = devices.iter().map(|d| d.revenue.minor + d.once_revenue.minor).sum();
+    assert_eq!(revenue, rated.total.minor);
+    assert!(devices.iter().all(|own| own.once_revenue == eur(4900)));
+    assert!(by_device(&world.contract, &world.catalog, &rated, &[cost(Some(9), 1)]).is_err());
+}

@@ -401,3 +401,19 @@ fn c11_prepaid_credit_is_taken_off_the_gross_amount() {
     "#;
     assert_eq!(bill(plan, &[]).due, "801.78");
 }
+
+/// Every charge of the manual is understood as it stands there.
+#[test]
+fn the_charges_of_the_manual_are_read() {
+    let manual = include_str!("../../../docs/billing.md");
+    let (_, after) = manual.split_once("A charge of `[plan.x]` is one of:").unwrap();
+    let (charges, _) = after.split_once("Fractional usage").unwrap();
+    let plan = format!(
+        "figure.on_time = \"100 %\"\n[calendar.grid]\ndefault = \"night\"\n\
+         day = {{ hours = \"06:00-22:00\" }}\n[plan.p]\n{charges}"
+    );
+    let line = r#"{"contract":"a","usage":"kwh","time":"2026-10-15T12:00:00Z","value":50}"#;
+    let bill = bill(&plan, &[line]);
+    assert_eq!(amount(&bill, "energy", "charge"), "17.50");
+    assert_eq!(amount(&bill, "grid", "charge"), "16.00");
+}
