@@ -10,8 +10,14 @@ use expr::Span;
 use model::{Currency, Name};
 use toml::de::DeTable;
 
+use crate::case::CaseContext;
+use crate::metrics::GateScope;
+use crate::plan::Market;
 use crate::source::{Reader, Section, quoted, span};
-use crate::{Diagnostic, Kind, Severity, codes};
+use crate::{
+    Alarm, Assumption, Case, Diagnostic, Experiment, Gate, Kind, Plan, Severity, Stage, Usage,
+    codes,
+};
 
 /// The longest source, in bytes.
 pub const SOURCE_BYTES_MAX: usize = 256 * 1024;
@@ -35,6 +41,20 @@ pub struct Blueprint {
     pub timezone: String,
     /// Kinds of devices.
     pub kinds: BTreeMap<Name, Kind>,
+    /// Alarms.
+    pub alarms: BTreeMap<Name, Alarm>,
+    /// Billable measures.
+    pub usages: BTreeMap<Name, Usage>,
+    /// Prices.
+    pub plans: BTreeMap<Name, Plan>,
+    /// What is believed.
+    pub assumptions: BTreeMap<Name, Assumption>,
+    /// How it is tested.
+    pub experiments: BTreeMap<Name, Experiment>,
+    /// The business case.
+    pub case: Option<Case>,
+    /// What must be true before a stage.
+    pub gates: BTreeMap<Stage, Gate>,
 }
 
 /// What reading a source gave.
@@ -102,16 +122,40 @@ impl<'s> Reader<'s> {
         }
         let currency = self.currency(root);
         let timezone = self.timezone(root);
+        let problem = root.words(self, "problem");
+        let segment = root.words(self, "segment");
         let kinds = self.kinds(root);
-        Some(Blueprint {
-            problem: root.words(self, "problem"),
-            segment: root.words(self, "segment"),
-            venture: venture?,
-            title: title?,
+        let alarms = self.alarms(root, &kinds);
+        let market = Market { currency, kinds: &kinds };
+        let usages = self.usages(root, &market);
+        let plans = self.plans(root, &market, &usages);
+        let assumptions = self.assumptions(root);
+        let experiments = self.experiments(root, &market, &assumptions);
+        let context = CaseContext { market, assumptions: &assumptions, plans: &plans };
+        let case = self.case(root, &context);
+        let scope =
+            GateScope { currency: currency.unwrap_or(Currency::EUR), assumptions: &assumptions };
+        let gates = self.gates(root, &scope);
+        // A stand-in lets the checks of meaning run when only the head is wrong.
+        let stand_in: Option<Name> = "unnamed".parse().ok();
+        let blueprint = Blueprint {
+            venture: venture.or(stand_in)?,
+            title: title.unwrap_or_default(),
+            problem,
+            segment,
             currency,
             timezone,
             kinds,
-        })
+            alarms,
+            usages,
+            plans,
+            assumptions,
+            experiments,
+            case,
+            gates,
+        };
+        self.check(&blueprint);
+        Some(blueprint)
     }
 
     fn version(&mut self, root: &Section<'s, '_>) {

@@ -164,8 +164,15 @@ impl PropertyKind {
 }
 
 const TYPES: &[&str] = &["number", "boolean", "text", "position"];
-const READING_KEYS: &[&str] =
+pub(crate) const READING_KEYS: &[&str] =
     &["type", "unit", "min", "max", "every", "urgent", "counter", "rollover", "ts", "title"];
+
+pub(crate) const KIND_KEYS: &[&str] =
+    &["title", "readings", "settings", "commands", "links", "events"];
+pub(crate) const SETTING_KEYS: &[&str] =
+    &["type", "unit", "min", "max", "default", "drives", "title"];
+pub(crate) const COMMAND_KEYS: &[&str] = &["timeout", "args", "title"];
+pub(crate) const EVENT_KEYS: &[&str] = &["fields", "title"];
 
 impl<'s> Reader<'s> {
     pub(crate) fn kinds(&mut self, root: &Section<'s, '_>) -> BTreeMap<Name, Kind> {
@@ -182,7 +189,7 @@ impl<'s> Reader<'s> {
     }
 
     fn kind(&mut self, section: &Section<'s, '_>) -> Kind {
-        section.only(self, &["title", "readings", "settings", "commands", "links", "events"]);
+        section.only(self, KIND_KEYS);
         let readings = self.properties(section, "readings");
         let settings = self.settings(section, &readings);
         Kind {
@@ -365,7 +372,7 @@ impl<'s> Reader<'s> {
             return Some(Setting { kind, drives: None, default: None, title: None });
         }
         let table = section.section(self, key)?;
-        table.only(self, &["type", "unit", "min", "max", "default", "drives", "title"]);
+        table.only(self, SETTING_KEYS);
         let drives = self.drives(&table, readings);
         let kind = self.property_kind(&table)?;
         let default = self.default(&table, &kind);
@@ -400,7 +407,7 @@ impl<'s> Reader<'s> {
             .collect();
         let found = Diagnostic::error(codes::REFERENCE, text.span, message);
         let near = expr::nearest(&text.text, expected.iter().map(String::as_str));
-        let found = match near.or(expected.first().map(String::as_str)) {
+        let found = match near.or_else(|| expected.first().map(String::as_str)) {
             Some(near) => found.help(format!("write drives = {near:?}")),
             None => found,
         };
@@ -441,7 +448,7 @@ impl<'s> Reader<'s> {
         let Some(section) = kind.section(self, "commands") else { return commands };
         for (name, _) in section.names(self) {
             let Some(table) = section.section(self, name.as_str()) else { continue };
-            table.only(self, &["timeout", "args", "title"]);
+            table.only(self, COMMAND_KEYS);
             let command = Command {
                 timeout: table.duration(self, "timeout").unwrap_or(COMMAND_TIMEOUT),
                 arguments: self.properties(&table, "args"),
@@ -457,7 +464,7 @@ impl<'s> Reader<'s> {
         let Some(section) = kind.section(self, "events") else { return events };
         for (name, _) in section.names(self) {
             let Some(table) = section.section(self, name.as_str()) else { continue };
-            table.only(self, &["fields", "title"]);
+            table.only(self, EVENT_KEYS);
             let event = Event {
                 fields: self.properties(&table, "fields"),
                 title: table.words(self, "title"),

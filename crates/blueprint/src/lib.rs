@@ -2,19 +2,40 @@
 //!
 //! *Invariant:* reading is pure and total: any text gives findings or a blueprint, never a panic.
 //!
-//! Start with [`Blueprint::parse`]; [`render`] shows its findings to people.
+//! Start with [`Blueprint::parse`]; [`render`] shows its findings to people, [`diff`] says what
+//! another revision changes.
 
+mod alarm;
 mod blueprint;
+mod case;
+mod check;
 mod codes;
 mod device;
 mod diagnostic;
+mod diff;
+mod duration;
+mod evidence;
 mod formula;
+mod gate;
+mod metrics;
+mod plan;
+mod schema;
 mod source;
+mod templates;
 
+pub use alarm::{Alarm, AlarmSeverity, KindScope};
 pub use blueprint::{Blueprint, FORMAT, Parsed, SOURCE_BYTES_MAX, based_on};
+pub use case::{Basis, Case, Cost, CostKind};
 pub use codes::{CODES, Code, explain};
 pub use device::{
     COMMAND_TIMEOUT, Command, Counter, Dated, Event, Kind, Lane, Property, PropertyKind, Setting,
 };
 pub use diagnostic::{Diagnostic, LineCol, Severity, render};
+pub use diff::{Change, ChangeKind, Conflict, Source, conflicts, diff};
+pub use evidence::{Assumption, Counts, Experiment, ExperimentKind};
 pub use formula::Formula;
+pub use gate::{Criterion, Gate, Stage};
+pub use metrics::{CONTRACT_METRICS, METRICS, Metric};
+pub use plan::{Measure, Plan, PlanLine, Usage, price_of};
+pub use schema::schema;
+pub use templates::{Template, templates};

@@ -115,7 +115,14 @@ impl<'s> Reader<'s> {
             Reason::UnknownFunction { .. } | Reason::Arguments { .. } => codes::CALL,
             Reason::Impossible { .. } => codes::IMPOSSIBLE,
             Reason::NotFinite => codes::NOT_FINITE,
-            _ => codes::EXPRESSION,
+            Reason::Empty
+            | Reason::TooLong { .. }
+            | Reason::TooComplex { .. }
+            | Reason::Character { .. }
+            | Reason::Unclosed
+            | Reason::Number { .. }
+            | Reason::Expected { .. }
+            | _ => codes::EXPRESSION,
         };
         let mut diagnostic = Diagnostic::error(code, text.at(error.span), error.to_string());
         diagnostic.label = error.label();

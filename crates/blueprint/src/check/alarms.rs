@@ -1,0 +1,145 @@
+//! Alarms that can never be raised, never be cleared, or are raised by nothing.
+//!
+//! *Invariant:* only conditions that are one comparison are judged by their numbers; of others
+//! nothing is claimed.
+
+use std::time::Duration;
+
+use expr::{Comparison, Program, Slot};
+use model::Name;
+
+use crate::alarm::readings_of;
+use crate::duration::human;
+use crate::source::Reader;
+use crate::{Alarm, Blueprint, Diagnostic, KindScope, Lane, PropertyKind, codes};
+
+pub(super) fn check(reader: &mut Reader<'_>, blueprint: &Blueprint, name: &Name, alarm: &Alarm) {
+    let Some(kind) = blueprint.kinds.get(&alarm.device) else { return };
+    let scope = KindScope { kinds: &blueprint.kinds, kind };
+    silence(reader, &scope, name, alarm);
+    never(reader, &scope, name, alarm);
+    clear(reader, name, alarm);
+    lanes(reader, &scope, name, alarm);
+    hold(reader, &scope, name, alarm);
+}
+
+/// The span of a key of the alarm.
+fn at(reader: &Reader<'_>, name: &Name, key: &str) -> expr::Span {
+    reader.place(&format!("alarm.{name}.{key}")).value
+}
+
+/// Silence must be longer than the time between two readings.
+fn silence(reader: &mut Reader<'_>, scope: &KindScope<'_>, name: &Name, alarm: &Alarm) {
+    for (key, formula) in [("when", Some(&alarm.when)), ("unless", alarm.unless.as_ref())] {
+        for slot in formula.map(|formula| formula.program.slots()).unwrap_or_default() {
+            let Slot::Silent { link, over } = slot else { continue };
+            let target = match link {
+                None => Some(scope.kind),
+                Some(link) => scope.kind.links.get(&**link).and_then(|to| scope.kinds.get(to)),
+            };
+            let Some(target) = target else { continue };
+            let span = at(reader, name, key);
+            match target.shortest_every() {
+                None => {
+                    let message = format!("alarm.{name} waits for silence of something silent");
+                    let found = Diagnostic::warning(codes::NOTHING_EXPECTED, span, message);
+                    reader.report(found.label("no reading of that kind has every"));
+                }
+                Some(every) if *over < every => {
+                    let message = format!("alarm.{name} is raised between any two readings");
+                    let found = Diagnostic::warning(codes::SILENT_SHORT, span, message);
+                    let found = found.label(format!("a reading comes every {}", human(every)));
+                    reader.report(found.help(format!("use at least {}", human(every * 2))));
+                }
+                Some(_) => {}
+            }
+        }
+    }
+}
+
+/// A threshold outside what the reading can be.
+fn never(reader: &mut Reader<'_>, scope: &KindScope<'_>, name: &Name, alarm: &Alarm) {
+    let Some(threshold) = alarm.when.program.threshold() else { return };
+    let Slot::Path(path) = threshold.slot else { return };
+    let Some(property) = scope.dotted(path) else { return };
+    let PropertyKind::Number { min, max, unit } = &property.kind else { return };
+    let bound = match threshold.comparison {
+        Comparison::Greater => max.filter(|max| threshold.limit >= *max),
+        Comparison::AtLeast => max.filter(|max| threshold.limit > *max),
+        Comparison::Less => min.filter(|min| threshold.limit <= *min),
+        Comparison::AtMost => min.filter(|min| threshold.limit < *min),
+        Comparison::Equal | Comparison::Differs => None,
+    };
+    let Some(bound) = bound else { return };
+    let message = format!("alarm.{name} can never be raised");
+    let found = Diagnostic::warning(codes::NEVER, at(reader, name, "when"), message);
+    let end = if threshold.comparison.is_upward() { "max" } else { "min" };
+    reader.report(found.label(format!("{path} has {end} = {bound} {}", unit.shown())));
+}
+
+/// Where a single comparison holds: up from a limit, or down from it.
+fn side(program: &Program) -> Option<(&Slot, Comparison, f64)> {
+    let threshold = program.threshold()?;
+    let one_sided = threshold.comparison.is_upward() || threshold.comparison.is_downward();
+    one_sided.then_some((threshold.slot, threshold.comparison, threshold.limit))
+}
+
+/// The clear condition must not hold where the alarm does.
+fn clear(reader: &mut Reader<'_>, name: &Name, alarm: &Alarm) {
+    let Some(formula) = &alarm.clear else { return };
+    let (Some((slot, when, raised)), Some((other, clear, cleared))) =
+        (side(&alarm.when.program), side(&formula.program))
+    else {
+        return;
+    };
+    if slot != other {
+        return;
+    }
+    let apart = match (when.is_upward(), clear.is_upward()) {
+        (true, false) => cleared <= raised,
+        (false, true) => cleared >= raised,
+        (true, true) | (false, false) => false,
+    };
+    if apart {
+        return;
+    }
+    let message = format!("alarm.{name} is raised and cleared at once");
+    let found = Diagnostic::warning(codes::CLEAR_SIDE, at(reader, name, "clear"), message);
+    reader.report(found.label(format!("it is raised when {}", alarm.when)));
+}
+
+/// An urgent alarm knows urgent readings only.
+fn lanes(reader: &mut Reader<'_>, scope: &KindScope<'_>, name: &Name, alarm: &Alarm) {
+    if alarm.lane != Lane::Urgent {
+        return;
+    }
+    let formulas = [Some(&alarm.when), alarm.clear.as_ref(), alarm.unless.as_ref()];
+    let ordinary = formulas
+        .into_iter()
+        .flatten()
+        .flat_map(|formula| readings_of(&formula.program))
+        .find(|path| scope.dotted(path).is_some_and(|property| property.lane == Lane::Normal));
+    let Some(path) = ordinary else { return };
+    let message = format!("alarm.{name} mixes urgent and ordinary readings");
+    let span = at(reader, name, "when");
+    let found = Diagnostic::error(codes::MIXED_LANE, span, message);
+    let found = found.label(format!("{path} is not urgent"));
+    reader.report(found.help(format!("mark {path} with urgent = true, or make two alarms")));
+}
+
+/// A hold that one reading fills.
+fn hold(reader: &mut Reader<'_>, scope: &KindScope<'_>, name: &Name, alarm: &Alarm) {
+    let Some(every) = slowest(scope, &alarm.when.program) else { return };
+    if alarm.hold.is_zero() || alarm.hold >= every {
+        return;
+    }
+    let message = format!("alarm.{name} is raised by a single reading");
+    let found = Diagnostic::warning(codes::FOR_SHORT, at(reader, name, "for"), message);
+    let found = found.label(format!("a reading comes every {}", human(every)));
+    reader.report(found.help(format!("use at least {}, or leave for out", human(every * 2))));
+}
+
+/// The longest interval among the readings of a condition.
+pub(super) fn slowest(scope: &KindScope<'_>, program: &Program) -> Option<Duration> {
+    readings_of(program).filter_map(|path| scope.dotted(path)?.every).max()
+}

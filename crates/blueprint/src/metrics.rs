@@ -1,0 +1,139 @@
+//! The catalogue of figures that gates, promises and pages may name.
+//!
+//! *Invariant:* a gate or promise names only what stands here, so every criterion can be computed
+//! and explained.
+
+use std::collections::BTreeMap;
+
+use expr::{Scope, Type, Unit};
+use model::{Currency, Name};
+
+use crate::Assumption;
+
+/// A figure with a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Metric {
+    /// Its path; `CUR` in the unit stands for the blueprint's currency.
+    pub name: &'static str,
+    /// Its unit.
+    pub unit: &'static str,
+    /// What it counts.
+    pub says: &'static str,
+}
+
+const fn row(name: &'static str, unit: &'static str, says: &'static str) -> Metric {
+    Metric { name, unit, says }
+}
+
+/// Figures of a fleet, a case and a business; real readings only, except in a demo tenant.
+pub const METRICS: &[Metric] = &[
+    row("fleet.devices", "1", "devices that joined and did not leave"),
+    row("fleet.active", "1", "devices with at least one reading in the window"),
+    row(
+        "fleet.on_time",
+        "1",
+        "share of due intervals whose reading was appended within twice its interval",
+    ),
+    row("fleet.completeness", "1", "share of due intervals with a reading, however late"),
+    row("fleet.silent", "1", "share of devices from which nothing came for twice the interval"),
+    row("fleet.alarms", "1/device/month", "alarms raised"),
+    row("fleet.false_alarms", "1/device/month", "alarms whose verdict is false"),
+    row("fleet.unjudged_alarms", "1", "share of alarms without a verdict"),
+    row("fleet.returns", "1/month", "share of devices that came back"),
+    row("fleet.churn", "1/month", "share of devices whose contract ended"),
+    row("fleet.data", "MB/device/month", "bytes received"),
+    row("fleet.sessions", "1/device/day", "radio sessions"),
+    row("fleet.quarantined", "1", "share of values that could not be decoded"),
+    row("economics.revenue", "CUR/device/month", "recurring revenue"),
+    row("economics.cost", "CUR/device/month", "recurring cost"),
+    row(
+        "economics.margin",
+        "CUR/device/month",
+        "recurring revenue minus recurring cost, once-items apart",
+    ),
+    row("economics.credits", "1", "share of revenue given back for broken promises"),
+    row("case.npv.mean", "CUR", "net present value, mean"),
+    row("case.npv.p5", "CUR", "net present value, 5th percentile"),
+    row("case.npv.p10", "CUR", "net present value, 10th percentile"),
+    row("case.npv.p50", "CUR", "net present value, median"),
+    row("case.npv.p90", "CUR", "net present value, 90th percentile"),
+    row("case.npv.p95", "CUR", "net present value, 95th percentile"),
+    row("case.npv.positive", "1", "probability that the net present value is above 0"),
+    row("case.irr.p10", "1/year", "internal rate of return, 10th percentile"),
+    row("case.irr.p50", "1/year", "internal rate of return, median"),
+    row("case.payback.p50", "month", "discounted payback, median"),
+    row("case.payback.p90", "month", "discounted payback, 90th percentile"),
+    row("case.trough.p10", "CUR", "lowest cumulated cash, 10th percentile"),
+    row("case.trough.p50", "CUR", "lowest cumulated cash, median"),
+];
+
+/// Figures of one contract in one period, by bare names.
+pub const CONTRACT_METRICS: &[Metric] = &[
+    row("on_time", "1", "share of due intervals whose reading came within twice its interval"),
+    row("completeness", "1", "share of due intervals with a reading, however late"),
+    row("availability", "1", "share of time in which the device could be reached"),
+];
+
+impl Metric {
+    /// The unit, with the currency in place.
+    #[must_use]
+    pub fn unit(&self, currency: Currency) -> Unit {
+        Unit::parse(&self.unit.replace("CUR", currency.as_str())).unwrap_or_else(|_| Unit::one())
+    }
+}
+
+/// Names of a gate's criteria.
+pub(crate) struct GateScope<'a> {
+    pub(crate) currency: Currency,
+    pub(crate) assumptions: &'a BTreeMap<Name, Assumption>,
+}
+
+impl Scope for GateScope<'_> {
+    fn resolve(&self, path: &[&str]) -> Option<Type> {
+        if let ["assumption", name, figure] = path {
+            let assumption = self.assumptions.get(*name)?;
+            return match *figure {
+                "probability" | "evidence" => Some(Type::Number(Unit::one())),
+                "value" => Some(Type::Number(assumption.holds.quantity.unit.clone())),
+                _ => None,
+            };
+        }
+        let name = path.join(".");
+        let metric = METRICS.iter().find(|metric| metric.name == name)?;
+        Some(Type::Number(metric.unit(self.currency)))
+    }
+
+    fn names(&self) -> Vec<String> {
+        let fixed = METRICS.iter().map(|metric| metric.name.to_owned());
+        let assumed = self.assumptions.keys().map(|name| format!("assumption.{name}.probability"));
+        fixed.chain(assumed).collect()
+    }
+}
+
+/// Names of a promise.
+pub(crate) struct ContractScope;
+
+impl Scope for ContractScope {
+    fn resolve(&self, path: &[&str]) -> Option<Type> {
+        let [name] = path else { return None };
+        let metric = CONTRACT_METRICS.iter().find(|metric| metric.name == *name)?;
+        Some(Type::Number(metric.unit(Currency::EUR)))
+    }
+
+    fn names(&self) -> Vec<String> {
+        CONTRACT_METRICS.iter().map(|metric| metric.name.to_owned()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_unit_of_the_catalogue_is_a_unit() {
+        for metric in METRICS.iter().chain(CONTRACT_METRICS) {
+            let unit = metric.unit.replace("CUR", "EUR");
+            assert!(Unit::parse(&unit).is_ok(), "{}", metric.name);
+        }
+    }
+}
