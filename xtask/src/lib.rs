@@ -11,6 +11,7 @@ pub mod browser;
 pub mod demo;
 pub mod outsiders;
 pub mod place;
+pub mod postgres;
 pub mod run;
 pub mod steps;
 pub mod test;

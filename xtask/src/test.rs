@@ -13,7 +13,7 @@ use crate::place::{Place, Profile, cargo};
 use crate::run;
 use crate::steps::{Steps, Tally};
 use crate::web::{self, Console};
-use crate::{browser, demo};
+use crate::{browser, demo, postgres};
 
 /// What to run.
 #[derive(Debug, Clone, Args)]
@@ -21,7 +21,7 @@ pub struct Options {
     /// How often the server is killed in the kill loop
     #[arg(long, default_value_t = 20)]
     pub kills: u32,
-    /// Leave out the foreign clients and the browser
+    /// Leave out PostgreSQL, the foreign clients and the browser
     #[arg(long)]
     pub offline: bool,
     /// Only the step of this name, as the table prints it; may be repeated
@@ -48,6 +48,7 @@ pub fn run(place: &Place, options: &Options) -> Result<()> {
         Ok(Tally::ONE)
     });
     if !options.offline {
+        steps.step("postgres", || postgres::run(place));
         steps.step("foreign clients", || outsiders::run(place, options.kills));
         steps.step("browser", || browser::run(place));
     }
@@ -102,7 +103,7 @@ fn cargo_test(place: &Place) -> Result<Tally> {
 }
 
 /// `test result: ok. 12 passed; 0 failed; 0 ignored; ...`
-fn result_line(line: &str) -> Option<Tally> {
+pub(crate) fn result_line(line: &str) -> Option<Tally> {
     let counts = line.strip_prefix("test result: ")?.split_once(". ")?.1;
     let mut tally = Tally::default();
     for part in counts.split("; ") {
