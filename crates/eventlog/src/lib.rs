@@ -24,6 +24,7 @@ mod os_disk;
 mod read;
 mod scan;
 mod segment;
+mod slow_flush;
 mod snapshots;
 
 pub use batch::Batch;
@@ -36,4 +37,5 @@ pub use open::{Cut, Recovery};
 pub use os_disk::OsDisk;
 pub use read::Frames;
 pub use scan::Damage;
+pub use slow_flush::SlowFlush;
 pub use snapshots::{Snapshot, Snapshots};

@@ -239,6 +239,12 @@ impl Log {
         self.shared.committed()
     }
 
+    /// The last offset given to anybody, durable or not yet; 0 before the first.
+    #[must_use]
+    pub fn appended(&self) -> Offset {
+        Offset(lock(&self.shared.pending).next.saturating_sub(1))
+    }
+
     /// The last durable offset, for tasks that wait for it.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<Offset> {

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use eventlog::{Batch, Log, Snapshots};
+use eventlog::{Appended, Batch, Log, Snapshots};
 use model::{Clock, Decided, DeviceId, Frame, Offset, OutputKey, Redecode, TenantId, Timestamp};
 use tokio::sync::watch;
 use tracing::{info, warn};
@@ -19,7 +19,7 @@ use twin::View;
 
 use crate::catalog::Catalog;
 use crate::error::Error;
-use crate::quarantine::{Cut, Quarantine};
+use crate::quarantine::{Cut, Quarantine, Quarantined};
 use crate::recent::{Collected, Recent};
 use crate::state::{STATE_VERSION, State, Totals};
 
@@ -28,7 +28,12 @@ const READ_BYTES_MAX: usize = 1 << 20;
 /// How often a picture is published while there is always more to read.
 const PUBLISH_EVERY: Duration = Duration::from_millis(5);
 /// How long the thread sleeps at most before it looks whether it shall stop.
-const WAIT_MAX: Duration = Duration::from_millis(200);
+const WAIT_MAX: Duration = Duration::from_millis(50);
+
+/// Bytes of outputs or replayed messages appended at once; far below what the log takes.
+const BATCH_BYTES: usize = 1 << 20;
+/// How long to wait for log time to catch up before another tick.
+const TICK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Limits of a driver.
 #[derive(Debug, Clone)]
@@ -163,35 +168,42 @@ impl Shard {
     /// The log takes nothing at the moment.
     pub fn replay(&self, tenant: TenantId, device: Option<DeviceId>) -> Result<Replay, Error> {
         let picture = self.picture();
-        let mut batch = Batch::default();
         let mut done = BTreeSet::new();
-        let mut cut = 0;
-        let entries = picture.quarantine.entries(tenant);
-        for entry in entries.filter(|entry| device.is_none_or(|id| entry.device == id)) {
-            // Several values of one message are one message to decode.
-            if !done.insert((entry.device, entry.offset)) {
-                continue;
-            }
+        let of = |entry: &&Arc<Quarantined>| device.is_none_or(|id| entry.device == id);
+        // Several values of one message are one message to decode.
+        let mut entries: Vec<_> = picture
+            .quarantine
+            .entries(tenant)
+            .filter(of)
+            .filter(|entry| done.insert((entry.device, entry.offset)))
+            .collect();
+        // Oldest first, as they came.
+        entries.reverse();
+        let mut replay = Replay { frames: 0, cut: 0, last: None };
+        let mut batch = Batch::default();
+        let mut entries = entries.into_iter().peekable();
+        while let Some(entry) = entries.next() {
             if entry.cut == Cut::Cut {
-                cut += 1;
-                continue;
+                replay.cut += 1;
+            } else {
+                batch.push(&Frame::Redecode(Redecode {
+                    tenant,
+                    device: entry.device,
+                    origin: entry.origin,
+                    source: entry.offset,
+                    source_time: entry.at,
+                    topic: &entry.topic,
+                    payload: &entry.payload,
+                }));
             }
-            batch.push(&Frame::Redecode(Redecode {
-                tenant,
-                device: entry.device,
-                origin: entry.origin,
-                source: entry.offset,
-                source_time: entry.at,
-                topic: &entry.topic,
-                payload: &entry.payload,
-            }));
+            let ready = batch.bytes() >= BATCH_BYTES || entries.peek().is_none();
+            if ready && !batch.is_empty() {
+                let frames = batch.len();
+                replay.last = Some(self.log.append(&mut batch)?.last);
+                replay.frames += frames;
+            }
         }
-        let frames = batch.len();
-        if frames == 0 {
-            return Ok(Replay { frames, cut, last: None });
-        }
-        let last = Some(self.log.append(&mut batch)?.last);
-        Ok(Replay { frames, cut, last })
+        Ok(replay)
     }
 
     /// Appends an act of a person that has no record (desired, command): an event of revision 0.
@@ -226,8 +238,9 @@ impl Driver {
         let stop = Arc::new(AtomicBool::new(false));
         let log = parts.log.clone();
         let mut run = Run {
-            goal: log.committed(),
+            goal: log.appended(),
             published: parts.clock.monotonic(),
+            published_offset: state.offset,
             snapshot_offset: state.offset,
             snapshot_bytes: log.bytes(),
             snapshot_at: parts.clock.monotonic(),
@@ -240,6 +253,7 @@ impl Driver {
             recent: recent.clone(),
             sender,
             appended: BTreeSet::new(),
+            ticked: None,
             stop: Arc::clone(&stop),
             options,
         };
@@ -295,6 +309,37 @@ fn picture(state: &State) -> Picture {
     }
 }
 
+/// A tick that was appended.
+#[derive(Debug, Clone, Copy)]
+struct Ticked {
+    offset: Offset,
+    log_time: Timestamp,
+    /// On the steady clock.
+    at: Duration,
+}
+
+impl Ticked {
+    /// Whether another tick makes sense. Not while this one is unread; and when log time lags
+    /// behind the wall (a forward step is held until somebody confirms it), only now and then.
+    fn allows(&self, due: Timestamp, read: Offset, now: Duration) -> bool {
+        let read = read >= self.offset;
+        let lags = self.log_time < due;
+        read && (!lags || now.saturating_sub(self.at) >= TICK_AGAIN)
+    }
+}
+
+/// Whether the log took a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    Yes,
+    No,
+}
+
+/// Back-pressure is no error: what was refused is appended later.
+fn later(error: eventlog::Error) -> Result<Taken, Error> {
+    if error.kind().retry() == model::Retry::Later { Ok(Taken::No) } else { Err(error.into()) }
+}
+
 struct Run {
     log: Log,
     snapshots: Snapshots,
@@ -306,9 +351,13 @@ struct Run {
     sender: watch::Sender<Arc<Picture>>,
     /// Outputs appended by this run and not read back yet.
     appended: BTreeSet<OutputKey>,
-    /// What was in the log at the start: before it is read, outputs may already be there.
+    /// The newest tick of this run.
+    ticked: Option<Ticked>,
+    /// What was appended before the start, durable or not: before it is read, outputs may already
+    /// be there.
     goal: Offset,
     published: Duration,
+    published_offset: Offset,
     snapshot_offset: Offset,
     snapshot_bytes: u64,
     snapshot_at: Duration,
@@ -324,10 +373,12 @@ impl Run {
                 self.append_outputs()?;
             }
             let now = self.clock.monotonic();
-            if !more || now.saturating_sub(self.published) >= PUBLISH_EVERY {
+            let changed = self.state.offset > self.published_offset;
+            if changed && (!more || now.saturating_sub(self.published) >= PUBLISH_EVERY) {
                 self.recent.take(&mut self.collected);
                 self.sender.send_replace(Arc::new(picture(&self.state)));
                 self.published = now;
+                self.published_offset = self.state.offset;
             }
             self.snapshot_if_due(now)?;
             if !more {
@@ -359,34 +410,45 @@ impl Run {
         Ok(any)
     }
 
+    /// Appends the outputs that are not in the log yet, in batches that always fit.
     fn append_outputs(&mut self) -> Result<(), Error> {
         let mut batch = Batch::default();
         let mut keys = Vec::new();
-        for output in self.state.unread().filter(|output| !self.appended.contains(&output.key)) {
-            keys.push(output.key);
-            batch.push(&Frame::Output(output));
-        }
-        if keys.is_empty() {
-            return Ok(());
-        }
-        match self.log.append(&mut batch) {
-            Ok(_) => {
-                self.appended.extend(keys);
-                Ok(())
+        let mut unread = self.state.unread().peekable();
+        while let Some(output) = unread.next() {
+            if !self.appended.contains(&output.key) {
+                keys.push(output.key);
+                batch.push(&Frame::Output(output));
             }
-            // Back-pressure: they stay unread and are appended later.
-            Err(error) if error.kind().retry() == model::Retry::Later => Ok(()),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    fn tick_if_due(&self) -> Result<(), Error> {
-        if self.state.next_due().is_some_and(|due| due <= self.clock.now()) {
-            let mut batch = Batch::default();
-            batch.push(&Frame::Tick);
-            self.log.append(&mut batch)?;
+            let ready = batch.bytes() >= BATCH_BYTES || unread.peek().is_none();
+            if keys.is_empty() || !ready {
+                continue;
+            }
+            // Under back-pressure they stay unread and are appended later.
+            if self.log.append(&mut batch).map_or_else(later, |_| Ok(Taken::Yes))? == Taken::No {
+                return Ok(());
+            }
+            self.appended.extend(keys.drain(..));
         }
         Ok(())
+    }
+
+    fn tick_if_due(&mut self) -> Result<(), Error> {
+        let now = self.clock.monotonic();
+        let due = self.state.next_due().filter(|due| *due <= self.clock.now());
+        let Some(due) = due else { return Ok(()) };
+        if self.ticked.is_some_and(|ticked| !ticked.allows(due, self.state.offset, now)) {
+            return Ok(());
+        }
+        let mut batch = Batch::default();
+        batch.push(&Frame::Tick);
+        match self.log.append(&mut batch) {
+            Ok(Appended { last, log_time, .. }) => {
+                self.ticked = Some(Ticked { offset: last, log_time, at: now });
+                Ok(())
+            }
+            Err(error) => later(error).map(|_| ()),
+        }
     }
 
     fn patience(&self) -> Duration {
@@ -410,10 +472,12 @@ impl Run {
         self.state.snapshot(&mut bytes);
         self.snapshots.write(self.state.offset, STATE_VERSION, &bytes)?;
         self.snapshot_offset = self.state.offset;
-        self.snapshot_bytes = self.log.bytes();
         self.snapshot_at = now;
         info!(offset = %self.state.offset, bytes = bytes.len(), "snapshot written");
-        self.trim()
+        self.trim()?;
+        // After the trim: what it freed must not count against the bytes to come.
+        self.snapshot_bytes = self.log.bytes();
+        Ok(())
     }
 
     fn trim(&self) -> Result<(), Error> {
@@ -426,5 +490,22 @@ impl Run {
         };
         self.log.trim(below)?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tick_waits_for_the_one_before_and_for_a_log_time_that_lags() {
+        let at = Duration::from_secs(10);
+        let (early, due) = (Timestamp::from_millis(1_000), Timestamp::from_millis(2_000));
+        let on_time = Ticked { offset: Offset(5), log_time: due, at };
+        assert!(!on_time.allows(due, Offset(4), at + TICK_AGAIN));
+        assert!(on_time.allows(due, Offset(5), at));
+        let lagging = Ticked { log_time: early, ..on_time };
+        assert!(!lagging.allows(due, Offset(9), at + TICK_AGAIN / 2));
+        assert!(lagging.allows(due, Offset(9), at + TICK_AGAIN));
     }
 }

@@ -4,8 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use eventlog::{Batch, Error, Log, Options, OsDisk};
-use model::{Disk, DiskFile, ErrorKind, Frame, Offset, Open, SessionFrame, SystemClock, TenantId};
+use eventlog::{Batch, Error, Log, Options, OsDisk, SlowFlush};
+use model::{
+    Clock, Disk, DiskFile, ErrorKind, Frame, Offset, Open, SessionFrame, SystemClock, TenantId,
+};
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -196,4 +198,25 @@ fn waiting_ends_when_the_log_is_closed() {
     let mut batch = Batch::default();
     batch.push(&Frame::Tick);
     assert!(matches!(log.append(&mut batch), Err(Error::Closed)));
+}
+
+#[test]
+fn a_slowed_flush_holds_back_what_is_committed_but_not_what_is_appended() {
+    let dir = tempfile::tempdir().unwrap();
+    let delay = Duration::from_millis(150);
+    let disk = Arc::new(SlowFlush { disk: OsDisk, delay });
+    let clock = Arc::new(SystemClock::new());
+    let log =
+        Log::open(disk, Arc::<SystemClock>::clone(&clock), dir.path(), Options::default()).unwrap();
+    let begin = clock.monotonic();
+    let mut batch = Batch::default();
+    batch.push(&session(b"slow"));
+    let appended = log.append(&mut batch).unwrap();
+    assert_eq!(log.appended(), appended.last);
+    assert_eq!(log.wait(Offset(0), LONG), appended.last);
+    let took = clock.monotonic() - begin;
+    assert!(took >= delay, "{took:?}");
+    log.close().unwrap();
+    // It slows and loses nothing: the plain disk has it all.
+    assert_eq!(read_all(&open(dir.path(), Options::default())), [(1, b"slow".to_vec())]);
 }
