@@ -23,7 +23,8 @@ pub(crate) fn profile_of(kind: &Kind) -> Profile {
 fn rule(name: &Name, kind: &PropertyKind, lane: Lane) -> Rule {
     let shape = match kind {
         PropertyKind::Number { unit, min, max } => {
-            Shape::Number { unit: unit.to_string(), min: *min, max: *max }
+            let unit = if unit.is_one() { String::new() } else { unit.to_string() };
+            Shape::Number { unit, min: *min, max: *max }
         }
         PropertyKind::Boolean => Shape::Boolean,
         PropertyKind::Text => Shape::Text,
