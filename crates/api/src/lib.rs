@@ -1,1 +1,41 @@
-//! api
+//! HTTP: the API under `/api/v1`, the live stream, the OpenAPI document and the embedded console.
+//!
+//! *Invariant:* only this crate knows public JSON, and every route asks [`identity::authorize`]
+//! before it looks at anything. An answer carries the log offset it was read at.
+//!
+//! One file a subject: its JSON types at the top, its handlers below. A handler parses, calls the
+//! crate that knows, and maps.
+
+mod admission;
+mod app;
+mod caller;
+mod code;
+mod connect;
+mod console;
+mod credentials;
+mod desired;
+mod devices;
+mod extract;
+mod health;
+mod history;
+mod idempotency;
+mod json;
+mod messages;
+mod openapi;
+mod page;
+mod problem;
+mod quarantine;
+mod refusals;
+mod session;
+mod sites;
+mod status;
+mod stream;
+mod tokens;
+mod ventures;
+mod write;
+
+pub use admission::admit;
+pub use app::{Access, App, Facts, Metrics, Mode};
+pub use code::{CODES, Code};
+pub use openapi::{document, router};
+pub use refusals::{Refusal, Refusals};

@@ -1,0 +1,79 @@
+//! What people decided about devices, users and credentials, told to the door.
+//!
+//! *Invariant:* the door is a fold of decisions like any other: it learns of them in log order.
+
+use identity::{CredentialFacts, DeviceFacts, Door, Owner, Role, UserFacts};
+use model::Decided;
+use registry::content::{CredentialContent, CredentialOwner, DeviceContent, UserContent};
+use serde::de::DeserializeOwned;
+
+/// Why the door cannot take a record in; the record stays as it is.
+type Refused = Box<dyn std::error::Error>;
+
+/// Tells the door of a decision; those about other things are none of its business.
+pub fn admit(door: &Door, decided: &Decided<'_>) {
+    let taken = match decided.kind {
+        "device" => device(door, decided),
+        "user" => user(door, decided),
+        "credential" => credential(door, decided),
+        _ => return,
+    };
+    if let Err(error) = taken {
+        tracing::error!(kind = decided.kind, id = decided.id, %error, "the door ignores a record");
+    }
+}
+
+/// The content; none when the record was removed.
+fn content<T: DeserializeOwned>(decided: &Decided<'_>) -> Result<Option<T>, Refused> {
+    Ok(serde_json::from_str(decided.content)?)
+}
+
+fn device(door: &Door, decided: &Decided<'_>) -> Result<(), Refused> {
+    let device = decided.id.parse()?;
+    let Some(content) = content::<DeviceContent>(decided)? else {
+        door.remove_device(device);
+        return Ok(());
+    };
+    let name = content.name.as_str().to_owned();
+    let facts = DeviceFacts { device, name, children: content.children };
+    Ok(door.apply_device(decided.tenant, facts)?)
+}
+
+fn user(door: &Door, decided: &Decided<'_>) -> Result<(), Refused> {
+    let user = decided.id.parse()?;
+    let Some(content) = content::<UserContent>(decided)? else {
+        door.remove_user(user);
+        return Ok(());
+    };
+    let role: Role = content.role.as_str().parse()?;
+    Ok(door.apply_user(decided.tenant, UserFacts { user, role })?)
+}
+
+fn credential(door: &Door, decided: &Decided<'_>) -> Result<(), Refused> {
+    let credential = decided.id.parse()?;
+    let Some(content) = content::<CredentialContent>(decided)? else {
+        door.remove_credential(credential);
+        return Ok(());
+    };
+    let owner = match content.owner {
+        CredentialOwner::Device(device) => Owner::Device(device),
+        CredentialOwner::Person(user) => Owner::Person(user),
+        CredentialOwner::Service(name) => {
+            let role = match &content.role {
+                Some(role) => role.as_str().parse()?,
+                None => Role::Service,
+            };
+            Owner::Service { name: name.as_str().to_owned(), role }
+        }
+    };
+    let facts = CredentialFacts {
+        credential,
+        owner,
+        secret: content.secret_sha256.parse()?,
+        origin: content.origin,
+        not_before: content.not_before,
+        expires: content.expires,
+        revoked: content.revoked,
+    };
+    Ok(door.apply_credential(decided.tenant, facts)?)
+}

@@ -1,0 +1,81 @@
+//! What every handler can reach.
+//!
+//! *Invariant:* cloning is cheap, and nothing here can be changed but through the registry, the
+//! log and the door.
+
+use std::sync::Arc;
+
+use identity::{Door, Setup};
+use model::{Clock, TenantId, Timestamp};
+use pipeline::{Relay, Shard};
+use registry::Registry;
+
+use crate::refusals::Refusals;
+
+/// How the program was started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// `iotbiz demo`.
+    Demo,
+    /// `iotbiz run`.
+    Run,
+}
+
+/// Who may come in without a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Whoever reaches the loopback address owns this tenant; `Host` and `Origin` are checked.
+    LoopbackOwner(TenantId),
+    /// Nobody.
+    Tokens,
+}
+
+/// Text for `/metrics` from a part that this crate does not know.
+#[derive(Clone)]
+pub struct Metrics(pub Arc<dyn Fn() -> String + Send + Sync>);
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+/// Facts about this server that never change while it runs.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// How it was started.
+    pub mode: Mode,
+    /// Who may come in without a token.
+    pub access: Access,
+    /// Where devices find MQTT.
+    pub mqtt_host: String,
+    /// MQTT port without TLS.
+    pub mqtt_port: u16,
+    /// Port of console, API and ingest.
+    pub http_port: u16,
+    /// When it was started.
+    pub started_at: Timestamp,
+    /// Extra text for `/metrics`: counters of the door that devices use.
+    pub metrics: Metrics,
+}
+
+/// Everything a handler can reach.
+#[derive(Debug, Clone)]
+pub struct App {
+    /// Twins, quarantine, recent messages, the log.
+    pub shard: Shard,
+    /// Records.
+    pub registry: Registry,
+    /// From the registry to the log.
+    pub relay: Relay,
+    /// Who may come in.
+    pub door: Arc<Door>,
+    /// The one-time setup of a first run.
+    pub setup: Option<Arc<Setup>>,
+    /// Who was not let in, and why.
+    pub refusals: Refusals,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Facts about this server.
+    pub facts: Arc<Facts>,
+}

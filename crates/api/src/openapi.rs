@@ -1,0 +1,101 @@
+//! All routes, and the OpenAPI 3.1 document made from them.
+//!
+//! *Invariant:* a route that is not in the document does not exist, except for the console's files
+//! and the live feed's upgrade.
+
+use axum::extract::DefaultBodyLimit;
+use axum::http::{Method, Uri};
+use axum::middleware::from_fn_with_state;
+use axum::routing::get;
+use axum::{Json, Router};
+use utoipa::OpenApi;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+use crate::idempotency::{self, Answers};
+use crate::problem::Problem;
+use crate::{
+    code, connect, console, credentials, desired, devices, health, history, messages, quarantine,
+    refusals, session, sites, status, stream, tokens, ventures,
+};
+
+/// The largest request body.
+pub(crate) const BODY_BYTES_MAX: usize = 1 << 20;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "iotbiz",
+        description = "From sensor to invoice, with a receipt for every number.",
+        license(name = "Apache-2.0")
+    ),
+    tags(
+        (name = "devices", description = "Devices, twins, messages, quarantine"),
+        (name = "ventures", description = "Product lines and their blueprints"),
+        (name = "live", description = "What happens now"),
+        (name = "server", description = "This server")
+    )
+)]
+struct Document;
+
+fn routes() -> OpenApiRouter<App> {
+    let v1 = OpenApiRouter::new()
+        .routes(routes!(status::show))
+        .routes(routes!(session::sign_in, session::sign_out))
+        .routes(routes!(session::set_up))
+        .routes(routes!(devices::list, devices::add))
+        .routes(routes!(devices::show, devices::change, devices::remove))
+        .routes(routes!(desired::show))
+        .routes(routes!(desired::change))
+        .routes(routes!(credentials::add))
+        .routes(routes!(credentials::revoke))
+        .routes(routes!(history::show))
+        .routes(routes!(messages::list))
+        .routes(routes!(connect::show))
+        .routes(routes!(quarantine::list))
+        .routes(routes!(quarantine::replay))
+        .routes(routes!(refusals::list))
+        .routes(routes!(sites::list, sites::add))
+        .routes(routes!(tokens::list, tokens::add))
+        .routes(routes!(tokens::revoke))
+        .routes(routes!(ventures::list))
+        .routes(routes!(ventures::show, ventures::apply))
+        .routes(routes!(stream::stream));
+    OpenApiRouter::with_openapi(Document::openapi())
+        .nest("/api/v1", v1)
+        .routes(routes!(health::alive))
+        .routes(routes!(health::ready))
+        .routes(routes!(health::metrics))
+        .routes(routes!(ventures::schema))
+}
+
+/// The OpenAPI document.
+#[must_use]
+pub fn document() -> utoipa::openapi::OpenApi {
+    let (_, mut document) = routes().split_for_parts();
+    let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+    document.components.get_or_insert_default().add_security_scheme("token", bearer);
+    document
+}
+
+/// A route that exists, asked in another way than it is made for.
+async fn wrong_method(method: Method, uri: Uri) -> Problem {
+    Problem::new(code::WRONG_METHOD, format!("{} does not take {method}", uri.path()))
+}
+
+/// The API and the console.
+pub fn router(app: App) -> Router {
+    let (router, _) = routes().split_for_parts();
+    let document = document();
+    router
+        .route("/api/openapi.json", get(move || async move { Json(document) }))
+        .route("/fallback.js", get(console::fallback_script))
+        .route("/assets/{*path}", get(console::asset))
+        .fallback(console::page)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn_with_state((app.clone(), Answers::default()), idempotency::once))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .with_state(app)
+}

@@ -1,0 +1,115 @@
+//! What this server is doing.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use identity::Action;
+use model::Timestamp;
+use serde::Serialize;
+
+use crate::app::{App, Mode};
+use crate::caller::Caller;
+use crate::console;
+use crate::devices::offset_header;
+use crate::health::clock_word;
+use crate::json::Counts;
+use crate::problem::Problem;
+
+/// This server, as one tenant sees it.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct Status {
+    version: &'static str,
+    tenant: Tenant,
+    /// `demo` or `run`.
+    mode: &'static str,
+    /// The signed-in role.
+    role: &'static str,
+    /// Whether this is the owner session of a loopback console without a token.
+    loopback_owner: bool,
+    mqtt: Mqtt,
+    http: Http,
+    /// Newest applied log offset.
+    offset: u64,
+    /// Newest durable log offset.
+    durable_offset: u64,
+    #[schema(value_type = String)]
+    log_time: Timestamp,
+    /// `ok`, `behind` or `step_held`.
+    clock: &'static str,
+    /// `full` or `fallback`.
+    console: &'static str,
+    #[schema(value_type = String)]
+    started_at: Timestamp,
+    counts: StatusCounts,
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct Tenant {
+    id: String,
+    name: String,
+    demo: bool,
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct Mqtt {
+    host: String,
+    port: u16,
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct Http {
+    port: u16,
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct StatusCounts {
+    #[serde(flatten)]
+    devices: Counts,
+    /// Messages from devices since the log began, all tenants.
+    messages: u64,
+    /// Readings since the log began, all tenants.
+    readings: u64,
+    /// Values in quarantine now.
+    quarantined: usize,
+    /// Refusals remembered.
+    refused: usize,
+}
+
+/// What this server is doing.
+#[utoipa::path(get, path = "/status", tag = "server",
+    responses((status = 200, body = Status), (status = "default", body = Problem)))]
+pub(crate) async fn show(State(app): State<App>, caller: Caller) -> Result<Response, Problem> {
+    let tenant = caller.may(Action::Read)?;
+    let picture = app.shard.picture();
+    let content = picture.catalog.tenant(tenant);
+    let status = Status {
+        version: env!("CARGO_PKG_VERSION"),
+        tenant: Tenant {
+            id: tenant.to_string(),
+            name: content.map_or_else(String::new, |content| content.name.clone()),
+            demo: content.is_some_and(|content| content.demo),
+        },
+        mode: match app.facts.mode {
+            Mode::Demo => "demo",
+            Mode::Run => "run",
+        },
+        role: caller.0.role.as_str(),
+        loopback_owner: caller.0.actor == identity::Actor::Loopback,
+        mqtt: Mqtt { host: app.facts.mqtt_host.clone(), port: app.facts.mqtt_port },
+        http: Http { port: app.facts.http_port },
+        offset: picture.offset.0,
+        durable_offset: app.shard.log().committed().0,
+        log_time: picture.log_time,
+        clock: clock_word(app.shard.log()),
+        console: console::kind(),
+        started_at: app.facts.started_at,
+        counts: StatusCounts {
+            devices: Counts::of_tenant(&picture, tenant, app.clock.now()),
+            messages: picture.totals.messages,
+            readings: picture.totals.readings,
+            quarantined: picture.quarantine.totals(tenant).0,
+            refused: app.refusals.newest(tenant, usize::MAX).len(),
+        },
+    };
+    Ok((offset_header(&picture), Json(status)).into_response())
+}

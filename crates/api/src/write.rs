@@ -1,0 +1,82 @@
+//! How a change becomes true: registry, outbox, log, folds; then the answer.
+//!
+//! *Invariant:* an answer of 200 or 201 means that the folds have applied the change; when they
+//! have not within [`PATIENCE`] the answer is an error that says it is durable but not applied.
+
+use std::time::Duration;
+
+use axum::http::{HeaderMap, header};
+use model::{Offset, TenantId};
+use registry::{Author, Decision, Expect, Key, Kind, Revision};
+use serde::{Deserialize, Serialize};
+
+use crate::app::App;
+use crate::code;
+use crate::problem::Problem;
+
+/// How long a caller waits for its change to be applied.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// `?dry_run=true`: say what would change, change nothing.
+#[derive(Debug, Clone, Copy, Deserialize, utoipa::IntoParams)]
+pub(crate) struct DryRun {
+    /// Say what would change and change nothing.
+    #[serde(default)]
+    pub(crate) dry_run: bool,
+}
+
+/// The changes that a dry run found.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct Changes {
+    pub(crate) changes: Vec<String>,
+}
+
+/// Names a record of the tenant.
+pub(crate) const fn key(tenant: TenantId, kind: Kind, id: &str) -> Key<'_> {
+    Key { tenant, kind, id }
+}
+
+/// Writes a record that rests on `expect`.
+pub(crate) async fn put<T: Serialize + Sync>(
+    app: &App,
+    key: Key<'_>,
+    content: &T,
+    actor: &str,
+    expect: Expect,
+) -> Result<Revision, Problem> {
+    let json = serde_json::to_value(content)
+        .map_err(|error| Problem::from_kind(model::ErrorKind::Internal, &error))?;
+    let decision = Decision { key, content: Some(&json), expect };
+    let written = app.registry.put(&decision, &Author::new(actor)).await;
+    written.map_err(|error| conflict(error, expect))
+}
+
+/// Waits until the outbox row is relayed and applied.
+pub(crate) async fn applied(app: &App, seq: u64) -> Result<Offset, Problem> {
+    let offset = app.relay.durable(seq, PATIENCE).await?;
+    app.shard.applied(offset, PATIENCE).await?;
+    Ok(offset)
+}
+
+/// What `If-Match` expects; without it any revision will do.
+pub(crate) fn if_match(headers: &HeaderMap) -> Result<Expect, Problem> {
+    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(Expect::Any) };
+    let text = value.to_str().unwrap_or_default().trim();
+    if text == "*" {
+        return Ok(Expect::Any);
+    }
+    let number = text.strip_prefix("W/").unwrap_or(text).trim_matches('"').parse();
+    number.map(Expect::Revision).map_err(|_| {
+        Problem::invalid("If-Match", format!("{text:?} is not an ETag that this server gave"))
+    })
+}
+
+/// A conflict under `If-Match` is a failed precondition (RFC 9110, section 13.1.1).
+pub(crate) fn conflict(error: registry::Error, expect: Expect) -> Problem {
+    let stale = matches!(expect, Expect::Revision(_)) && error.kind() == model::ErrorKind::Conflict;
+    if stale { Problem::new(code::STALE, error.to_string()) } else { error.into() }
+}
+
+pub(crate) fn etag(revision: u64) -> [(header::HeaderName, String); 1] {
+    [(header::ETAG, format!("\"{revision}\""))]
+}

@@ -1,0 +1,168 @@
+//! The OpenAPI document walked as nobody, as another tenant and as the lowest role.
+
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::site::{BLUEPRINT, Site};
+
+/// Routes that need no token, and why.
+const OPEN: &[(&str, &str)] = &[
+    ("get", "/healthz"),
+    ("get", "/readyz"),
+    // Names no tenant, device or person.
+    ("get", "/metrics"),
+    ("get", "/schemas/blueprint-1.json"),
+    // Where a token is presented.
+    ("post", "/api/v1/session"),
+    ("delete", "/api/v1/session"),
+    ("post", "/api/v1/setup"),
+];
+
+/// Every method and path of the document.
+fn routes() -> Vec<(String, String)> {
+    let document = serde_json::to_value(api::document()).unwrap();
+    let mut routes = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for method in item.as_object().unwrap().keys() {
+            routes.push((method.clone(), path.clone()));
+        }
+    }
+    assert!(routes.len() > 25, "{routes:?}");
+    routes
+}
+
+fn is_open(method: &str, path: &str) -> bool {
+    OPEN.contains(&(method, path))
+}
+
+/// A body that would be accepted, so that a refusal is about the caller.
+fn body(method: &str, path: &str) -> Value {
+    match (method, path.trim_start_matches("/api/v1")) {
+        ("get" | "delete", _) | ("post", "/devices/{device}/credentials") => Value::Null,
+        ("post", "/devices") => json!({ "name": "box-0002", "kind": "box" }),
+        ("patch", "/devices/{device}") => json!({ "tags": ["mine"] }),
+        ("patch", "/devices/{device}/desired") => json!({ "interval": "30 s" }),
+        ("post", "/quarantine/replay") => json!({}),
+        ("post", "/sites") => json!({ "name": "berlin", "timezone": "Europe/Berlin" }),
+        ("post", "/tokens") => json!({ "name": "script" }),
+        ("put", "/ventures/{venture}/blueprint") => json!({ "text": BLUEPRINT }),
+        (method, path) => panic!("say in this test which body {method} {path} takes"),
+    }
+}
+
+fn address(path: &str, device: &str) -> String {
+    path.replace("{device}", device)
+        .replace("{venture}", "coolbox")
+        .replace("{credential}", "cre_01J0000000000000000000000")
+        .replace("{token}", "cre_01J0000000000000000000000")
+        + if path.ends_with("/history") { "?property=temperature" } else { "" }
+}
+
+#[tokio::test]
+async fn nobody_gets_in_anywhere_without_a_token() {
+    let site = Site::open().await;
+    let tenant = site.tenant("a").await;
+    let owner = site.person(tenant, "owner").await;
+    let device = site.box_of(&owner).await;
+    for (method, path) in routes() {
+        if is_open(&method, &path) {
+            continue;
+        }
+        let body = body(&method, &path);
+        for token in ["", "iot_wrong"] {
+            let answer =
+                site.call(&method.to_uppercase(), &address(&path, &device), token, &body).await;
+            assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{method} {path}: {}", answer.text);
+            assert_eq!(answer.json()["code"], "E0101");
+        }
+    }
+}
+
+#[tokio::test]
+async fn another_tenant_sees_nothing_and_changes_nothing() {
+    let site = Site::open().await;
+    let ours = site.tenant("a").await;
+    let owner = site.person(ours, "owner").await;
+    let device = site.box_of(&owner).await;
+    let theirs = site.tenant("b").await;
+    let stranger = site.person(theirs, "owner").await;
+    for (method, path) in routes() {
+        if is_open(&method, &path) || path == "/api/v1/stream" {
+            continue;
+        }
+        let body = body(&method, &path);
+        let answer =
+            site.call(&method.to_uppercase(), &address(&path, &device), &stranger, &body).await;
+        assert!(!answer.text.contains("box-0001"), "{method} {path}: {}", answer.text);
+        if path.contains("{device}") {
+            assert_eq!(answer.status, StatusCode::NOT_FOUND, "{method} {path}: {}", answer.text);
+        }
+    }
+    let still = site.get(&format!("/api/v1/devices/{device}"), &owner).await.json();
+    assert_eq!(still["name"], "box-0001");
+    assert_eq!(still["tags"], json!([]));
+    let blueprint = site.get("/api/v1/ventures/coolbox/blueprint", &owner).await.json();
+    assert_eq!(blueprint["revision"], 1);
+}
+
+#[tokio::test]
+async fn the_lowest_role_reads_and_changes_nothing() {
+    let site = Site::open().await;
+    let tenant = site.tenant("a").await;
+    let owner = site.person(tenant, "owner").await;
+    let device = site.box_of(&owner).await;
+    let viewer = site.person(tenant, "viewer").await;
+    for (method, path) in routes() {
+        if is_open(&method, &path) {
+            continue;
+        }
+        let body = body(&method, &path);
+        let answer =
+            site.call(&method.to_uppercase(), &address(&path, &device), &viewer, &body).await;
+        if method == "get" && path != "/api/v1/tokens" {
+            assert_eq!(answer.status, StatusCode::OK, "{method} {path}: {}", answer.text);
+        } else {
+            assert_eq!(answer.status, StatusCode::FORBIDDEN, "{method} {path}: {}", answer.text);
+            assert!(answer.json()["detail"].as_str().unwrap().contains("viewer"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_engineer_cannot_make_an_owner() {
+    let site = Site::open().await;
+    let tenant = site.tenant("a").await;
+    let engineer = site.person(tenant, "engineer").await;
+    for (role, status) in [
+        ("service", StatusCode::CREATED),
+        ("viewer", StatusCode::CREATED),
+        ("engineer", StatusCode::CREATED),
+        ("finance", StatusCode::FORBIDDEN),
+        ("owner", StatusCode::FORBIDDEN),
+        ("device", StatusCode::UNPROCESSABLE_ENTITY),
+    ] {
+        let body = json!({ "name": format!("for-{role}"), "role": role });
+        let answer = site.call("POST", "/api/v1/tokens", &engineer, &body).await;
+        assert_eq!(answer.status, status, "{role}: {}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn a_revoked_token_opens_nothing() {
+    let site = Site::open().await;
+    let tenant = site.tenant("a").await;
+    let owner = site.person(tenant, "owner").await;
+    let body = json!({ "name": "script", "role": "viewer" });
+    let issued = site.call("POST", "/api/v1/tokens", &owner, &body).await.json();
+    let (id, token) = (issued["id"].as_str().unwrap(), issued["token"].as_str().unwrap());
+    assert_eq!(site.get("/api/v1/devices", token).await.status, StatusCode::OK);
+    let path = format!("/api/v1/tokens/{id}");
+    assert_eq!(
+        site.call("DELETE", &path, &owner, &Value::Null).await.status,
+        StatusCode::NO_CONTENT
+    );
+    assert_eq!(site.get("/api/v1/devices", token).await.status, StatusCode::UNAUTHORIZED);
+    let listed = site.get("/api/v1/tokens", &owner).await;
+    assert!(!listed.text.contains(token), "a list never shows a secret");
+    assert!(listed.json()["items"][0]["revoked"].is_string());
+}

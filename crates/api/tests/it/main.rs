@@ -1,0 +1,13 @@
+//! The API as its callers meet it: every route of the document, with a real log, real records and
+//! real folds behind it.
+//!
+//! *Invariant:* a route that is new in the document fails here until somebody says who may use it.
+
+#[cfg(test)]
+mod authorization;
+#[cfg(test)]
+mod idempotency;
+#[cfg(test)]
+mod requests;
+#[cfg(test)]
+mod site;

@@ -1,0 +1,205 @@
+//! A server without sockets: two tenants, their people, one venture and one device.
+//!
+//! *Invariant:* everything in it was decided through the registry, like on a real server.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use api::{Access, App, Facts, Metrics, Mode, Refusals};
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, StatusCode, header};
+use eventlog::{Log, OsDisk, Snapshots};
+use identity::{Door, Token};
+use model::{Clock, CredentialId, Disk, SystemClock, TenantId, UserId};
+use pipeline::{Driver, Relay};
+use registry::content::{CredentialContent, CredentialOwner, TenantContent, UserContent};
+use registry::{Author, Decision, Kind, Registry};
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+pub(crate) const BLUEPRINT: &str = r#"
+blueprint = 1
+venture = "coolbox"
+title = "Coolbox"
+[device.box.readings]
+temperature = { unit = "°C", min = -90, max = 80, every = "1 min" }
+[device.box.settings]
+interval = { min = "10 s", max = "1 h", drives = "temperature.every" }
+"#;
+
+pub(crate) struct Site {
+    router: Router,
+    app: App,
+    stop: CancellationToken,
+    driver: Option<Driver>,
+    _folder: tempfile::TempDir,
+}
+
+/// Status and body of an answer.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|e| panic!("{e}: {}", self.text))
+    }
+}
+
+impl Site {
+    pub(crate) async fn open() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let disk: Arc<dyn Disk> = Arc::new(OsDisk);
+        let url = format!("sqlite://{}", folder.path().join("registry.db").display());
+        let registry = Registry::open(&url, Arc::clone(&clock)).await.unwrap();
+        let options = eventlog::Options { grow_bytes: 0, ..eventlog::Options::default() };
+        let log =
+            Log::open(Arc::clone(&disk), Arc::clone(&clock), &folder.path().join("log"), options)
+                .unwrap();
+        let door = Arc::new(Door::new(Arc::clone(&clock)));
+        let told = Arc::clone(&door);
+        let parts = pipeline::Parts {
+            log: log.clone(),
+            snapshots: Snapshots::open(disk, &folder.path().join("snapshots"), "pipeline").unwrap(),
+            clock: Arc::clone(&clock),
+            floor: Arc::new(AtomicU64::new(0)),
+            on_decided: Box::new(move |decided| api::admit(&told, decided)),
+        };
+        let (driver, shard) = Driver::start(parts, pipeline::Options::default()).unwrap();
+        let (relay, task) = Relay::new(registry.clone(), log);
+        let stop = CancellationToken::new();
+        tokio::spawn(task.run(stop.clone()));
+        let app = App {
+            shard,
+            registry,
+            relay,
+            door,
+            setup: None,
+            refusals: Refusals::new(Arc::clone(&clock)),
+            facts: Arc::new(Facts {
+                mode: Mode::Run,
+                access: Access::Tokens,
+                mqtt_host: "127.0.0.1".to_owned(),
+                mqtt_port: 1883,
+                http_port: 7070,
+                started_at: clock.now(),
+                metrics: Metrics(Arc::new(String::new)),
+            }),
+            clock,
+        };
+        let router = api::router(app.clone());
+        Self { router, app, stop, driver: Some(driver), _folder: folder }
+    }
+
+    pub(crate) async fn tenant(&self, name: &str) -> TenantId {
+        let tenant = TenantId::new(self.app.clock.now(), random());
+        let content = TenantContent { name: name.to_owned(), demo: false };
+        self.put(tenant, Kind::Tenant, &tenant.to_string(), &content).await;
+        tenant
+    }
+
+    /// A user of the tenant; gives their token.
+    pub(crate) async fn person(&self, tenant: TenantId, role: &str) -> String {
+        let user = UserId::new(self.app.clock.now(), random());
+        let content =
+            UserContent { name: role.to_owned(), email: None, role: role.parse().unwrap() };
+        self.put(tenant, Kind::User, &user.to_string(), &content).await;
+        let token = Token::generate().unwrap();
+        let content = CredentialContent {
+            owner: CredentialOwner::Person(user),
+            secret_sha256: token.hash().to_string(),
+            origin: model::Origin::Real,
+            role: None,
+            not_before: None,
+            expires: None,
+            revoked: None,
+        };
+        let id = CredentialId::new(self.app.clock.now(), random()).to_string();
+        self.put(tenant, Kind::Credential, &id, &content).await;
+        token.reveal().to_owned()
+    }
+
+    async fn put<T: Serialize>(&self, tenant: TenantId, kind: Kind, id: &str, content: &T) {
+        let content = serde_json::to_value(content).unwrap();
+        let decision = Decision::put(tenant, kind, id, &content);
+        let written = self.app.registry.put(&decision, &Author::new("test")).await.unwrap();
+        let patience = Duration::from_secs(10);
+        let offset = self.app.relay.durable(written.seq, patience).await.unwrap();
+        self.app.shard.applied(offset, patience).await.unwrap();
+    }
+
+    /// Puts the blueprint in force and adds a device; gives its id.
+    pub(crate) async fn box_of(&self, owner: &str) -> String {
+        let body = json!({ "text": BLUEPRINT });
+        let put = self.call("PUT", "/api/v1/ventures/coolbox/blueprint", owner, &body).await;
+        assert_eq!(put.status, StatusCode::CREATED, "{}", put.text);
+        let body = json!({ "name": "box-0001", "kind": "box" });
+        let added = self.call("POST", "/api/v1/devices", owner, &body).await;
+        assert_eq!(added.status, StatusCode::CREATED, "{}", added.text);
+        added.json()["device"]["id"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) async fn get(&self, path: &str, token: &str) -> Answer {
+        self.call("GET", path, token, &Value::Null).await
+    }
+
+    pub(crate) async fn call(&self, method: &str, path: &str, token: &str, body: &Value) -> Answer {
+        self.request(method, path, token, &body.to_string(), &[]).await
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of a request")]
+    pub(crate) async fn request(
+        &self,
+        method: &str,
+        path: &str,
+        token: &str,
+        body: &str,
+        headers: &[(&str, &str)],
+    ) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        if !token.is_empty() {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        if body != "null" {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Body::from(body.to_owned())).unwrap();
+        let answer = self.router.clone().oneshot(request).await.unwrap();
+        let status = answer.status();
+        // A live stream never ends; its status is all that is asked for here.
+        let stream = answer
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+        if stream {
+            return Answer { status, text: String::new() };
+        }
+        let bytes = to_bytes(answer.into_body(), 1 << 24).await.unwrap();
+        Answer { status, text: String::from_utf8_lossy(&bytes).into_owned() }
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        if let Some(driver) = self.driver.take() {
+            // A test that failed already says why.
+            drop(driver.stop());
+        }
+    }
+}
+
+fn random() -> u128 {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).unwrap();
+    u128::from_le_bytes(bytes)
+}
