@@ -21,6 +21,7 @@ use tokio_util::task::TaskTracker;
 use crate::counters::Counters;
 use crate::hub::Hub;
 use crate::refusal::Refusals;
+use crate::sessions;
 use crate::shared::{Shared, lock};
 use crate::{Error, Figures, Limits, acks, follow, http, listen};
 
@@ -138,12 +139,15 @@ impl Ingress {
         self.shared.counters.figures()
     }
 
-    /// The log may be trimmed below this: older offsets are in two snapshots.
+    /// The log may be trimmed below this: older offsets are in two snapshots, and no
+    /// session waits for them.
     ///
     /// # Errors
     /// The disk refuses.
     pub fn trim_below(&self) -> Result<Offset, Error> {
-        Ok(self.snapshots.offsets()?.first().copied().unwrap_or_default())
+        let snapshot = self.snapshots.offsets()?.first().copied().unwrap_or_default();
+        let queued = sessions::oldest(&lock(&self.shared.hub));
+        Ok(queued.map_or(snapshot, |queued| snapshot.min(queued)))
     }
 
     /// The offset up to which messages were routed.
@@ -170,7 +174,7 @@ impl Ingress {
     }
 
     /// Accepts nobody any more, lets the log cover what was read, says goodbye and waits.
-    pub async fn shutdown(self) {
+    pub async fn shutdown(&self) {
         let shared = &self.shared;
         shared.stop.cancel();
         let conns: Vec<_> = lock(&shared.conns).all.values().map(Arc::clone).collect();
@@ -237,7 +241,11 @@ fn evict(shared: &Shared, ends: impl Fn(&Identity) -> bool) -> usize {
     let count = found.len();
     for subscriber in found {
         // Closed before the hub is free again: its handle may then be another session's.
-        if let Some(conn) = hub.remove(subscriber).and_then(|slot| slot.conn) {
+        let Some(slot) = hub.remove(subscriber) else { continue };
+        if slot.stored {
+            sessions::end(shared, &slot.who, None, Some(&sessions::ENDED));
+        }
+        if let Some(conn) = slot.conn {
             conn.close(shared, Reason::NotAuthorized, "the credential was revoked");
         }
     }

@@ -1,2 +1,75 @@
-//! The binary.
-fn main() {}
+//! The binary: one command line for servers, devices, blueprints and money.
+//!
+//! *Invariant:* every failure ends as lines on standard error and one of the codes of
+//! [`exit::TABLE`]; nothing panics on input.
+
+mod cli;
+mod client;
+mod commands;
+mod config;
+mod demo;
+mod exit;
+mod mqtt_client;
+mod output;
+mod server;
+mod virtual_fleet;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use cli::{Cli, Command};
+use client::Client;
+use exit::Failure;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log_to_stderr(&cli);
+    match run(&cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let failure = Failure::from(error);
+            output::talk(&failure.to_string());
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+/// What happens goes to standard error: warnings by default, all of it with `-vv` or
+/// `IOTBIZ_LOG=debug`.
+fn log_to_stderr(cli: &Cli) {
+    let level = match (cli.global.verbose, &cli.command) {
+        (0, Command::Run(_)) => "info,sqlx=warn",
+        (0, _) => "warn",
+        (1, _) => "info,sqlx=warn",
+        (_, _) => "debug,sqlx=info",
+    };
+    let filter =
+        EnvFilter::try_from_env("IOTBIZ_LOG").unwrap_or_else(|_unset| EnvFilter::new(level));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}
+
+fn run(cli: &Cli) -> anyhow::Result<()> {
+    let format = cli.global.format();
+    let client = || Client::new(&cli.global);
+    match &cli.command {
+        Command::Demo(args) => demo::run(args, format),
+        Command::Run(args) => commands::run::run(args, format),
+        Command::Init(args) => commands::init::run(args),
+        Command::Check(args) => commands::check::run(args, format),
+        Command::Apply(args) => commands::apply::run(args, &client(), format),
+        Command::Export(args) => commands::apply::export(args, &client()),
+        Command::Device(command) => commands::device::run(command, &client(), format),
+        Command::Send(args) => commands::send::run(args, &client(), format),
+        Command::Tail(args) => commands::tail::run(args, &client(), format),
+        Command::Quarantine(command) => commands::quarantine::run(command, &client(), format),
+        Command::Simulate(args) => commands::simulate::run(args, &client(), format),
+        Command::Doctor(args) => commands::doctor::run(args, &client(), format),
+        Command::Fsck(args) => commands::fsck::run(args, format),
+        Command::Openapi => output::json(&api::document()),
+        Command::Config => output::print(config::DOCUMENT),
+        Command::Explain { code } => commands::explain::run(code),
+        Command::HelpExitCodes => output::print(exit::TABLE),
+    }
+}

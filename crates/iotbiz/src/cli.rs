@@ -1,0 +1,162 @@
+//! The command line: what can be typed, with its help and examples.
+//!
+//! *Invariant:* data goes to standard output, talk to standard error; every command that prints
+//! data takes `--json`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands;
+
+/// From sensor to invoice, with a receipt for every number.
+#[derive(Debug, Parser)]
+#[command(
+    name = "iotbiz",
+    version,
+    propagate_version = true,
+    after_help = "Start with: iotbiz demo\nExit codes: iotbiz help-exit-codes"
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command that talks to a server understands.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Global {
+    /// Address of the server.
+    #[arg(
+        long,
+        global = true,
+        env = "IOTBIZ_URL",
+        default_value = "http://127.0.0.1:7070",
+        value_name = "URL",
+        help_heading = "Server"
+    )]
+    pub(crate) server: String,
+    /// Token; a demo on this machine needs none.
+    #[arg(
+        long,
+        global = true,
+        env = "IOTBIZ_TOKEN",
+        hide_env_values = true,
+        value_name = "TOKEN",
+        help_heading = "Server"
+    )]
+    pub(crate) token: Option<String>,
+    /// One JSON document instead of a table.
+    #[arg(long, global = true, help_heading = "Output")]
+    pub(crate) json: bool,
+    /// More of what happens, on standard error; twice for even more.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Output")]
+    pub(crate) verbose: u8,
+}
+
+/// How data is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// A table on a terminal, tab-separated otherwise.
+    Table,
+    /// One JSON document.
+    Json,
+}
+
+impl Global {
+    pub(crate) const fn format(&self) -> Format {
+        if self.json { Format::Json } else { Format::Table }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start a server with a venture and virtual devices to look at.
+    Demo(DemoArgs),
+    /// Start a server.
+    Run(RunArgs),
+    /// Write a blueprint to start from.
+    #[command(after_help = "Example: iotbiz init --from cold-chain --name coolbox")]
+    Init(commands::init::InitArgs),
+    /// Check a blueprint: syntax, units, and whether the business adds up.
+    #[command(after_help = "Example: iotbiz check blueprint.toml")]
+    Check(commands::check::CheckArgs),
+    /// Put a blueprint in force, after showing what changes.
+    #[command(after_help = "Example: iotbiz apply blueprint.toml --yes")]
+    Apply(commands::apply::ApplyArgs),
+    /// Print the blueprint in force.
+    #[command(after_help = "Example: iotbiz export coolbox > blueprint.toml")]
+    Export(commands::apply::ExportArgs),
+    /// List, add, show, change and remove devices.
+    #[command(subcommand)]
+    Device(commands::device::DeviceCommand),
+    /// Send a message as a device, over MQTT.
+    #[command(after_help = "Example: iotbiz send box-0001 temperature=3.9 lid_open=false")]
+    Send(commands::send::SendArgs),
+    /// Watch messages as they come.
+    #[command(after_help = "Example: iotbiz tail 'kind:box status:live'")]
+    Tail(commands::tail::TailArgs),
+    /// Values that were not understood: list and replay.
+    #[command(subcommand)]
+    Quarantine(commands::quarantine::QuarantineCommand),
+    /// Drive virtual devices over real MQTT.
+    #[command(after_help = "Example: iotbiz simulate --devices 30 --seed 7 --fault gap")]
+    Simulate(commands::simulate::SimulateArgs),
+    /// Check this machine and the server, with a fix for each finding.
+    Doctor(commands::doctor::DoctorArgs),
+    /// Check the files of a data folder; repairs nothing.
+    #[command(after_help = "Example: iotbiz fsck iotbiz-data")]
+    Fsck(commands::fsck::FsckArgs),
+    /// Print the OpenAPI 3.1 document.
+    Openapi,
+    /// Print the configuration with its defaults, as commented TOML.
+    Config,
+    /// Explain a code such as B520 or E0201.
+    Explain {
+        /// The code.
+        code: String,
+    },
+    /// What the exit codes mean.
+    HelpExitCodes,
+}
+
+/// Where a server listens and keeps its data.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RunArgs {
+    /// Folder of the data; made when it is not there. Default: iotbiz-data.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Configuration file; `iotbiz config` prints one.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Address of console, API and ingest; port 0 picks a free one.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Address of MQTT; port 0 picks a free one.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) mqtt: Option<SocketAddr>,
+    /// Whoever reaches the loopback address owns everything: for tests and a machine of one's own.
+    #[arg(long)]
+    pub(crate) trust_loopback: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DemoArgs {
+    /// Folder of the data; kept.
+    #[arg(long, default_value = "iotbiz-demo", value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Address of console and API; another free port when it is taken.
+    #[arg(long, default_value = "127.0.0.1:7070", value_name = "ADDRESS")]
+    pub(crate) listen: SocketAddr,
+    /// Address of MQTT; another free port when it is taken.
+    #[arg(long, default_value = "127.0.0.1:1883", value_name = "ADDRESS")]
+    pub(crate) mqtt: SocketAddr,
+    /// Virtual devices.
+    #[arg(long, default_value_t = 30)]
+    pub(crate) devices: u16,
+    /// Venture to show: one of the templates of `iotbiz init`.
+    #[arg(long, default_value = "coolbox", value_name = "NAME")]
+    pub(crate) template: String,
+}

@@ -1,0 +1,14 @@
+//! One file a command.
+
+pub(crate) mod apply;
+pub(crate) mod check;
+pub(crate) mod device;
+pub(crate) mod doctor;
+pub(crate) mod explain;
+pub(crate) mod fsck;
+pub(crate) mod init;
+pub(crate) mod quarantine;
+pub(crate) mod run;
+pub(crate) mod send;
+pub(crate) mod simulate;
+pub(crate) mod tail;

@@ -1,0 +1,244 @@
+//! `iotbiz device`: list, add, show, change and remove devices.
+
+use std::collections::BTreeMap;
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use crate::cli::Format;
+use crate::client::{Client, encoded};
+use crate::exit::{self, Failure};
+use crate::output;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeviceCommand {
+    /// Devices that a filter chooses.
+    #[command(visible_alias = "ls", after_help = "Example: iotbiz device ls 'status:silent fw:<2'")]
+    List {
+        /// `kind:box status:silent fw:<2.4.1 temperature:>8`
+        filter: Vec<String>,
+        /// Most rows; all by default.
+        #[arg(long)]
+        limit: Option<usize>,
+    },
+    /// Add a device; prints its token, once.
+    #[command(after_help = "Example: iotbiz device add box-0031 --kind box --tag pilot")]
+    Add {
+        /// Its name.
+        name: String,
+        /// Its kind in the blueprint.
+        #[arg(long)]
+        kind: String,
+        /// The venture, when there are several.
+        #[arg(long)]
+        venture: Option<String>,
+        /// Name or id of a site.
+        #[arg(long)]
+        site: Option<String>,
+        /// A label; may be repeated.
+        #[arg(long = "tag")]
+        tags: Vec<String>,
+        /// `link=device`; may be repeated.
+        #[arg(long = "link")]
+        links: Vec<String>,
+        /// real, virtual or replayed; marked for ever.
+        #[arg(long, default_value = "real")]
+        origin: String,
+    },
+    /// Everything about a device: its twin, its messages, its credentials' place.
+    Show {
+        /// Name or id.
+        device: String,
+    },
+    /// Change desired settings.
+    #[command(after_help = "Example: iotbiz device set box-0001 interval='15 min'")]
+    Set {
+        /// Name or id.
+        device: String,
+        /// `setting=value`; `setting=` takes it back.
+        #[arg(required = true)]
+        settings: Vec<String>,
+    },
+    /// Issue another token.
+    Rotate {
+        /// Name or id.
+        device: String,
+    },
+    /// Remove a device.
+    #[command(visible_alias = "rm")]
+    Remove {
+        /// Name or id.
+        device: String,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+pub(crate) fn run(command: &DeviceCommand, client: &Client, format: Format) -> anyhow::Result<()> {
+    match command {
+        DeviceCommand::List { filter, limit } => list(client, &filter.join(" "), *limit, format),
+        DeviceCommand::Add { name, kind, venture, site, tags, links, origin } => {
+            let body = json!({
+                "name": name, "kind": kind, "venture": venture, "site": site, "tags": tags,
+                "links": pairs(links)?, "origin": origin,
+            });
+            add(client, &body, format)
+        }
+        DeviceCommand::Show { device } => show(client, device, format),
+        DeviceCommand::Set { device, settings } => set(client, device, settings, format),
+        DeviceCommand::Rotate { device } => {
+            let path = format!("/api/v1/devices/{}/credentials", encoded(device));
+            let issued = client.call("POST", &path, None)?;
+            print_credential(&issued, format)
+        }
+        DeviceCommand::Remove { device, yes: true } => remove(client, device),
+        DeviceCommand::Remove { device, yes: false } => {
+            Err(Failure::new(exit::USAGE, format!("removing {device} needs --yes"))
+                .why("its credentials end at once; its readings stay until they expire")
+                .into())
+        }
+    }
+}
+
+fn pairs(texts: &[String]) -> Result<BTreeMap<String, String>, Failure> {
+    let pair = |text: &String| match text.split_once('=') {
+        Some((name, value)) => Ok((name.trim().to_owned(), value.trim().to_owned())),
+        None => Err(Failure::new(exit::USAGE, format!("{text:?} has no ="))
+            .fix("write name=value, for example interval='15 min'")),
+    };
+    texts.iter().map(pair).collect()
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+    }
+}
+
+/// A reading with its unit.
+fn reading(reading: &Value) -> String {
+    match reading["unit"].as_str() {
+        Some(unit) => format!("{} {}", text(&reading["value"]), unit.replace("Cel", "°C")),
+        None => text(&reading["value"]),
+    }
+}
+
+/// Every device that the filter chooses, page by page.
+pub(crate) fn all(
+    client: &Client,
+    filter: &str,
+    limit: Option<usize>,
+) -> Result<Vec<Value>, Failure> {
+    /// Rows of one request.
+    const PAGE: usize = 500;
+    let mut items = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let path = format!("/api/v1/devices?limit={PAGE}&filter={}{cursor}", encoded(filter));
+        let page = client.get(&path)?;
+        items.extend(page["items"].as_array().cloned().unwrap_or_default());
+        if let Some(limit) = limit.filter(|limit| items.len() >= *limit) {
+            items.truncate(limit);
+            return Ok(items);
+        }
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return Ok(items),
+        }
+    }
+}
+
+fn list(client: &Client, filter: &str, limit: Option<usize>, format: Format) -> anyhow::Result<()> {
+    let items = all(client, filter, limit)?;
+    if format == Format::Json {
+        return output::json(&json!({ "items": items }));
+    }
+    if items.is_empty() {
+        output::talk("no devices match; add one: iotbiz device add NAME --kind KIND");
+    }
+    let rows = items.iter().map(|device| {
+        let readings: Vec<_> = device["readings"]
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(name, value)| format!("{name} {}", reading(value)))
+            .collect();
+        vec![
+            text(&device["name"]),
+            text(&device["kind"]),
+            text(&device["status"]),
+            text(&device["origin"]),
+            text(&device["firmware"]),
+            text(&device["last_seen"]),
+            readings.join(", "),
+        ]
+    });
+    let heads = ["NAME", "KIND", "STATUS", "ORIGIN", "FIRMWARE", "LAST SEEN", "READINGS"];
+    output::table(&heads, rows.collect())
+}
+
+fn add(client: &Client, body: &Value, format: Format) -> anyhow::Result<()> {
+    let added = client.call("POST", "/api/v1/devices", Some(body))?;
+    if format == Format::Json {
+        return output::json(&added);
+    }
+    output::line(&format!("added {} as {}", text(&body["name"]), text(&added["device"]["id"])))?;
+    print_credential(&added["credential"], format)
+}
+
+fn print_credential(issued: &Value, format: Format) -> anyhow::Result<()> {
+    if format == Format::Json {
+        return output::json(issued);
+    }
+    output::line(&format!("username {}", text(&issued["username"])))?;
+    output::line(&format!("token    {}", text(&issued["token"])))?;
+    output::talk("the token is shown once; the device needs it as its MQTT password");
+    Ok(())
+}
+
+fn show(client: &Client, device: &str, format: Format) -> anyhow::Result<()> {
+    let path = format!("/api/v1/devices/{}", encoded(device));
+    let mut detail = client.get(&path)?;
+    let twin = client.get(&format!("{path}/twin"))?;
+    if format == Format::Json {
+        detail["twin"] = twin;
+        return output::json(&detail);
+    }
+    let fact = |name: &str| vec![name.replace('_', " "), text(&detail[name])];
+    let mut rows: Vec<_> = ["id", "name", "kind", "venture", "origin", "status", "last_seen"]
+        .iter()
+        .map(|name| fact(name))
+        .collect();
+    for part in ["readings", "reported", "desired"] {
+        for (name, value) in twin[part].as_object().into_iter().flatten() {
+            let at = text(&value["at"]);
+            rows.push(vec![format!("{part} {name}"), format!("{} at {at}", reading(value))]);
+        }
+    }
+    rows.push(vec!["quarantined".to_owned(), text(&detail["quarantined"])]);
+    output::table(&["FACT", "VALUE"], rows)
+}
+
+fn set(client: &Client, device: &str, settings: &[String], format: Format) -> anyhow::Result<()> {
+    let typed = |value: String| match value.as_str() {
+        "" => Value::Null,
+        other => serde_json::from_str(other).unwrap_or(Value::String(value)),
+    };
+    let body: serde_json::Map<_, _> =
+        pairs(settings)?.into_iter().map(|(name, value)| (name, typed(value))).collect();
+    let path = format!("/api/v1/devices/{}/desired", encoded(device));
+    let answer = client.call("PATCH", &path, Some(&Value::Object(body)))?;
+    if format == Format::Json {
+        return output::json(&answer);
+    }
+    output::line(&format!("desired version {}", text(&answer["desired_version"])))
+}
+
+fn remove(client: &Client, device: &str) -> anyhow::Result<()> {
+    client.call("DELETE", &format!("/api/v1/devices/{}", encoded(device)), None)?;
+    output::talk(&format!("removed {device}"));
+    Ok(())
+}

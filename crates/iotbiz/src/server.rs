@@ -1,0 +1,320 @@
+//! The running server: opens what is kept, wires the parts, listens, and stops in order.
+//!
+//! *Invariant:* one process holds a data folder, by a lock on a file in it. Stopping is: take
+//! nothing more, let the log cover what was read, answer it, write snapshots.
+
+mod tasks;
+mod tenancy;
+
+use std::fs::{File, TryLockError};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use anyhow::Context;
+use api::{Access, App, Facts, Metrics, Mode, Refusals};
+use eventlog::{Log, OsDisk, Snapshots};
+use identity::Door;
+use ingress::Ingress;
+use model::{Clock, Disk, SystemClock};
+use pipeline::{Driver, Relay, RelayTask, Shard};
+use registry::Registry;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::Config;
+use crate::exit::{self, Failure};
+
+/// How long open requests and streams may take to end when the server stops.
+const HTTP_STOP_MAX: Duration = Duration::from_secs(2);
+
+/// Who may come in without a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trust {
+    /// Nobody: a first run prints a setup token.
+    Tokens,
+    /// Whoever reaches the loopback address owns the one tenant.
+    Loopback,
+    /// The same; the tenant is a demo, for ever.
+    Demo,
+}
+
+impl Trust {
+    const fn mode(self) -> Mode {
+        match self {
+            Self::Demo => Mode::Demo,
+            Self::Tokens | Self::Loopback => Mode::Run,
+        }
+    }
+}
+
+/// A running server.
+pub(crate) struct Server {
+    pub(crate) http: SocketAddr,
+    pub(crate) mqtt: SocketAddr,
+    /// To be shown to whoever started a server that has no owner yet.
+    pub(crate) setup_token: Option<String>,
+    ingress: Arc<Ingress>,
+    driver: Driver,
+    log: Log,
+    registry: Registry,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    http_task: JoinHandle<std::io::Result<()>>,
+    _lock: File,
+}
+
+/// What everything stands on, opened.
+struct Foundation {
+    clock: Arc<dyn Clock>,
+    disk: Arc<dyn Disk>,
+    log: Log,
+    registry: Registry,
+    door: Arc<Door>,
+    driver: Driver,
+    shard: Shard,
+    relay: Relay,
+    relay_task: RelayTask,
+    floor: Arc<AtomicU64>,
+}
+
+impl Server {
+    pub(crate) async fn start(config: &Config, trust: Trust) -> anyhow::Result<Self> {
+        if trust != Trust::Tokens && !config.http.listen.ip().is_loopback() {
+            let what = format!("{} is not a loopback address", config.http.listen);
+            return Err(Failure::new(exit::USAGE, what)
+                .why("without tokens whoever reaches the console owns everything")
+                .fix("listen on 127.0.0.1, or start without --trust-loopback")
+                .into());
+        }
+        let lock = lock_folder(&config.data)?;
+        let on = open(config).await?;
+        let stop = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        tasks.spawn(on.relay_task.run(stop.clone()));
+
+        let (access, setup) = if trust == Trust::Tokens {
+            (Access::Tokens, tenancy::setup(&on.registry, &on.clock).await?)
+        } else {
+            let parts = (&on.clock, trust);
+            let tenant = tenancy::only(&on.registry, &on.relay, &on.shard, parts).await?;
+            (Access::LoopbackOwner(tenant), None)
+        };
+        let (setup, setup_token) = setup.unzip();
+
+        let parts = ingress::Parts {
+            log: on.log.clone(),
+            door: Arc::clone(&on.door),
+            clock: Arc::clone(&on.clock),
+            disk: on.disk,
+            snapshots: config.data.join("snapshots"),
+        };
+        let (ingress, mqtt) = open_door(config, parts).await?;
+        let (listener, http) = bind(config.http.listen).await?;
+        let figures = Arc::clone(&ingress);
+        let facts = Facts {
+            mode: trust.mode(),
+            access,
+            mqtt_host: public_host(config, mqtt),
+            mqtt_port: mqtt.port(),
+            http_port: http.port(),
+            started_at: on.clock.now(),
+            metrics: Metrics(Arc::new(move || tasks::door_metrics(figures.figures()))),
+        };
+        let refusals = Refusals::new(Arc::clone(&on.clock));
+        let app = App {
+            shard: on.shard,
+            registry: on.registry.clone(),
+            relay: on.relay,
+            door: on.door,
+            setup: setup.map(Arc::new),
+            refusals: refusals.clone(),
+            facts: Arc::new(facts),
+            clock: on.clock,
+        };
+        tasks.spawn(tasks::forward_refusals(ingress.refusals(), refusals, stop.clone()));
+        tasks.spawn(tasks::keep_floor(Arc::clone(&ingress), on.floor, stop.clone()));
+        let http_task = serve(listener, api::router(app).merge(ingress.http()), stop.clone());
+        tracing::info!(%http, %mqtt, offset = %on.log.committed(), "server started");
+        Ok(Self {
+            http,
+            mqtt,
+            setup_token,
+            ingress,
+            driver: on.driver,
+            log: on.log,
+            registry: on.registry,
+            stop,
+            tasks,
+            http_task,
+            _lock: lock,
+        })
+    }
+
+    /// Serves until `stop` is ready or the disk refuses for good, then stops in order.
+    pub(crate) async fn serve_until(self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let mut fatal = self.log.on_fatal();
+        tokio::select! {
+            () = stop => {}
+            Ok(ended) = fatal.wait_for(Option::is_some) => {
+                let why = ended.as_ref().map(|fatal| fatal.message.clone()).unwrap_or_default();
+                // A failed flush must never be retried in the same process (fsyncgate): the
+                // supervisor starts another, which reads what the disk really has.
+                return Err(Failure::new(exit::FAILED, "the log cannot be written")
+                    .why(why)
+                    .fix("look at the disk, then start again; nothing that was acknowledged is lost")
+                    .into());
+            }
+        }
+        self.shutdown().await
+    }
+
+    async fn shutdown(self) -> anyhow::Result<()> {
+        tracing::info!("server stops");
+        self.stop.cancel();
+        self.ingress.shutdown().await;
+        let abort = self.http_task.abort_handle();
+        if tokio::time::timeout(HTTP_STOP_MAX, self.http_task).await.is_err() {
+            // A browser that keeps its stream open does not keep the server.
+            abort.abort();
+        }
+        self.tasks.close();
+        self.tasks.wait().await;
+        let driver = self.driver;
+        tokio::task::spawn_blocking(move || driver.stop())
+            .await
+            .context("stop the folds")?
+            .context("stop the folds")?;
+        self.registry.close().await;
+        self.log.close().context("close the log")?;
+        tracing::info!("server stopped");
+        Ok(())
+    }
+}
+
+/// One process for one folder.
+fn lock_folder(data: &Path) -> anyhow::Result<File> {
+    let make = || format!("make the data folder {}", data.display());
+    std::fs::create_dir_all(data).with_context(make)?;
+    private(data).with_context(make)?;
+    let path = data.join("lock");
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .with_context(|| format!("open {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            let what = format!("{} is in use by another iotbiz", data.display());
+            Err(Failure::new(exit::CONFLICT, what)
+                .fix("stop the other one, or name another folder: --data DIR")
+                .into())
+        }
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("lock {}", path.display()))
+        }
+    }
+}
+
+/// Records hold hashes of secrets and people's names: the folder is its owner's only.
+#[cfg(unix)]
+fn private(data: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(data, std::fs::Permissions::from_mode(0o700))
+}
+
+#[cfg(not(unix))]
+fn private(_data: &Path) -> std::io::Result<()> {
+    Ok(())
+}
+
+async fn open(config: &Config) -> anyhow::Result<Foundation> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let disk: Arc<dyn Disk> = Arc::new(OsDisk);
+    let database = config.data.join("registry.db");
+    let url = format!("sqlite://{}", database.display());
+    let registry = Registry::open(&url, Arc::clone(&clock)).await.context("open the records")?;
+    let log = Log::open(
+        Arc::clone(&disk),
+        Arc::clone(&clock),
+        &config.data.join("log"),
+        config.log_options(),
+    )
+    .context("open the log")?;
+    if let Some(cut) = &log.recovery().cut {
+        tracing::warn!(?cut, "a torn end of the log was cut: it was never acknowledged");
+    }
+    let snapshots = Snapshots::open(Arc::clone(&disk), &config.data.join("snapshots"), "pipeline")
+        .context("open the snapshots")?;
+    let door = Arc::new(Door::new(Arc::clone(&clock)));
+    // Nothing is trimmed before the door has said what it needs.
+    let floor = Arc::new(AtomicU64::new(0));
+    let opened = Arc::clone(&door);
+    let parts = pipeline::Parts {
+        log: log.clone(),
+        snapshots,
+        clock: Arc::clone(&clock),
+        floor: Arc::clone(&floor),
+        on_decided: Box::new(move |decided| api::admit(&opened, decided)),
+    };
+    let (driver, shard) =
+        Driver::start(parts, config.driver_options()).context("restore the folds")?;
+    let (relay, relay_task) = Relay::new(registry.clone(), log.clone());
+    // The door must know its credentials before it lets anybody in.
+    let patience = Duration::from_secs(600);
+    shard.applied(log.committed(), patience).await.context("apply what the log holds")?;
+    Ok(Foundation { clock, disk, log, registry, door, driver, shard, relay, relay_task, floor })
+}
+
+async fn open_door(
+    config: &Config,
+    parts: ingress::Parts,
+) -> anyhow::Result<(Arc<Ingress>, SocketAddr)> {
+    let listen = config.mqtt.listen;
+    let door = ingress::Config { mqtt: vec![listen], limits: config.door_limits() };
+    match Ingress::start(door, parts).await {
+        Ok(ingress) => {
+            let mqtt = ingress.addresses().first().copied().unwrap_or(listen);
+            Ok((Arc::new(ingress), mqtt))
+        }
+        Err(ingress::Error::Listen { source, .. }) => {
+            Err(Failure::new(exit::CONFLICT, format!("cannot listen on {listen} for MQTT"))
+                .why(source.to_string())
+                .fix("name another address: --mqtt 127.0.0.1:0 picks a free port")
+                .into())
+        }
+        Err(error) => Err(anyhow::Error::new(error).context("open the device door")),
+    }
+}
+
+fn serve(
+    listener: TcpListener,
+    router: axum::Router,
+    stop: CancellationToken,
+) -> JoinHandle<std::io::Result<()>> {
+    // Refusals name their peer.
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let serve = axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned());
+    tokio::spawn(async move { serve.await })
+}
+
+async fn bind(address: SocketAddr) -> anyhow::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(address).await.map_err(|error| {
+        Failure::new(exit::CONFLICT, format!("cannot listen on {address}"))
+            .why(error.to_string())
+            .fix("name another address: --listen 127.0.0.1:0 picks a free port")
+    })?;
+    let local = listener.local_addr().context("learn the address of the listener")?;
+    Ok((listener, local))
+}
+
+/// What a snippet on the connect page names as the server.
+fn public_host(config: &Config, mqtt: SocketAddr) -> String {
+    if config.mqtt.host.is_empty() { mqtt.ip().to_string() } else { config.mqtt.host.clone() }
+}

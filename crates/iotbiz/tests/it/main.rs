@@ -1,0 +1,14 @@
+//! The program as a stranger uses it: the real binary, a real folder, real sockets.
+//!
+//! *Invariant:* every server of a test is stopped with it, and listens on free loopback ports.
+
+#[cfg(test)]
+mod files;
+#[cfg(test)]
+mod first_run;
+#[cfg(test)]
+mod journey;
+#[cfg(test)]
+mod program;
+#[cfg(test)]
+mod restart;
