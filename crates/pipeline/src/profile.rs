@@ -111,7 +111,8 @@ fn in_bounds(number: f64, unit: &str, min: Option<f64>, max: Option<f64>) -> Res
     if min.is_some_and(|min| number < min) || max.is_some_and(|max| number > max) {
         let low = min.map_or_else(|| "-inf".to_owned(), |min| min.to_string());
         let high = max.map_or_else(|| "inf".to_owned(), |max| max.to_string());
-        return Err(format!("{number} {unit} is outside {low} to {high} {unit}"));
+        let gap = if unit.is_empty() { "" } else { " " };
+        return Err(format!("{number}{gap}{unit} is outside {low} to {high}{gap}{unit}"));
     }
     Ok(number)
 }
