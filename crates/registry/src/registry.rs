@@ -177,12 +177,10 @@ fn full_url(url: &str) -> Result<String, Error> {
 /// The URL without user and password.
 fn shown(url: &str) -> String {
     match url.split_once("://") {
+        // By the last @ of all: a password whose / or ? somebody forgot to escape is one still.
+        // A query may carry a password too.
         Some((scheme, rest)) => {
-            let end = rest.find(['/', '?']).unwrap_or(rest.len());
-            let host = rest.get(..end).and_then(|authority| authority.rfind('@'));
-            let from = host.map_or(0, |at| at + 1);
-            // A query may carry a password too.
-            let plain = rest.get(from..).unwrap_or_default();
+            let plain = rest.rsplit('@').next().unwrap_or_default();
             format!("{scheme}://{}", plain.split('?').next().unwrap_or_default())
         }
         None => "an address without ://".to_owned(),
@@ -334,6 +332,8 @@ mod tests {
         for (url, text) in [
             ("postgres://me:secret@db:5432/iot?password=secret", "postgres://db:5432/iot"),
             ("postgres://me:se@cret@db/iot", "postgres://db/iot"),
+            ("postgres://me:se/cret@db/iot", "postgres://db/iot"),
+            ("postgres://me:se?cret@db/iot?x=1", "postgres://db/iot"),
             ("sqlite://a@b/registry.db", "sqlite://b/registry.db"),
             ("secret", "an address without ://"),
         ] {
