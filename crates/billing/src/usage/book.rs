@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use model::{DeviceId, Name, Offset, Timestamp};
+use rustc_hash::FxHashMap;
 use sha2::{Digest, Sha256};
 
 use super::Amount;
@@ -101,13 +102,21 @@ pub struct Point {
 
 /// 16 bytes of SHA-256; zero for a device's own reading.
 type EventKey = u128;
+/// What is kept of an event, to tell a copy from a conflict.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    content: u64,
+    offset: Offset,
+}
+
 type Series = BTreeMap<(Timestamp, EventKey), Vec<Version>>;
 
 /// All usage of a shard.
 #[derive(Debug, Clone, Default)]
 pub struct Book {
-    series: BTreeMap<(DeviceId, Name), Series>,
-    events: BTreeMap<EventKey, u128>,
+    series: BTreeMap<DeviceId, BTreeMap<Name, Series>>,
+    /// Only looked up, never walked, so its order is nobody's business.
+    events: FxHashMap<EventKey, Seen>,
     groups: Vec<Dimensions>,
     group_of: BTreeMap<Dimensions, Group>,
     duplicates: u64,
@@ -128,18 +137,20 @@ pub(crate) fn digest(parts: &[&[u8]]) -> u128 {
     u128::from_le_bytes(key).max(1)
 }
 
-fn fingerprint(usage: &Usage) -> u128 {
+/// 64 bits tell a slip from a copy of the same id; the id itself is held by 128.
+fn fingerprint(usage: &Usage) -> u64 {
     let device = usage.device.as_u128().to_le_bytes();
     let time = usage.time.as_millis().to_le_bytes();
     let value = usage.value.to_string();
     let dimensions = format!("{:?}", usage.dimensions);
-    digest(&[
+    let digest = digest(&[
         &device,
         usage.property.as_str().as_bytes(),
         &time,
         value.as_bytes(),
         dimensions.as_bytes(),
-    ])
+    ]);
+    u64::try_from(digest & u128::from(u64::MAX)).unwrap_or_default()
 }
 
 impl Book {
@@ -164,15 +175,18 @@ impl Book {
             Some(event) => {
                 let key = digest(&[event.source.as_bytes(), event.id.as_bytes()]);
                 let content = fingerprint(&usage);
-                match self.events.get(&key) {
-                    Some(known) if *known == content => {
+                match self.events.get_mut(&key) {
+                    Some(seen) if seen.content == content => {
                         self.duplicates += 1;
-                        self.known_since(&usage, key);
+                        if usage.place.offset <= seen.offset {
+                            seen.offset = usage.place.offset;
+                            self.known_since(&usage, key);
+                        }
                         return Ok(Taken::Duplicate);
                     }
                     Some(_) => return Err(Error::Conflict { id: event.id.clone() }),
                     None => {
-                        self.events.insert(key, content);
+                        self.events.insert(key, Seen { content, offset: usage.place.offset });
                         key
                     }
                 }
@@ -181,7 +195,8 @@ impl Book {
         let group = self.group(usage.dimensions);
         let version =
             Version { place: usage.place, appended: usage.appended, value: usage.value, group };
-        let series = self.series.entry((usage.device, usage.property)).or_default();
+        let series =
+            self.series.entry(usage.device).or_default().entry(usage.property).or_default();
         let versions = series.entry((usage.time, key)).or_default();
         let taken = insert(versions, version, usage.time)?;
         match taken {
@@ -194,7 +209,8 @@ impl Book {
 
     /// An event is known from its first place on, also when a later copy of it was read first.
     fn known_since(&mut self, usage: &Usage, key: EventKey) {
-        let series = self.series.get_mut(&(usage.device, usage.property.clone()));
+        let of_device = self.series.get_mut(&usage.device);
+        let series = of_device.and_then(|properties| properties.get_mut(&usage.property));
         let versions = series.and_then(|series| series.get_mut(&(usage.time, key)));
         if let Some(version) = versions.and_then(|versions| versions.first_mut())
             && usage.place < version.place
@@ -237,25 +253,20 @@ impl Book {
 
     /// Properties of a device that have usage.
     pub fn properties(&self, device: DeviceId) -> impl Iterator<Item = &Name> {
-        self.series
-            .iter()
-            .skip_while(move |((d, _), _)| *d < device)
-            .take_while(move |((d, _), _)| *d == device)
-            .map(|((_, property), _)| property)
+        self.series.get(&device).into_iter().flat_map(BTreeMap::keys)
     }
 
     /// All devices that have usage.
     #[must_use]
     pub fn devices(&self) -> BTreeSet<DeviceId> {
-        self.series.keys().map(|(device, _)| *device).collect()
+        self.series.keys().copied().collect()
     }
 
     /// First and last event time of a device.
     #[must_use]
     pub fn extent(&self, device: DeviceId) -> Option<(Timestamp, Timestamp)> {
         let mut extent: Option<(Timestamp, Timestamp)> = None;
-        for property in self.properties(device) {
-            let series = self.series.get(&(device, property.clone()))?;
+        for series in self.series.get(&device)?.values() {
             let first = series.keys().next()?.0;
             let last = series.keys().next_back()?.0;
             extent = Some(extent.map_or((first, last), |(a, b)| (a.min(first), b.max(last))));
@@ -273,7 +284,8 @@ impl Book {
         period: Period,
         cutoff: Offset,
     ) -> Vec<Point> {
-        let Some(series) = self.series.get(&(device, property.clone())) else {
+        let of_device = self.series.get(&device);
+        let Some(series) = of_device.and_then(|properties| properties.get(property)) else {
             return Vec::new();
         };
         let from = Bound::Excluded((period.from, 0));
@@ -315,6 +327,10 @@ fn insert(versions: &mut Vec<Version>, version: Version, time: Timestamp) -> Res
         return if repeats { Ok(Taken::Duplicate) } else { full };
     }
     let first = versions.is_empty();
+    if first {
+        // Nearly every reading has one version for ever; a vector would make room for four.
+        versions.reserve_exact(1);
+    }
     versions.insert(place, version);
     Ok(match (first, known) {
         (true, _) => Taken::New,
