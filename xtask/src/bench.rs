@@ -45,6 +45,9 @@ pub struct Options {
     /// Log to restart with, in MB
     #[arg(long, default_value_t = 1_000)]
     pub log_mb: u64,
+    /// Measure what is built already
+    #[arg(long)]
+    pub no_build: bool,
     /// Print the tables, but leave docs/bench.md alone
     #[arg(long)]
     pub dry_run: bool,
@@ -65,8 +68,10 @@ impl Options {
 /// Builds the release binary, runs each load on both servers, prints and keeps the tables.
 pub fn run(place: &Place, options: &Options) -> Result<()> {
     outsiders::debian(&[("mosquitto", &["mosquitto"]), ("taskset", &["util-linux"])])?;
-    demo::build(place, Profile::Release)?;
-    build_load(place)?;
+    if !options.no_build {
+        demo::build(place, Profile::Release)?;
+        build_load(place)?;
+    }
     let folder = place.target.join(format!("bench-{}", std::process::id()));
     fs::create_dir_all(&folder).context("make the folder of the measurement")?;
     let section = measure(place, options, &folder);

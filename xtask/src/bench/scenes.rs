@@ -1,6 +1,7 @@
 //! What is measured, in order: both servers at their peak, then what only ours has.
 //!
-//! *Invariant:* a figure that could not be taken ends the run; the table has no guessed cells.
+//! *Invariant:* the table has no guessed cells: a figure that could not be taken ends the run, or
+//! says why it is not there.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -88,17 +89,21 @@ pub fn iotbiz(
         format!("{}/s, p99 {:.2} ms", count(read.answers_per_s), read.p99_ms),
     ));
     restart(place, options, (server, &data, &fleet), section)?;
-    slow_flush(place, options, folder, peak_per_s, section)
+    // The other figures took minutes and do not depend on this one.
+    let text = slow_flush(place, options, folder, peak_per_s);
+    section.figures.push(Figure::new(
+        format!(
+            "ack at a tenth of the peak ({}/s), each flush + {SLOW_FLUSH}",
+            count(peak_per_s / 10.0)
+        ),
+        "p99 <= 11 ms",
+        text.unwrap_or_else(|error| format!("not measured: {error:#}").replace(['\n', '|'], " ")),
+    ));
+    Ok(())
 }
 
 /// The same fleet on a disk whose flush takes longer, at a tenth of the peak.
-fn slow_flush(
-    place: &Place,
-    options: &Options,
-    folder: &Path,
-    peak_per_s: f64,
-    section: &mut Section,
-) -> Result<()> {
+fn slow_flush(place: &Place, options: &Options, folder: &Path, peak_per_s: f64) -> Result<String> {
     let folder = folder.join("slow");
     fs::create_dir_all(&folder).context("make the folder of the slow disk")?;
     let data = folder.join("data");
@@ -112,13 +117,7 @@ fn slow_flush(
         "asked for {rate:.0} messages a second, got {:.0}",
         published.msgs_per_s
     );
-    let Published { p50_ms, p99_ms, .. } = published;
-    section.figures.push(Figure::new(
-        format!("ack at a tenth of the peak ({}/s), each flush + {SLOW_FLUSH}", count(rate)),
-        "p99 <= 11 ms",
-        format!("p50 {p50_ms:.1} ms, p99 {p99_ms:.1} ms"),
-    ));
-    Ok(())
+    Ok(format!("p50 {:.1} ms, p99 {:.1} ms", published.p50_ms, published.p99_ms))
 }
 
 /// Grows the log, kills the server, starts it again.
