@@ -1,5 +1,5 @@
 /** The browser under test, and what is checked on every page whatever the test is about. */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,13 +17,16 @@ export async function openBrowser(base, shots) {
   if (shots) mkdirSync(shots, { recursive: true });
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: process.env.IOTBIZ_E2E_CHROMIUM ?? '/usr/bin/chromium',
-    args: flags,
+    // A page that does not come from the server itself may else not open a socket to this machine.
+    args: process.env.IOTBIZ_E2E_CONSOLE ? [...flags, '--disable-features=LocalNetworkAccessChecks,LocalNetworkAccessChecksWebSockets'] : flags,
     viewport: { width: 1440, height: 1080 },
     colorScheme: 'light',
     baseURL: base,
     permissions: ['clipboard-read', 'clipboard-write'],
   });
   context.setDefaultTimeout(step_ms_max);
+  const folder = process.env.IOTBIZ_E2E_CONSOLE;
+  if (folder) await serveConsole(context, base, folder);
   const foreign = new Set();
   const origin = new URL(base).host;
   context.on('request', (request) => {
@@ -35,6 +38,15 @@ export async function openBrowser(base, shots) {
     rmSync(profile, { recursive: true, force: true });
   };
   return { context, foreign, close, shots, base };
+}
+
+/** Serves the console from a folder instead of the server, which may embed an older one. */
+async function serveConsole(context, base, folder) {
+  const own = (url) => url.origin === new URL(base).origin && !/^\/(api|ingest|schemas|healthz|readyz|metrics|mqtt)\b/.test(url.pathname);
+  await context.route(own, (route) => {
+    const file = join(folder, new URL(route.request().url()).pathname);
+    return route.fulfill({ path: /\.\w+$/.test(file) && existsSync(file) ? file : join(folder, 'index.html') });
+  });
 }
 
 /** A page that remembers its script errors. `expected` are those the test provokes. */

@@ -5,6 +5,7 @@
  *                      Without it the mock of dev/ is started on free ports.
  *   IOTBIZ_E2E_SHOTS   folder for screenshots of every page, both themes, and 360 px
  *   IOTBIZ_E2E_CHROMIUM  the browser, /usr/bin/chromium by default
+ *   IOTBIZ_E2E_CONSOLE folder of a built console to test in place of the server's own
  *   IOTBIZ_E2E_ONLY    run only the checks whose name contains this text
  *
  * Ends with "N passed, N failed" and exit code 1 when any failed.

@@ -4,6 +4,7 @@ import type { Message, Refusal } from '../src/api.ts';
 import { fixes, fromMessage, fromRefusal, headline, merge, type Heard } from '../src/lib/ear.ts';
 import { rank, score } from '../src/lib/find.ts';
 import {
+  briefText,
   decimalsFor,
   digitsOf,
   firstReadings,
@@ -153,6 +154,11 @@ test('a column has as many digits as its finest value, at most three', () => {
   assert.equal(digitsOf([1 / 3]), 3);
   assert.equal(digitsOf([]), 0);
   assert.equal(fixedText(-3.5, 2), '−3.50');
+});
+
+test('a message line shows the values of the long form, and any other text as it came', () => {
+  assert.equal(briefText('{"ts":1795599435821,"values":{"temperature":5.1}}'), '{"temperature":5.1}');
+  for (const text of ['{"ts":17,"val', '{"ts":17}', '{"temperature":3}', '[]', '']) assert.equal(briefText(text), text);
 });
 
 test('a topic is told below the device, whichever way it came', () => {

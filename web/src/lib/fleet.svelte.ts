@@ -11,6 +11,7 @@ import { toMs } from './time.ts';
 export const page_items = 200;
 /** When far behind, such as after a jump to the end or for a change to all. */
 export const page_items_far = 1000;
+const poll_long_ms = 30_000;
 
 export class FleetList {
   items = $state<Device[]>([]);
@@ -22,12 +23,14 @@ export class FleetList {
 
   #filter = '';
   #cursor: string | null = null;
+  #askedAt = 0;
   #question = 0;
   #wanted = 0;
   #index = new Map<string, number>();
 
   async ask(filter: string): Promise<void> {
     this.#filter = filter;
+    this.#askedAt = Date.now();
     this.#question += 1;
     this.#wanted = Math.max(page_items, this.items.length);
     await this.#fetch(this.#question, null, []);
@@ -42,14 +45,14 @@ export class FleetList {
 
   /** Every device that matches, for a change to all of them. */
   async all(): Promise<Device[]> {
-    const question = this.#question;
-    while (this.loading && question === this.#question) await new Promise((done) => setTimeout(done, 50));
-    if (this.#cursor !== null) {
+    for (;;) {
+      // The list may be asked anew meanwhile (a reconnection, another filter): then that one counts.
       this.#wanted = Infinity;
+      while (this.loading) await new Promise((done) => setTimeout(done, 50));
+      if (this.problem) throw this.problem;
+      if (this.#cursor === null) return this.items;
       await this.#fetch(this.#question, this.#cursor, this.items);
     }
-    if (this.problem) throw this.problem;
-    return this.items;
   }
 
   async #fetch(question: number, from: string | null, known: Device[]): Promise<void> {
@@ -78,13 +81,20 @@ export class FleetList {
     }
   }
 
+  /** Asks again, but while polling a long list only now and then: all of it would be fetched. */
+  again(why: 'connected' | 'poll'): void {
+    const long = this.items.length > page_items_far;
+    if (why === 'poll' && (this.loading || (long && Date.now() - this.#askedAt < poll_long_ms))) return;
+    void this.ask(this.#filter);
+  }
+
   #take(items: Device[]): void {
     this.items = items;
     this.#index = new Map(items.map((one, at) => [one.id, at]));
   }
 
   /** Keeps the rows on screen fresh; a fleet of ten thousand is not streamed to one page. */
-  follow(ids: string[], resync: () => void): () => void {
+  follow(ids: string[]): () => void {
     return live.subscribe(ids, ['reading', 'status'], {
       reading: (frame) => {
         const device = this.items[this.#index.get(frame.device) ?? -1];
@@ -102,7 +112,7 @@ export class FleetList {
         device.status = frame.status;
         device.last_seen = frame.last_seen ?? device.last_seen;
       },
-      resync,
+      resync: (why) => this.again(why),
     });
   }
 }

@@ -125,6 +125,18 @@ export function shortTopic(topic: string): string {
   return topic.replace(/^(me|t\/[^/]+\/d\/[^/]+)\//, '');
 }
 
+/** The values of the long form without its envelope, for one line; any other text as it is. */
+export function briefText(text: string): string {
+  if (!text.startsWith('{"ts":')) return text;
+  try {
+    const { values } = JSON.parse(text) as { values?: unknown };
+    return values !== null && typeof values === 'object' ? JSON.stringify(values) : text;
+  } catch {
+    // Cut or not JSON: what came is shown.
+    return text;
+  }
+}
+
 export function bytesText(bytes: number): string {
   if (bytes < 1000) return `${bytes} B`;
   if (bytes < 1_000_000) return `${numberText(bytes / 1000, 1)} kB`;
