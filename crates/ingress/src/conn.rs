@@ -8,6 +8,7 @@
 mod packets;
 mod write;
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -48,6 +49,8 @@ pub(crate) struct State {
     pub(crate) out: Vec<u8>,
     /// Bytes that wait for the log.
     unacked_bytes: usize,
+    /// Of the batch being made, frames that are no messages.
+    pub(super) changes: usize,
     /// A batch the log had no room for.
     parked: Option<Box<(Batch, usize)>>,
     /// Close once `out` is written.
@@ -73,13 +76,28 @@ pub(crate) struct Open {
     pub(crate) subscriber: Subscriber,
     /// Where the last topic went: most devices publish to one.
     last: Option<(Box<str>, Target)>,
+    /// Changes of its session are written to the log.
+    pub(crate) stored: bool,
+    /// Packets that wait for the log, beside the answers of `machine`.
+    pub(crate) held: VecDeque<(Offset, Vec<u8>)>,
+    /// Messages that the client answered since the last batch.
+    pub(crate) answered: Vec<Offset>,
     /// Left by DISCONNECT, so that the will is not sent.
     pub(crate) will_dropped: bool,
 }
 
 impl Open {
     pub(crate) fn new(machine: Connection, who: Arc<Who>, subscriber: Subscriber) -> Self {
-        Self { machine, who, subscriber, last: None, will_dropped: false }
+        Self {
+            machine,
+            who,
+            subscriber,
+            last: None,
+            stored: false,
+            held: VecDeque::new(),
+            answered: Vec::new(),
+            will_dropped: false,
+        }
     }
 }
 
@@ -248,7 +266,10 @@ impl Conn {
         answers.clear();
         let count = open.machine.committed(committed, answers);
         shared.counters.acks_pending.sub(count);
-        if count > 0 {
+        while let Some((_, packet)) = open.held.pop_front_if(|(last, _)| *last <= committed) {
+            answers.extend_from_slice(&packet);
+        }
+        if !answers.is_empty() {
             state.write(self, shared, answers);
         }
     }
@@ -277,11 +298,14 @@ impl Conn {
 impl State {
     /// Appends the batch and lets the answers wait for it.
     fn submit(&mut self, conn: &Arc<Conn>, shared: &Shared, batch: &mut Batch, bytes: usize) {
+        if let Stage::Open(open) = &mut self.stage {
+            self.changes += open.note_answered(batch);
+        }
         if batch.is_empty() {
-            self.place_alone(shared);
+            self.place_alone(conn, shared);
             return;
         }
-        let messages = batch.len();
+        let messages = batch.len().saturating_sub(std::mem::take(&mut self.changes));
         let appended = match shared.append(batch) {
             Ok(appended) => appended,
             Err(eventlog::Error::Full { .. } | eventlog::Error::LogFull { .. }) => {
@@ -305,15 +329,11 @@ impl State {
         shared.counters.acks_pending.add(placed);
         self.unacked_bytes += bytes;
         let ticket = Ticket { last: appended.last, conn: Arc::clone(conn), bytes };
-        lock(&shared.tickets).push_back(ticket);
-        if shared.log.committed() >= appended.last {
-            // The commit came before the ticket, so it wakes nobody for this one.
-            shared.ack_nudge.notify_one();
-        }
+        shared.wait_for(ticket);
     }
 
     /// Answers that need no frame of their own wait for what was appended before them.
-    fn place_alone(&mut self, shared: &Shared) {
+    fn place_alone(&mut self, conn: &Arc<Conn>, shared: &Shared) {
         if self.parked.is_some() {
             return;
         }
@@ -323,6 +343,13 @@ impl State {
         if placed > 0 {
             shared.counters.acks_pending.add(placed);
             self.answer_now(shared);
+        }
+        if let Stage::Open(open) = &self.stage
+            && placed > 0
+            && open.machine.unanswered() > 0
+        {
+            let conn = Arc::clone(conn);
+            shared.wait_for(Ticket { last: appended, conn, bytes: 0 });
         }
     }
 

@@ -7,5 +7,5 @@
 mod deliver;
 mod fold;
 
-pub(crate) use deliver::{refill, repeat, send_kept};
+pub(crate) use deliver::{Message, Way, pending, refill, repeat, send_kept};
 pub(crate) use fold::{restore, run};

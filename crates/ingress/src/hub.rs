@@ -9,6 +9,7 @@ use identity::{Actor, Identity};
 use model::{Offset, Principal, Qos, Retain, Timestamp};
 use mqtt::Router;
 use mqtt::connection::SessionState;
+use mqtt::packet::SubscribeOptions;
 use mqtt::router::{Match, Retained, Subscriber, Subscription};
 use rustc_hash::FxHashMap;
 
@@ -76,7 +77,14 @@ pub(crate) struct Will {
 pub(crate) struct Slot {
     pub(crate) who: Arc<Who>,
     pub(crate) conn: Option<Arc<Conn>>,
-    pub(crate) filters: Vec<Filter>,
+    /// With how they are served and their subscription identifiers.
+    pub(crate) filters: Vec<(Filter, SubscribeOptions, u32)>,
+    /// Seconds that it outlives its connection.
+    pub(crate) expiry_s: u32,
+    /// Its changes are in the log.
+    pub(crate) stored: bool,
+    /// While it is rebuilt: its connection ended in order.
+    pub(crate) left: bool,
     /// While nobody is connected.
     pub(crate) away: SessionState,
     pub(crate) expires: Option<Timestamp>,
@@ -133,6 +141,9 @@ impl Hub {
             who,
             conn: None,
             filters: Vec::new(),
+            expiry_s: 0,
+            stored: false,
+            left: false,
             away: SessionState::default(),
             expires: None,
             will: None,
@@ -157,11 +168,24 @@ impl Hub {
         self.by_session.remove(&slot.who.session);
         self.free.push(subscriber.0);
         let tenant = slot.who.identity.tenant;
-        for filter in &slot.filters {
+        for (filter, ..) in &slot.filters {
             let group = filter.group.as_deref();
             self.router.unsubscribe(tenant, filter.address(), group, subscriber);
         }
         Some(slot)
+    }
+
+    /// Ends the sessions of a device that is not connected.
+    pub(crate) fn erase(&mut self, tenant: model::TenantId, device: model::DeviceId) {
+        let is_its = |slot: &Slot| {
+            slot.conn.is_none()
+                && slot.who.identity.tenant == tenant
+                && slot.who.device() == Some(device)
+        };
+        let found: Vec<_> = self.slots().filter(|(_, s)| is_its(s)).map(|(id, _)| id).collect();
+        for subscriber in found {
+            self.remove(subscriber);
+        }
     }
 
     /// Adds or replaces a filter; true when it replaced one.
@@ -172,10 +196,13 @@ impl Hub {
         };
         let tenant = slot.who.identity.tenant;
         let group = filter.group.as_deref();
+        let held = (filter.clone(), crate::sessions::options(&subscription), subscription.id);
         let replaced = self.router.subscribe(tenant, filter.address(), group, subscription);
         if !replaced {
             slot.filters.reserve_exact(1);
-            slot.filters.push(filter.clone());
+            slot.filters.push(held);
+        } else if let Some(old) = slot.filters.iter_mut().find(|(f, ..)| f == filter) {
+            *old = held;
         }
         replaced
     }
@@ -185,7 +212,7 @@ impl Hub {
         let Some(slot) = self.slots.get_mut(index(subscriber)).and_then(Option::as_mut) else {
             return false;
         };
-        slot.filters.retain(|f| f != filter);
+        slot.filters.retain(|(f, ..)| f != filter);
         let tenant = slot.who.identity.tenant;
         self.router.unsubscribe(tenant, filter.address(), filter.group.as_deref(), subscriber)
     }

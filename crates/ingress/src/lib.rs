@@ -25,6 +25,7 @@ mod listen;
 mod login;
 mod refusal;
 mod serve;
+mod sessions;
 mod shared;
 mod topics;
 

@@ -14,9 +14,9 @@ use tokio::net::tcp::OwnedWriteHalf;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::conn::{Conn, Stage, millis};
-use crate::login::publish_will;
 use crate::refusal::{Refusal, RefusalReason};
 use crate::serve;
+use crate::sessions;
 use crate::shared::{Shared, lock};
 
 /// How long to wait after the system refused to accept, for example without descriptors.
@@ -175,12 +175,13 @@ fn end_sessions(shared: &Shared) {
         |slot: &crate::hub::Slot| slot.conn.is_none() && slot.expires.is_some_and(|at| at <= now);
     let found: Vec<_> =
         hub.slots().filter(|(_, s)| due(s) || over(s)).map(|(id, s)| (id, over(s))).collect();
-    let mut wills = Vec::new();
     for (subscriber, ends) in found {
         if let Some(slot) = hub.slot_mut(subscriber) {
             slot.will_due_ms = None;
-            let who = Arc::clone(&slot.who);
-            wills.extend(slot.will.take().map(|will| (who, will)));
+            let will = slot.will.take();
+            let closed = if ends { sessions::ENDED } else { slot.closed(shared) };
+            let closed = slot.stored.then_some(closed);
+            sessions::end(shared, &slot.who, will.as_deref(), closed.as_ref());
         }
         if ends {
             hub.remove(subscriber);
@@ -188,8 +189,4 @@ fn end_sessions(shared: &Shared) {
     }
     shared.counters.sessions.set(hub.sessions());
     shared.counters.subscriptions.set(hub.router.len());
-    drop(hub);
-    for (who, will) in wills {
-        publish_will(shared, &who, &will);
-    }
 }

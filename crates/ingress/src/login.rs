@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use eventlog::Batch;
 use identity::Identity;
-use model::{Channel, Frame, Raw, Retain, Timestamp};
+use model::{Channel, Frame, Raw, Retain};
 use mqtt::connection::{Granted, refuse};
 use mqtt::packet::{Connect, Will as WillPacket};
 use mqtt::router::Subscriber;
@@ -18,6 +18,7 @@ use mqtt::{Connection, Packet, Property, Reason, Version, decode, packet_length}
 use crate::conn::{Conn, Open, Stage};
 use crate::hub::{Who, Will};
 use crate::refusal::{Refusal, RefusalReason, cut};
+use crate::sessions::{self, Start};
 use crate::shared::{Shared, lock};
 use crate::topics;
 
@@ -200,13 +201,14 @@ impl Conn {
     ) -> Result<(), String> {
         let mut hub = lock(&shared.hub);
         let found = hub.find(who.session);
-        let mut wills = Vec::new();
+        let mut was_stored = false;
         if let Some(subscriber) = found {
             let clash = hub.slot(subscriber).is_some_and(|slot| !slot.who.same_session(&who));
             if clash {
                 return Err("the client id is taken".to_owned());
             }
-            take_over(shared, &mut hub, subscriber, &mut wills);
+            was_stored = hub.slot(subscriber).is_some_and(|slot| slot.stored);
+            take_over(shared, &mut hub, subscriber, Start::of(connect));
             if connect.clean_start {
                 hub.remove(subscriber);
             }
@@ -215,6 +217,15 @@ impl Conn {
         let max = shared.limits.sessions_max;
         if !present && hub.sessions() >= max {
             return Err(format!("there are sessions_max = {max} sessions"));
+        }
+        let expiry_s = machine.session_expiry_s();
+        let stored = expiry_s > 0 || will.is_some() || was_stored;
+        if stored {
+            // Under the hub's lock, behind all that the connection before it wrote.
+            let mut batch = Batch::default();
+            let opened = sessions::opened(&who, will.as_ref(), Start::of(connect), expiry_s);
+            sessions::push(&mut batch, &who, &opened);
+            shared.append(&mut batch).map_err(|error| error.to_string())?;
         }
         let subscriber = match found.filter(|_| present) {
             Some(subscriber) => subscriber,
@@ -226,22 +237,23 @@ impl Conn {
             slot.conn = Some(Arc::clone(self));
             slot.expires = None;
             slot.will = will.map(Box::new);
+            slot.expiry_s = expiry_s;
+            slot.stored = stored;
             slot.will_due_ms = None;
             machine.resume(std::mem::take(&mut slot.away));
         }
         shared.counters.sessions.set(hub.sessions());
+        shared.counters.subscriptions.set(hub.router.len());
         drop(hub);
         let granted = Granted { session_present: present, client_id: assigned };
         machine.greet(connect, granted, &shared.settings, &mut state.out);
         let mut open = Open::new(machine, who, subscriber);
+        open.stored = stored;
         crate::follow::repeat(shared, &mut open, &mut state.out);
         crate::follow::refill(shared, &mut open, &mut state.out);
         state.stage = Stage::Open(Box::new(open));
         drop(state);
         lock(&shared.conns).greeted(self.peer);
-        for (who, will) in wills {
-            publish_will(shared, &who, &will);
-        }
         Ok(())
     }
 }
@@ -265,22 +277,18 @@ fn keep_will(will: &WillPacket<'_>, target: topics::Target) -> Will {
 }
 
 /// Takes a session from the connection that serves it; its will is sent unless it is delayed
-/// (`[MQTT-3.1.4-3]`, section 3.1.3.2.2).
-fn take_over(
-    shared: &Shared,
-    hub: &mut crate::hub::Hub,
-    subscriber: Subscriber,
-    wills: &mut Vec<(Arc<Who>, Will)>,
-) {
+/// (`[MQTT-3.1.4-3]`, section 3.1.3.2.2), and also that one when the session ends here.
+fn take_over(shared: &Shared, hub: &mut crate::hub::Hub, subscriber: Subscriber, start: Start) {
     let Some(slot) = hub.slot_mut(subscriber) else { return };
     let will = slot.will.take();
     slot.will_due_ms = None;
-    let Some(old) = slot.conn.take() else { return };
+    let at_once = slot.conn.is_some() && will.as_ref().is_some_and(|will| will.delay_s == 0);
     if let Some(will) = will
-        && will.delay_s == 0
+        && (at_once || start == Start::Clean)
     {
-        wills.push((Arc::clone(&slot.who), *will));
+        sessions::end(shared, &slot.who, Some(&will), None);
     }
+    let Some(old) = slot.conn.take() else { return };
     let mut state = old.lock();
     state.close(Reason::SessionTakenOver, "the client id connected again");
     if let Stage::Open(open) = std::mem::replace(&mut state.stage, Stage::Closed) {
@@ -315,39 +323,21 @@ pub(crate) fn finish(shared: &Shared, conn: &Arc<Conn>) {
         return;
     }
     slot.conn = None;
-    let will = slot.will.take().filter(|_| !open.will_dropped);
+    slot.will = slot.will.take().filter(|_| !open.will_dropped);
     slot.away = open.machine.into_state();
-    slot.expires = (expiry != u32::MAX).then(|| expires(now, expiry));
-    let mut due = None;
-    if let Some(will) = will {
-        // The will is sent when its delay or the session ends, whichever is first.
-        if will.delay_s == 0 || expiry == 0 {
-            due = Some(will);
-        } else {
-            let delay_ms = u64::from(will.delay_s.min(expiry)) * 1000;
-            slot.will_due_ms = Some(shared.now_ms() + delay_ms);
-            slot.will = Some(will);
-        }
-    }
+    let due = sessions::leave(shared, slot, expiry, now);
+    let closed = if expiry == 0 { sessions::ENDED } else { slot.closed(shared) };
+    let closed = slot.stored.then_some(closed);
+    sessions::end(shared, &open.who, due.as_deref(), closed.as_ref());
     if expiry == 0 {
         hub.remove(open.subscriber);
     }
     shared.counters.sessions.set(hub.sessions());
     shared.counters.subscriptions.set(hub.router.len());
-    drop(hub);
-    if let Some(will) = due {
-        publish_will(shared, &open.who, &will);
-    }
 }
 
-fn expires(now: Timestamp, expiry_s: u32) -> Timestamp {
-    now + std::time::Duration::from_secs(u64::from(expiry_s))
-}
-
-/// Appends a will as its session's own publish. When the log takes nothing it is lost, as the
-/// message of a broken connection may be; that is said.
-pub(crate) fn publish_will(shared: &Shared, who: &Who, will: &Will) {
-    let mut batch = Batch::default();
+/// Adds a will as its session's own publish.
+pub(crate) fn push_will(batch: &mut Batch, who: &Who, will: &Will) {
     batch.push(&Frame::Raw(Raw {
         tenant: who.identity.tenant,
         principal: who.principal,
@@ -363,7 +353,4 @@ pub(crate) fn publish_will(shared: &Shared, who: &Who, will: &Will) {
         key: "",
         payload: &will.payload,
     }));
-    if let Err(error) = shared.append(&mut batch) {
-        tracing::warn!(%error, client_id = %who.client_id, "will not sent");
-    }
 }

@@ -72,6 +72,16 @@ impl Shared {
         Ok(appended)
     }
 
+    /// Lets answers wait for the log.
+    pub(crate) fn wait_for(&self, ticket: Ticket) {
+        let last = ticket.last;
+        lock(&self.tickets).push_back(ticket);
+        if self.log.committed() >= last {
+            // The commit came before the ticket, so it wakes nobody for this one.
+            self.ack_nudge.notify_one();
+        }
+    }
+
     /// The offset that covers everything appended so far.
     pub(crate) fn appended(&self) -> Offset {
         Offset(self.appended.load(Ordering::Acquire))

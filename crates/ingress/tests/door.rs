@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test names what it expects")]
 
+#[path = "door/durable.rs"]
+mod durable;
 #[path = "door/harness.rs"]
 mod harness;
 #[path = "door/http.rs"]

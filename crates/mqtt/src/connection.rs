@@ -11,6 +11,7 @@
 
 mod greet;
 mod outbound;
+mod stored;
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -323,7 +324,7 @@ impl Connection {
     /// Takes in the client's DISCONNECT: the session expiry it leaves with.
     ///
     /// # Errors
-    /// It asks for an expiry after it connected without one `[MQTT-3.14.2-2]`.
+    /// It asks for an expiry after it connected without one (section 3.14.2.2.2).
     pub fn leave(
         &mut self,
         packet: &ReasonPacket<'_>,
@@ -340,6 +341,12 @@ impl Connection {
         }
         self.session_expiry_s = seconds.min(settings.session_expiry_s_max);
         Ok(())
+    }
+
+    /// What of the session outlives the connection, for a snapshot.
+    #[must_use]
+    pub const fn state(&self) -> &SessionState {
+        &self.state
     }
 
     /// What of the session outlives the connection.

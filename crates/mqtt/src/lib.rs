@@ -18,6 +18,7 @@ pub mod packet;
 pub mod properties;
 mod reason;
 pub mod router;
+pub mod session;
 pub mod topic;
 
 pub use connection::Connection;

@@ -8,10 +8,12 @@ use std::sync::Arc;
 
 use eventlog::Batch;
 use model::{Channel, Frame, Qos, Raw, Retain};
-use mqtt::connection::{Arrival, Violation};
-use mqtt::packet::Publish;
+use mqtt::connection::{Arrival, Release, Violation};
+use mqtt::packet::{Ack, Publish};
+use mqtt::session::Change;
 use mqtt::{Connection, Packet, Reason, Version, decode};
 
+use crate::sessions;
 use crate::shared::Shared;
 use crate::topics::{self, Target};
 
@@ -56,7 +58,7 @@ impl State {
             } else if matches!(packet, Packet::Subscribe(_) | Packet::Unsubscribe(_)) {
                 return (at, Stop::Hub);
             } else {
-                self.control(shared, &packet)
+                self.control(shared, &packet, batch)
             };
             match result {
                 Ok(Next::Go) => at += length,
@@ -90,23 +92,34 @@ impl State {
     }
 
     /// Everything but PUBLISH and what needs the hub.
-    fn control(&mut self, shared: &Shared, packet: &Packet<'_>) -> Result<Next, Violation> {
+    fn control(
+        &mut self,
+        shared: &Shared,
+        packet: &Packet<'_>,
+        batch: &mut Batch,
+    ) -> Result<Next, Violation> {
         let Stage::Open(open) = &mut self.stage else { return Ok(Next::Over) };
-        let machine = &mut open.machine;
         let ended = match packet {
-            Packet::PubAck(ack) => machine.acknowledged(ack),
-            Packet::PubRec(ack) => machine.received(ack, &mut self.out),
-            Packet::PubComp(ack) => machine.completed(ack),
+            Packet::PubAck(ack) => open.end(ack, Connection::acknowledged),
+            Packet::PubRec(ack) => {
+                let out = &mut self.out;
+                open.end(ack, |machine, ack| machine.received(ack, out))
+            }
+            Packet::PubComp(ack) => open.end(ack, Connection::completed),
             Packet::PubRel(ack) => {
-                machine.release(ack);
+                if open.machine.release(ack) == Release::Known && open.stored {
+                    let released = Change::Released { packet_id: ack.packet_id };
+                    sessions::push(batch, &open.who, &released);
+                    self.changes += 1;
+                }
                 false
             }
             Packet::PingReq => {
-                mqtt::encode(&Packet::PingResp, machine.version(), &mut self.out);
+                mqtt::encode(&Packet::PingResp, open.machine.version(), &mut self.out);
                 false
             }
             Packet::Disconnect(packet) => {
-                machine.leave(packet, Conn::settings(shared))?;
+                open.machine.leave(packet, Conn::settings(shared))?;
                 open.will_dropped = packet.reason != Reason::DisconnectWithWill;
                 self.closing = true;
                 return Ok(Next::Over);
@@ -121,7 +134,7 @@ impl State {
             | Packet::Subscribe(_)
             | Packet::Unsubscribe(_) => return Err(broken("a packet that only servers send")),
         };
-        if ended && machine.can_send_next() {
+        if ended && open.machine.can_send_next() {
             crate::follow::refill(shared, open, &mut self.out);
         }
         Ok(Next::Go)
@@ -139,6 +152,28 @@ enum Trouble {
 }
 
 impl Open {
+    /// Lets an answer of the client end a message, and notes which it was.
+    fn end(
+        &mut self,
+        ack: &Ack<'_>,
+        finish: impl FnOnce(&mut Connection, &Ack<'_>) -> bool,
+    ) -> bool {
+        let which = self.stored.then(|| self.machine.in_flight(ack.packet_id)).flatten();
+        let ended = finish(&mut self.machine, ack);
+        self.answered.extend(which.filter(|_| ended));
+        ended
+    }
+
+    /// Writes which messages the client answered; how many frames that takes.
+    pub(super) fn note_answered(&mut self, batch: &mut Batch) -> usize {
+        if self.answered.is_empty() {
+            return 0;
+        }
+        let offsets = std::mem::take(&mut self.answered);
+        sessions::push(batch, &self.who, &Change::Answered { offsets });
+        1
+    }
+
     /// Makes a frame of a PUBLISH and lets its answer wait for it.
     #[inline]
     fn publish(

@@ -4,7 +4,8 @@
 //! delivered in one step under the hub's lock.
 //!
 //! ```text
-//! snapshot, format 1: retained (see `mqtt::router`) | idempotency keys (see `http::keys`)
+//! snapshot, format 2: retained (see `mqtt::router`) | idempotency keys (see `http::keys`) |
+//!                     sessions (see `sessions`); format 1 is without sessions
 //! ```
 
 use std::sync::Arc;
@@ -20,12 +21,16 @@ use crate::Error;
 use crate::conn::Conn;
 use crate::http::Keys;
 use crate::hub::Hub;
+use crate::sessions;
 use crate::shared::{Shared, lock};
 
 use super::deliver::{Message, Prefix, Way, is_allowed, pending, send};
 
 /// Version of the snapshot's content.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+
+/// Version of snapshots that knew no sessions.
+const WITHOUT_SESSIONS: u32 = 1;
 
 /// Bytes of log folded at once, so that the hub is not held for long.
 const STEP_BYTES: usize = 256 * 1024;
@@ -38,7 +43,7 @@ pub(crate) fn restore(shared: &Shared, snapshots: &Snapshots) -> Result<(), Erro
         }
         let offset = snapshot.offset;
         let refuse = |source| Error::Snapshot { offset, source };
-        if snapshot.format_version != FORMAT {
+        if snapshot.format_version != FORMAT && snapshot.format_version != WITHOUT_SESSIONS {
             let found = snapshot.format_version;
             let fold = "ingress";
             return Err(refuse(RestoreError::Version { fold, found, expected: FORMAT }));
@@ -47,18 +52,28 @@ pub(crate) fn restore(shared: &Shared, snapshots: &Snapshots) -> Result<(), Erro
         let malformed = |error| refuse(RestoreError::Malformed(error));
         let retained = Retained::restore(&mut r).map_err(malformed)?;
         let keys = Keys::restore(&mut r).map_err(malformed)?;
-        r.end().map_err(malformed)?;
         let mut hub = lock(&shared.hub);
+        if snapshot.format_version == FORMAT {
+            sessions::restore(shared, &mut hub, &mut r).map_err(malformed)?;
+        }
+        r.end().map_err(malformed)?;
         hub.retained = retained;
         hub.offset = offset;
         *lock(&shared.keys) = keys;
     }
+    let mut room = Vec::new();
     loop {
         let mut hub = lock(&shared.hub);
-        let Some(frames) = read_after(shared, &mut hub) else { return Ok(()) };
+        let Some(frames) = read_after(shared, &mut hub) else {
+            sessions::cut_off(shared, &mut hub);
+            return Ok(());
+        };
         for record in frames.iter() {
             match record {
-                Ok(record) => keep(shared, &mut hub, &record),
+                Ok(record) => {
+                    keep(shared, &mut hub, &record);
+                    sessions::replay(shared, &mut hub, &record, &mut room);
+                }
                 Err(error) => tracing::error!(%error, "skipped"),
             }
         }
@@ -104,6 +119,7 @@ fn keep(shared: &Shared, hub: &mut Hub, record: &Record<'_>) {
             if let Ok(device) = erased.subject.parse::<DeviceId>() {
                 hub.retained.erase(erased.tenant, device);
                 lock(&shared.keys).erase(erased.tenant, device);
+                hub.erase(erased.tenant, device);
             }
             return;
         }
@@ -172,6 +188,8 @@ pub(crate) async fn run(shared: Arc<Shared>, snapshots: Snapshots) {
             () = shared.over.cancelled() => break,
         }
     }
+    // What the last connections wrote while they were closed.
+    while step(&shared, &mut desk) {}
     if lock(&shared.hub).offset > written {
         snapshot(&shared, snapshots).await;
     }
@@ -183,6 +201,7 @@ async fn snapshot(shared: &Shared, snapshots: Snapshots) {
         let mut bytes = Vec::new();
         hub.retained.snapshot(&mut bytes);
         lock(&shared.keys).snapshot(&mut bytes);
+        sessions::snapshot(shared, &hub, &mut bytes);
         (hub.offset, bytes)
     };
     let write = move || snapshots.write(offset, FORMAT, &bytes);

@@ -5,14 +5,18 @@
 
 use std::sync::Arc;
 
+use eventlog::Batch;
 use mqtt::packet::{RetainHandling, SubAck, Subscribe, SubscribeOptions, Unsubscribe};
 use mqtt::router::{Subscriber, Subscription};
+use mqtt::session::Change;
 use mqtt::{Packet, Properties, Property, Reason};
 
+use crate::acks::Ticket;
 use crate::conn::{Conn, Stage, State};
 use crate::follow::send_kept;
 use crate::hub::{Hub, Who};
 use crate::refusal::RefusalReason;
+use crate::sessions;
 use crate::shared::{Shared, lock};
 use crate::topics::{self, Denial, Filter};
 
@@ -28,10 +32,12 @@ pub(super) fn subscribe(conn: &Arc<Conn>, shared: &Shared, packet: &Subscribe<'_
     let (who, subscriber) = (Arc::clone(&open.who), open.subscriber);
     let identifier = |p| if let Property::SubscriptionIdentifier(id) = p { Some(id) } else { None };
     let id = packet.properties.iter().find_map(identifier).unwrap_or_default();
+    let mut changes = open.stored.then(Batch::default);
     let mut codes = Vec::new();
     let mut fresh: Vec<(Filter, Subscription)> = Vec::new();
     for (text, options) in packet.filters.iter() {
-        let added = add(shared, (&mut hub, &who, subscriber), (text, options, id), &mut fresh);
+        let asked = (text, options, id);
+        let added = add(shared, (&mut hub, &who, subscriber), asked, &mut fresh, &mut changes);
         codes.push(match added {
             Ok(()) => qos_code(options),
             Err(denial) => {
@@ -41,7 +47,7 @@ pub(super) fn subscribe(conn: &Arc<Conn>, shared: &Shared, packet: &Subscribe<'_
         });
     }
     shared.counters.subscriptions.set(hub.router.len());
-    answer(&mut state, packet.packet_id, &codes, Packet::SubAck);
+    answer((conn, shared, &mut state), packet.packet_id, &codes, changes, Packet::SubAck);
     let now = shared.clock.now();
     for (filter, subscription) in &fresh {
         for kept in hub.retained.find(who.identity.tenant, filter.address(), now) {
@@ -66,6 +72,7 @@ fn add(
     (hub, who, subscriber): (&mut Hub, &Who, Subscriber),
     (text, options, id): (&str, SubscribeOptions, u32),
     fresh: &mut Vec<(Filter, Subscription)>,
+    changes: &mut Option<Batch>,
 ) -> Result<(), Denial> {
     let filters = topics::subscribe(&shared.door, &who.identity, text)?;
     let max = shared.limits.subscriptions_per_session_max;
@@ -99,6 +106,10 @@ fn add(
             id,
             view: filter.view,
         };
+        if let Some(batch) = changes {
+            let change = Change::Subscribed { filter: filter.stored(), options, id };
+            sessions::push(batch, who, &change);
+        }
         let replaced = hub.subscribe(&filter, subscription.clone());
         let wanted = match options.retain_handling {
             RetainHandling::Send => true,
@@ -123,12 +134,17 @@ pub(super) fn unsubscribe(conn: &Arc<Conn>, shared: &Shared, packet: &Unsubscrib
     }
     let Stage::Open(open) = &state.stage else { return };
     let (who, subscriber) = (Arc::clone(&open.who), open.subscriber);
+    let mut changes = open.stored.then(Batch::default);
     let mut codes = Vec::new();
     for text in packet.filters.iter() {
         let reason = match topics::subscribe(&shared.door, &who.identity, text) {
             Ok(filters) => {
                 let mut removed = false;
                 for filter in filters {
+                    if let Some(batch) = &mut changes {
+                        let filter = filter.stored();
+                        sessions::push(batch, &who, &Change::Unsubscribed { filter });
+                    }
                     removed |= hub.unsubscribe(subscriber, &filter);
                 }
                 if removed { Reason::Success } else { Reason::NoSubscriptionExisted }
@@ -138,18 +154,35 @@ pub(super) fn unsubscribe(conn: &Arc<Conn>, shared: &Shared, packet: &Unsubscrib
         codes.push(reason.code());
     }
     shared.counters.subscriptions.set(hub.router.len());
+    answer((conn, shared, &mut state), packet.packet_id, &codes, changes, Packet::UnsubAck);
     drop(hub);
-    answer(&mut state, packet.packet_id, &codes, Packet::UnsubAck);
     state.flush(conn, shared);
 }
 
+/// Writes the answer; where it changed a session that is kept, once the log has the changes.
 fn answer<'a>(
-    state: &mut State,
+    (conn, shared, state): (&Arc<Conn>, &Shared, &mut State),
     packet_id: u16,
     codes: &'a [u8],
+    changes: Option<Batch>,
     make: impl FnOnce(SubAck<'a>) -> Packet<'a>,
 ) {
-    let Stage::Open(open) = &state.stage else { return };
+    let Stage::Open(open) = &mut state.stage else { return };
     let packet = make(SubAck { packet_id, properties: Properties::NONE, codes });
-    mqtt::encode(&packet, open.machine.version(), &mut state.out);
+    let Some(mut batch) = changes.filter(|batch| !batch.is_empty()) else {
+        mqtt::encode(&packet, open.machine.version(), &mut state.out);
+        return;
+    };
+    match shared.append(&mut batch) {
+        Ok(appended) => {
+            let mut bytes = Vec::new();
+            mqtt::encode(&packet, open.machine.version(), &mut bytes);
+            open.held.push_back((appended.last, bytes));
+            shared.wait_for(Ticket { last: appended.last, conn: Arc::clone(conn), bytes: 0 });
+        }
+        Err(error) => {
+            tracing::warn!(%error, "subscription not written");
+            state.close(Reason::ServerUnavailable, "the log takes nothing now");
+        }
+    }
 }

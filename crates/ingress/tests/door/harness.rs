@@ -104,6 +104,21 @@ impl World {
         Self { log, door, disk, clock, ingress, token, service }
     }
 
+    /// Another door on what of the log is durable, as after the end of the process: the door
+    /// before it wrote no goodbye and no snapshot.
+    pub(crate) async fn killed(self, number: u32) -> Self {
+        let parts = Parts {
+            log: self.log.clone(),
+            door: Arc::clone(&self.door),
+            clock: Arc::clone(&self.clock),
+            disk: Arc::clone(&self.disk),
+            snapshots: format!("/snapshots-{number}").into(),
+        };
+        let config = Config { mqtt: vec![SocketAddr::from(([127, 0, 0, 1], 0))], limits: limits() };
+        let ingress = Ingress::start(config, parts).await.unwrap();
+        Self { ingress, ..self }
+    }
+
     pub(crate) async fn raw(&self) -> Client {
         let stream = TcpStream::connect(self.ingress.addresses()[0]).await.unwrap();
         Client { stream, version: Version::V311, buffer: Vec::new() }

@@ -90,6 +90,8 @@ async fn with_will(world: &World, delay_s: u32, expiry_s: u32) -> Client {
     let asked = connect(Version::V5, "box-1", world.token.reveal(), "w");
     let mut client = world.raw().await;
     let properties = properties.as_properties();
+    // A clean start would end the session, and send a will that still waits.
+    let asked = Connect { clean_start: false, ..asked };
     client.connect(&Connect { will: Some(will), properties, ..asked }).await;
     assert_eq!(client.reason().await, Reason::Success);
     client

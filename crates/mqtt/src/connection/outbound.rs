@@ -52,26 +52,26 @@ pub struct Pending {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Awaits {
+pub(super) enum Awaits {
     Ack,
     Rec,
     Comp,
 }
 
 #[derive(Debug, Clone)]
-struct Flight {
-    packet_id: u16,
-    awaits: Awaits,
-    pending: Pending,
+pub(super) struct Flight {
+    pub(super) packet_id: u16,
+    pub(super) awaits: Awaits,
+    pub(super) pending: Pending,
 }
 
 /// What of a session outlives its connection, subscriptions apart.
 #[derive(Debug, Clone, Default)]
 pub struct SessionState {
     pub(crate) received: Received,
-    flights: VecDeque<Flight>,
-    queue: VecDeque<Pending>,
-    last_id: u16,
+    pub(super) flights: VecDeque<Flight>,
+    pub(super) queue: VecDeque<Pending>,
+    pub(super) last_id: u16,
 }
 
 impl SessionState {
@@ -249,6 +249,13 @@ impl Connection {
             }
         }
         due
+    }
+
+    /// Where in the log the message is that a packet id stands for.
+    #[must_use]
+    pub fn in_flight(&self, packet_id: u16) -> Option<Offset> {
+        let flight = self.position(packet_id).and_then(|place| self.state.flights.get(place));
+        flight.map(|f| f.pending.source.offset())
     }
 
     /// Takes in a PUBACK; true when it ended a message. One for an id that is not in flight is
