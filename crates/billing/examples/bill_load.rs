@@ -1,6 +1,6 @@
 //! Measures the kernel: usage events taken in with exact dedup, customers rated and booked.
 //!
-//! `cargo run --release -p billing --example load -- EVENTS CUSTOMERS`; with `write FOLDER` it
+//! `cargo run --release -p billing --example bill_load -- EVENTS CUSTOMERS`; with `write FOLDER` it
 //! writes the example invoice in every form instead, for outside judges.
 #![expect(clippy::print_stdout, reason = "it talks to a person")]
 #![expect(clippy::disallowed_methods, reason = "a measurement reads the clock")]
