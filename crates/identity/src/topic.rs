@@ -153,7 +153,10 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_judged_without_a_panic(filter in any::<String>(), branch in any::<String>()) {
+        fn any_text_is_judged_without_a_panic(
+            filter in any::<String>(),
+            branch in any::<String>(),
+        ) {
             let _ = (contains(&filter, &branch), branch_of(&filter), well_formed(&filter));
         }
     }
