@@ -15,7 +15,8 @@
 //! `base` is at most the segment's first offset. `salt` is one random number for the whole log:
 //! without it nobody can send a payload that passes for a batch when the real one is damaged.
 //! `durable` is the last offset that was known to be durable when the batch was written: it tells
-//! damage (the bytes before were durable) from a torn write (they were not). `segment` keeps remains of another file from being taken for data.
+//! damage (the bytes before were durable) from a torn
+//! write (they were not). `segment` keeps remains of another file from being taken for data.
 
 use model::Offset;
 use model::Timestamp;
