@@ -6,6 +6,7 @@
 //! cannot fail, and gives the same bytes for the same seed on any number of threads.
 
 mod finding;
+mod library;
 mod load;
 mod load_lines;
 mod load_radio;
@@ -24,6 +25,7 @@ use crate::text::Compiled;
 use crate::unit::Unit;
 
 pub use finding::Finding;
+pub use library::{COST_LIBRARY, CostPrior, Place};
 pub use load_radio::PAYLOAD_BYTES_ASSUMED;
 pub use report::{Fan, Month, Results, Spread};
 pub use run::{CELLS_MAX, Run, TRIALS_MAX};

@@ -325,6 +325,22 @@ rent = { each = \"pow(2, 3) * 1 EUR/device/month\", from = \"month 2\", growth =
     assert_eq!(case.variables[slot].unit.to_string(), "EUR/device");
 }
 
+#[test]
+fn the_case_of_every_blueprint_here_runs() {
+    let all = concat!(env!("CARGO_MANIFEST_DIR"), "/../../blueprints");
+    let mut run = 0;
+    for folder in std::fs::read_dir(all).unwrap() {
+        let path = folder.unwrap().path().join("blueprint.toml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        if text.contains("[case]") {
+            let study = case(&text).study(Run { trials: 200, seed: 1, threads: 2 }, 64).unwrap();
+            assert!(study.results.npv.mean.is_finite(), "{}", path.display());
+            run += 1;
+        }
+    }
+    assert!(run > 0);
+}
+
 const FLEET: &str = "[case]
 horizon = \"12 months\"
 discount = \"1 %/month\"

@@ -67,6 +67,53 @@ pub fn state_of(experiment: &Experiment, of: u64, out_of: u64) -> ExperimentStat
     }
 }
 
+/// Where an assumption stands, by the experiments that test it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AssumptionState {
+    /// No experiment has a result.
+    Untested,
+    /// Results are coming in.
+    Testing,
+    /// Results are in and decide nothing.
+    Open,
+    /// An experiment passed, and none was killed.
+    Supported,
+    /// An experiment was killed.
+    Refuted,
+}
+
+impl AssumptionState {
+    /// The word shown.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Untested => "untested",
+            Self::Testing => "testing",
+            Self::Open => "open",
+            Self::Supported => "supported",
+            Self::Refuted => "refuted",
+        }
+    }
+}
+
+/// Where an assumption stands. A killed experiment outweighs any that passed: somebody has to
+/// start another and say why.
+#[must_use]
+pub fn assumption_state(experiments: &[ExperimentState]) -> AssumptionState {
+    let any = |state| experiments.contains(&state);
+    if any(ExperimentState::Killed) {
+        AssumptionState::Refuted
+    } else if any(ExperimentState::Passed) {
+        AssumptionState::Supported
+    } else if any(ExperimentState::Running) {
+        AssumptionState::Testing
+    } else if any(ExperimentState::Undecided) {
+        AssumptionState::Open
+    } else {
+        AssumptionState::Untested
+    }
+}
+
 /// Every bar that a new revision moves although there are results; empty if none.
 ///
 /// `results` counts the results of each experiment.

@@ -13,7 +13,9 @@ use expr::Comparison;
 use model::Timestamp;
 use proptest::prelude::*;
 use venture::belief::{Prior, Relevance, all_hold};
-use venture::experiment::{ExperimentState, claim, moved_bars, moved_thresholds, state_of};
+use venture::experiment::{
+    ExperimentState, assumption_state, claim, moved_bars, moved_thresholds, state_of,
+};
 use venture::next::{Candidate, Stake, ranked, worth};
 use venture::{Belief, Claim, Error, Evidence, Outcome, forecast, register, results};
 
@@ -249,6 +251,15 @@ fn an_experiment_is_judged_when_all_results_are_in() {
     assert_eq!(state_of(preorder, 14, 40), ExperimentState::Passed);
     assert_eq!(state_of(preorder, 13, 40), ExperimentState::Undecided);
     assert_eq!(state_of(preorder, 3, 40), ExperimentState::Killed);
+    let stands = |results: &[(u64, u64)]| {
+        let states: Vec<_> = results.iter().map(|(x, n)| state_of(preorder, *x, *n)).collect();
+        assumption_state(&states).as_str()
+    };
+    assert_eq!(stands(&[]), "untested");
+    assert_eq!(stands(&[(0, 0), (5, 9)]), "testing");
+    assert_eq!(stands(&[(13, 40), (0, 0)]), "open");
+    assert_eq!(stands(&[(14, 40), (5, 9)]), "supported");
+    assert_eq!(stands(&[(14, 40), (3, 40)]), "refuted");
 }
 
 fn columns() -> Counts {

@@ -178,7 +178,8 @@ mod tests {
         ) {
             let x = (f64::from(n) * share).floor().min(f64::from(n) - 1.0);
             let belief = |x| beta_update(BetaBelief::FLAT, x, f64::from(n), weight).unwrap();
-            let (fewer, more) = (belief(x).at_least(threshold), belief(x + 1.0).at_least(threshold));
+            let at_least = |x: f64| belief(x).at_least(threshold);
+            let (fewer, more) = (at_least(x), at_least(x + 1.0));
             prop_assert!(more >= fewer - 1e-12);
         }
 

@@ -43,7 +43,8 @@ impl Case {
     /// Runs the case.
     ///
     /// # Errors
-    /// No trials or more than [`TRIALS_MAX`] or [`CELLS_MAX`] allow, or correlations that cannot all hold.
+    /// No trials, more than [`TRIALS_MAX`] or [`CELLS_MAX`] allow, or correlations that cannot all
+    /// hold.
     pub fn run(&self, run: Run) -> Result<Results, Error> {
         if run.trials == 0 || run.trials > TRIALS_MAX {
             return Err(Error::TooMany {
