@@ -284,7 +284,7 @@ fn a_study_answers_in_one_page() {
           adoption.bass_p                    0.001461 instead of 0.001 1/month
           adoption.bass_q                     0.03647 instead of 0.02583 1/month
           reachable                              6870 instead of 4899 customer
-          assumption.will_pay                  0.3454 instead of 0.2463 
+          assumption.will_pay                  0.3454 instead of 0.2463
           plan.care.boxes                       9.321 instead of 9 EUR/device/month
           plan.care.box                         54.62 instead of 49 EUR/device
           cost.bom                               28.7 instead of 34.32 EUR/device

@@ -175,14 +175,9 @@ impl Study {
             writeln!(out, "\nnpv is 0, all else at its median, when")?;
         }
         for zero in &self.break_even {
-            writeln!(
-                out,
-                "  {:<28} {:>14} instead of {} {}",
-                zero.name,
-                figure(rounded(zero.at_zero)),
-                figure(rounded(zero.now)),
-                zero.unit
-            )?;
+            let (zero_at, now) = (figure(rounded(zero.at_zero)), figure(rounded(zero.now)));
+            let line = format!("  {:<28} {zero_at:>14} instead of {now} {}", zero.name, zero.unit);
+            writeln!(out, "{}", line.trim_end())?;
         }
         for line in r.warnings().iter().chain(&self.notes) {
             writeln!(out, "note: {line}")?;
