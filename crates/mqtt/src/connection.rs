@@ -156,6 +156,13 @@ impl Connection {
         self.session_expiry_s
     }
 
+    /// Whether the client wants a reason string (section 3.1.2.11.7) and accepts a packet with
+    /// so many bytes; 3.1.1 has none.
+    #[must_use]
+    pub fn explains(&self, packet_bytes: usize) -> bool {
+        self.version == Version::V5 && self.problem_information && self.fits(packet_bytes)
+    }
+
     /// Answers that wait for the log.
     #[must_use]
     pub fn unanswered(&self) -> usize {
@@ -303,7 +310,8 @@ impl Connection {
             return;
         }
         let mut properties = PropertyBuffer::default();
-        if self.problem_information && !text.is_empty() {
+        // [MQTT-3.14.2-3]: not when the packet would be larger than the client accepts.
+        if !text.is_empty() && self.explains(16 + text.len()) {
             properties.push(Property::ReasonString(text));
         }
         let start = out.len();

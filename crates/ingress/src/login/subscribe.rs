@@ -9,7 +9,7 @@ use eventlog::Batch;
 use mqtt::packet::{RetainHandling, SubAck, Subscribe, SubscribeOptions, Unsubscribe};
 use mqtt::router::{Subscriber, Subscription};
 use mqtt::session::Change;
-use mqtt::{Packet, Properties, Property, Reason};
+use mqtt::{Packet, Property, PropertyBuffer, Reason};
 
 use crate::acks::Ticket;
 use crate::conn::{Conn, Stage, State};
@@ -35,6 +35,7 @@ pub(super) fn subscribe(conn: &Arc<Conn>, shared: &Shared, packet: &Subscribe<'_
     let mut changes = open.stored.then(Batch::default);
     let mut codes = Vec::new();
     let mut fresh: Vec<(Filter, Subscription)> = Vec::new();
+    let mut why = None;
     for (text, options) in packet.filters.iter() {
         let asked = (text, options, id);
         let added = add(shared, (&mut hub, &who, subscriber), asked, &mut fresh, &mut changes);
@@ -42,12 +43,15 @@ pub(super) fn subscribe(conn: &Arc<Conn>, shared: &Shared, packet: &Subscribe<'_
             Ok(()) => qos_code(options),
             Err(denial) => {
                 state.denied(conn, shared, text, &denial);
-                denial.answer.code()
+                let code = denial.answer.code();
+                why.get_or_insert(denial);
+                code
             }
         });
     }
     shared.counters.subscriptions.set(hub.router.len());
-    answer((conn, shared, &mut state), packet.packet_id, &codes, changes, Packet::SubAck);
+    let codes = (&*codes, why.as_ref());
+    answer((conn, shared, &mut state), packet.packet_id, codes, changes, To::Subscribe);
     let now = shared.clock.now();
     for (filter, subscription) in &fresh {
         for kept in hub.retained.find(who.identity.tenant, filter.address(), now) {
@@ -154,21 +158,42 @@ pub(super) fn unsubscribe(conn: &Arc<Conn>, shared: &Shared, packet: &Unsubscrib
         codes.push(reason.code());
     }
     shared.counters.subscriptions.set(hub.router.len());
-    answer((conn, shared, &mut state), packet.packet_id, &codes, changes, Packet::UnsubAck);
+    let codes = (&*codes, None);
+    answer((conn, shared, &mut state), packet.packet_id, codes, changes, To::Unsubscribe);
     drop(hub);
     state.flush(conn, shared);
 }
 
-/// Writes the answer; where it changed a session that is kept, once the log has the changes.
-fn answer<'a>(
+/// What is answered.
+#[derive(Debug, Clone, Copy)]
+enum To {
+    Subscribe,
+    Unsubscribe,
+}
+
+/// Most bytes of SUBACK beside its codes and the text of its reason string.
+const FRAME_BYTES: usize = 16;
+
+/// Writes the answer, with the reason of the first refusal in MQTT 5; where it changed a session that is kept, once the log has the changes.
+fn answer(
     (conn, shared, state): (&Arc<Conn>, &Shared, &mut State),
     packet_id: u16,
-    codes: &'a [u8],
+    (codes, why): (&[u8], Option<&Denial>),
     changes: Option<Batch>,
-    make: impl FnOnce(SubAck<'a>) -> Packet<'a>,
+    to: To,
 ) {
     let Stage::Open(open) = &mut state.stage else { return };
-    let packet = make(SubAck { packet_id, properties: Properties::NONE, codes });
+    let mut properties = PropertyBuffer::default();
+    // [MQTT-3.9.2-1]: not when the packet would be larger than the client accepts.
+    let explains = |d: &&Denial| open.machine.explains(FRAME_BYTES + codes.len() + d.detail.len());
+    if let Some(denial) = why.filter(explains) {
+        properties.push(Property::ReasonString(&denial.detail));
+    }
+    let ack = SubAck { packet_id, properties: properties.as_properties(), codes };
+    let packet = match to {
+        To::Subscribe => Packet::SubAck(ack),
+        To::Unsubscribe => Packet::UnsubAck(ack),
+    };
     let Some(mut batch) = changes.filter(|batch| !batch.is_empty()) else {
         mqtt::encode(&packet, open.machine.version(), &mut state.out);
         return;

@@ -251,3 +251,30 @@ async fn no_local_and_unsubscribe_are_respected() {
     world.routed().await;
     service.silent().await;
 }
+
+#[tokio::test]
+async fn a_refused_filter_says_why_to_a_client_of_5_that_wants_to_know() {
+    let world = World::new().await;
+    let mut filters = FilterBuffer::default();
+    filters.push("me/desired", SubscribeOptions::plain(Qos::AtLeastOnce));
+    filters.push("plant/1", SubscribeOptions::plain(Qos::AtLeastOnce));
+    let subscribe =
+        Subscribe { packet_id: 2, properties: Properties::NONE, filters: filters.as_filters() };
+    let mut device = world.device(Version::V5).await;
+    device.send(&[Packet::Subscribe(subscribe)]).await;
+    let told = device.expect(|p| match p {
+        Packet::SubAck(ack) => {
+            let why = ack.properties.iter().find_map(|p| {
+                if let Property::ReasonString(text) = p { Some(text.to_owned()) } else { None }
+            });
+            Some((ack.codes.to_vec(), why))
+        }
+        _ => None,
+    });
+    let (codes, why) = told.await;
+    assert_eq!(codes, [1, Reason::NotAuthorized.code()]);
+    assert_eq!(why, Some(world.refusals()[0].1.clone()));
+    let mut device = world.device(Version::V311).await;
+    device.send(&[Packet::Subscribe(subscribe)]).await;
+    assert_eq!(device.next().await, [0x90, 4, 0, 2, 1, 0x80]);
+}
