@@ -186,6 +186,8 @@ impl Ingress {
         if tokio::time::timeout(STOP_WAIT, shared.tasks.wait()).await.is_err() {
             lock(&shared.conns).all.values().for_each(|conn| conn.abort());
         }
+        // Wills and how the sessions go on.
+        settle(shared).await;
         shared.over.cancel();
         shared.background.close();
         shared.background.wait().await;
