@@ -67,6 +67,7 @@ pub fn check(place: &Place) -> Result<Vec<Finding>> {
         let Ok(text) = String::from_utf8(bytes) else { continue };
         sources::check(path, &text, &mut out);
         documents::check(path, &text, &mut out);
+        documents::links(path, &text, &files, &mut out);
     }
     documents::testdata_has_source(&files, &mut out);
     let metadata = metadata(&place.root)?;

@@ -24,6 +24,41 @@ pub fn check(path: &str, text: &str, out: &mut Vec<Finding>) {
     }
 }
 
+/// A link within the repository leads to a file or a folder of it.
+pub fn links(path: &str, text: &str, files: &[String], out: &mut Vec<Finding>) {
+    if !path.ends_with(".md") || path.contains("/testdata/") {
+        return;
+    }
+    let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    for (number, line) in prose(text) {
+        for (_, rest) in line.match_indices("](").map(|(at, _)| line.split_at(at + 2)) {
+            let target = rest.split([')', '#', ' ']).next().unwrap_or_default();
+            if target.is_empty() || target.contains(':') {
+                continue;
+            }
+            let full = resolved(folder, target);
+            let below = format!("{full}/");
+            if !files.iter().any(|file| *file == full || file.starts_with(&below)) {
+                let text = format!("`{target}` leads nowhere");
+                out.push(Finding::line(path, number, "dead_link", text));
+            }
+        }
+    }
+}
+
+/// A relative path as one from the root.
+fn resolved(folder: &str, target: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in folder.split('/').chain(target.split('/')) {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            name => parts.push(name),
+        }
+    }
+    parts.join("/")
+}
+
 fn one_title(path: &str, text: &str, out: &mut Vec<Finding>) {
     let titles = prose(text).filter(|(_, line)| line.starts_with("# ")).count();
     if titles != 1 {
@@ -140,6 +175,22 @@ mod tests {
         assert_eq!(findings("a.md", "# One\n# Two\n").len(), 1);
         assert_eq!(findings("a.md", "no title\n").len(), 1);
         assert_eq!(findings("a.md", "# One\n```\n# a comment\n```\n"), [""; 0]);
+    }
+
+    #[test]
+    fn a_link_that_leads_nowhere_is_found() {
+        let files = ["README.md", "docs/a.md", "docs/images/b.png"].map(str::to_owned);
+        let found = |path: &str, text: &str| {
+            let mut out = Vec::new();
+            links(path, text, &files, &mut out);
+            out.len()
+        };
+        assert_eq!(found("README.md", "[a](docs/a.md) ![b](docs/images/b.png) [c](docs/)\n"), 0);
+        assert_eq!(
+            found("docs/a.md", "[r](../README.md#x), [w](https://example.org/), [h](#h)"),
+            0
+        );
+        assert_eq!(found("docs/a.md", "[b](images/c.png) [a](docs/a.md)"), 2);
     }
 
     #[test]
