@@ -66,7 +66,7 @@ pub(crate) async fn show(
     let look = Look { picture: &picture, twin: &twin, now: app.clock.now() };
     let profile = look.in_force().and_then(|found| found.profiles.get(&twin.kind));
     /// A first message should be short enough to be read.
-    const READINGS_SHOWN: usize = 3;
+    const READINGS_SHOWN: usize = 5;
     let payload: serde_json::Map<_, _> = profile
         .into_iter()
         .flat_map(|profile| profile.readings.values())

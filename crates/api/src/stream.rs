@@ -46,8 +46,9 @@ fn interest(app: &App, caller: &Caller, query: &StreamQuery) -> Result<Interest,
     let mut interest = Interest::new(tenant);
     if let Some(names) = query.devices.as_deref().filter(|names| !names.is_empty()) {
         let picture = app.shard.picture();
-        let ids = names.split(',').map(|name| find(&picture, tenant, name).map(|twin| twin.id));
-        let ids = ids.collect::<Result<std::collections::BTreeSet<_>, _>>()?;
+        // A device that is gone has nothing to say; those beside it still do.
+        let found = |name| find(&picture, tenant, name).ok().map(|twin| twin.id);
+        let ids: std::collections::BTreeSet<_> = names.split(',').filter_map(found).collect();
         if ids.len() > DEVICES_MAX {
             let message = format!("{} devices, at most {DEVICES_MAX}", ids.len());
             return Err(Problem::invalid("devices", message));

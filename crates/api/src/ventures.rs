@@ -256,8 +256,11 @@ fn checked(text: &str) -> Result<(Blueprint, Vec<Diagnostic>), Problem> {
         return Ok((blueprint, parsed.diagnostics));
     }
     let errors = parsed.diagnostics.iter().filter(|found| found.severity == Severity::Error);
-    let mut problem =
-        Problem::new(code::BLUEPRINT_ERRORS, format!("{} errors", errors.clone().count()));
+    let said = match errors.clone().count() {
+        1 => "1 error".to_owned(),
+        count => format!("{count} errors"),
+    };
+    let mut problem = Problem::new(code::BLUEPRINT_ERRORS, said);
     for found in errors {
         let start = found.start(text);
         problem = problem.at(format!("{}:{}", start.line, start.column), found.message.clone());

@@ -101,7 +101,6 @@ fn a_reading_without_a_clock_is_not_billed_silently() {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "one text and what is said of it")]
 fn all_mistakes_come_at_once() {
     let source = r#"blueprint = 1
 venture = "cold box"

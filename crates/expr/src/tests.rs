@@ -197,6 +197,7 @@ fn units_print_and_read_back() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "texts and what is said of them")]
 fn a_slip_gets_place_reason_and_fix() {
     refused(
         "temprature > 8 °C",
@@ -291,6 +292,7 @@ fn a_slip_gets_place_reason_and_fix() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "texts and what is said of them")]
 fn grammar_errors_get_place_reason_and_fix() {
     refused(
         "",
@@ -372,6 +374,7 @@ fn grammar_errors_get_place_reason_and_fix() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "texts and what is said of them")]
 fn wrong_calls_get_place_reason_and_fix() {
     refused(
         "silnt(30 min)",

@@ -101,6 +101,18 @@ pub(crate) enum Command {
     /// Values that were not understood: list and replay.
     #[command(subcommand)]
     Quarantine(commands::quarantine::QuarantineCommand),
+    /// Compute a formula: `npv`, `irr`, `bass`, `beta_update` ...; without one, list them.
+    #[command(after_help = "Example: iotbiz eval 'irr([-1600, 10000, -10000])'")]
+    Eval(commands::eval::EvalArgs),
+    /// The business case of a file.
+    #[command(subcommand)]
+    Case(commands::case::CaseCommand),
+    /// Decisions: verify what one was judged on.
+    #[command(subcommand)]
+    Gate(commands::gate::GateCommand),
+    /// Rate usage, explain lines, make invoices: on files, without a server.
+    #[command(subcommand)]
+    Bill(commands::bill::BillCommand),
     /// Drive virtual devices over real MQTT.
     #[command(after_help = "Example: iotbiz simulate --devices 30 --seed 7 --fault gap")]
     Simulate(commands::simulate::SimulateArgs),
@@ -140,6 +152,9 @@ pub(crate) struct RunArgs {
     /// Whoever reaches the loopback address owns everything: for tests and a machine of one's own.
     #[arg(long)]
     pub(crate) trust_loopback: bool,
+    /// Makes every flush of the log slower, for measurements.
+    #[arg(long, env = "IOTBIZ_FLUSH_DELAY_MS", default_value_t = 0, hide = true)]
+    pub(crate) flush_delay_ms: u64,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -1,11 +1,15 @@
 //! One file a command.
 
 pub(crate) mod apply;
+pub(crate) mod bill;
+pub(crate) mod case;
 pub(crate) mod check;
 pub(crate) mod device;
 pub(crate) mod doctor;
+pub(crate) mod eval;
 pub(crate) mod explain;
 pub(crate) mod fsck;
+pub(crate) mod gate;
 pub(crate) mod init;
 pub(crate) mod quarantine;
 pub(crate) mod run;

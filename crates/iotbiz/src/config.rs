@@ -28,6 +28,9 @@ pub(crate) struct Config {
     pub(crate) mqtt: Mqtt,
     pub(crate) log: LogConfig,
     pub(crate) limits: DoorLimits,
+    /// Added to every flush of the log; for measurements, and only from the command line.
+    #[serde(skip)]
+    pub(crate) flush_delay: Duration,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -81,6 +84,7 @@ impl Default for Config {
             mqtt: Mqtt::default(),
             log: LogConfig::default(),
             limits: DoorLimits::default(),
+            flush_delay: Duration::ZERO,
         }
     }
 }
@@ -149,6 +153,7 @@ impl Config {
         if let Some(mqtt) = args.mqtt {
             config.mqtt.listen = mqtt;
         }
+        config.flush_delay = Duration::from_millis(args.flush_delay_ms);
         config.check()?;
         Ok(config)
     }

@@ -14,6 +14,7 @@ mod output;
 mod server;
 mod virtual_fleet;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -47,7 +48,11 @@ fn log_to_stderr(cli: &Cli) {
     };
     let filter =
         EnvFilter::try_from_env("IOTBIZ_LOG").unwrap_or_else(|_unset| EnvFilter::new(level));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .init();
 }
 
 fn run(cli: &Cli) -> anyhow::Result<()> {
@@ -64,6 +69,10 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Send(args) => commands::send::run(args, &client(), format),
         Command::Tail(args) => commands::tail::run(args, &client(), format),
         Command::Quarantine(command) => commands::quarantine::run(command, &client(), format),
+        Command::Eval(args) => commands::eval::run(args, format),
+        Command::Case(command) => commands::case::run(command, format),
+        Command::Gate(command) => commands::gate::run(command, format),
+        Command::Bill(command) => commands::bill::run(command, format),
         Command::Simulate(args) => commands::simulate::run(args, &client(), format),
         Command::Doctor(args) => commands::doctor::run(args, &client(), format),
         Command::Fsck(args) => commands::fsck::run(args, format),

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use api::{Access, App, Facts, Metrics, Mode, Refusals};
-use eventlog::{Log, OsDisk, Snapshots};
+use eventlog::{Log, OsDisk, SlowFlush, Snapshots};
 use identity::Door;
 use ingress::Ingress;
 use model::{Clock, Disk, SystemClock};
@@ -236,7 +236,12 @@ fn private(_data: &Path) -> std::io::Result<()> {
 
 async fn open(config: &Config) -> anyhow::Result<Foundation> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let disk: Arc<dyn Disk> = Arc::new(OsDisk);
+    let disk: Arc<dyn Disk> = if config.flush_delay.is_zero() {
+        Arc::new(OsDisk)
+    } else {
+        tracing::warn!(delay = ?config.flush_delay, "every flush is slowed down, for measuring");
+        Arc::new(SlowFlush { disk: OsDisk, delay: config.flush_delay })
+    };
     let database = config.data.join("registry.db");
     let url = format!("sqlite://{}", database.display());
     let registry = Registry::open(&url, Arc::clone(&clock)).await.context("open the records")?;

@@ -51,7 +51,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            snapshot_bytes: 256 << 20,
+            snapshot_bytes: 64 << 20,
             snapshot_every: Duration::from_secs(60),
             retention: Duration::from_secs(30 * 86_400),
             trim_bytes: 16 << 30,

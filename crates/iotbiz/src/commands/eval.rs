@@ -1,0 +1,87 @@
+//! `iotbiz eval`: one formula of the library the business case is made of.
+
+use bizcase::{Function, functions};
+use clap::Args;
+use serde_json::json;
+
+use crate::cli::Format;
+use crate::exit::{self, Failure};
+use crate::output;
+
+#[derive(Debug, Args)]
+pub(crate) struct EvalArgs {
+    /// The formula; without one the functions are listed.
+    expression: Option<String>,
+    /// Everything about one function.
+    #[arg(long, value_name = "NAME")]
+    function: Option<String>,
+}
+
+pub(crate) fn run(args: &EvalArgs, format: Format) -> anyhow::Result<()> {
+    match (&args.expression, &args.function) {
+        (Some(expression), _) => eval(expression, format),
+        (None, Some(name)) => describe(name),
+        (None, None) => list(format),
+    }
+}
+
+fn eval(expression: &str, format: Format) -> anyhow::Result<()> {
+    let found = bizcase::eval(expression).map_err(|error| {
+        Failure::new(
+            exit::USAGE,
+            error.render("formula", expression).trim().trim_start_matches("error: "),
+        )
+        .fix("list the functions: iotbiz eval")
+    })?;
+    if format == Format::Json {
+        return output::json(&found.json());
+    }
+    output::line(&found.value.text())?;
+    for warning in &found.warnings {
+        output::talk(&format!("warning: {warning}"));
+    }
+    if let (Some(formula), Some(source)) = (found.formula, found.source) {
+        output::talk(&format!("{formula}  ({source})"));
+    }
+    Ok(())
+}
+
+fn list(format: Format) -> anyhow::Result<()> {
+    if format == Format::Json {
+        let one = |function: &Function| {
+            let parameters: Vec<_> = function.parameters.iter().map(|p| p.name).collect();
+            json!({
+                "name": function.name, "parameters": parameters, "result": function.result,
+                "summary": function.summary, "formula": function.formula,
+                "source": function.source, "example": function.example,
+                "example_result": function.example_result,
+            })
+        };
+        return output::json(&functions().map(one).collect::<Vec<_>>());
+    }
+    let rows = functions().map(|function| {
+        vec![
+            function.name.to_owned(),
+            function.summary.to_owned(),
+            format!("{} = {}", function.example, function.example_result),
+        ]
+    });
+    output::table(&["FUNCTION", "WHAT IT GIVES", "EXAMPLE"], rows.collect())?;
+    output::talk("more of one: iotbiz eval --function NAME");
+    Ok(())
+}
+
+fn describe(name: &str) -> anyhow::Result<()> {
+    let function = functions().find(|function| function.name == name).ok_or_else(|| {
+        Failure::new(exit::NOT_FOUND, format!("there is no function {name:?}"))
+            .fix("list them: iotbiz eval")
+    })?;
+    output::line(&format!("{}: {}", function.name, function.summary))?;
+    for parameter in function.parameters {
+        output::line(&format!("  {}  {}", parameter.name, parameter.unit))?;
+    }
+    output::line(&format!("gives    {}", function.result))?;
+    output::line(&format!("formula  {}", function.formula))?;
+    output::line(&format!("source   {}", function.source))?;
+    output::line(&format!("example  {} = {}", function.example, function.example_result))
+}
