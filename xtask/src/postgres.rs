@@ -25,7 +25,8 @@ pub fn run(place: &Place) -> Result<Tally> {
     let mut command = Command::new(cargo());
     command
         .current_dir(&place.root)
-        .args(["test", "--package", "registry", "--test", "postgres", "--quiet"])
+        .args(["test", "--package", "registry", "--features", "postgres-tests"])
+        .args(["--test", "postgres", "--quiet"])
         .env("IOTBIZ_TEST_POSTGRES", &server.url);
     let mut tally = Tally::default();
     let ok = run::each_line(&mut command, |line| {

@@ -1,4 +1,5 @@
 //! What a registry promises, on any database. Each function gets an empty one.
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "the tests call these functions")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
@@ -155,6 +156,7 @@ pub(crate) async fn a_batch_is_written_whole_or_not_at_all(url: &str) {
     assert_eq!(registry.put_many(&[], &ME).await.unwrap(), []);
 }
 
+#[expect(clippy::too_many_lines, reason = "one table of what is refused")]
 pub(crate) async fn malformed_decisions_are_refused_with_place_and_rule(url: &str) {
     let registry = open(url).await;
     let mut deep = json!(1);
@@ -286,12 +288,9 @@ pub(crate) async fn of_two_writers_on_one_revision_exactly_one_wins(url: &str) {
         let (one, two) = tokio::join!(first.put(&decision, &ME), second.put(&decision, &ME));
         let (won, lost) = if one.is_ok() { (one, two) } else { (two, one) };
         assert_eq!(won.unwrap().revision, revision + 1);
-        match lost.unwrap_err() {
-            Error::Conflict { expected, in_force, .. } => {
-                assert_eq!((expected, in_force), (revision, revision + 1));
-            }
-            other => panic!("{other}"),
-        }
+        let lost = lost.unwrap_err();
+        let Error::Conflict { expected, in_force, .. } = lost else { panic!("{lost}") };
+        assert_eq!((expected, in_force), (revision, revision + 1));
     }
 }
 

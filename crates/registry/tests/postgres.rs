@@ -1,5 +1,6 @@
 //! The contract on PostgreSQL. Needs a server: `IOTBIZ_TEST_POSTGRES=postgres://user@host/postgres`
 //! whose user may create databases; each fact gets a new one, dropped at the end.
+#![expect(clippy::unwrap_used, reason = "the tests call these functions")]
 
 #[path = "contract.rs"]
 mod contract;
