@@ -1,8 +1,8 @@
 //! Unit economics: what each device of a contract brings and costs in a period.
 //!
-//! *Invariant:* the devices' revenues add up to the bill, to the cent, and their costs to the costs.
-//! Recurring and one-time amounts stay apart, so the margin (recurring revenue minus recurring cost)
-//! is not flattered by hardware sold once.
+//! *Invariant:* the devices' revenues add up to the bill, to the cent, and their costs to the
+//! costs. Recurring and one-time amounts stay apart, so the margin (recurring revenue minus
+//! recurring cost) is not flattered by hardware sold once.
 
 use std::collections::BTreeMap;
 

@@ -9,7 +9,7 @@
 //!
 //! ```text
 //! snapshot: count u32 | tenant u128 | opened | count u32 | subscribed... | messages |
-//!           option closed                   (see `mqtt::session`, `mqtt::connection::SessionState`)
+//!           option closed             (see `mqtt::session`, `mqtt::connection::SessionState`)
 //! ```
 //! After a kill, unlike after a stop, a message to a client that was not answered is sent under a
 //! new packet id, and a shared subscription may give one to a second member.

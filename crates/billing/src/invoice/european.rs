@@ -1,8 +1,8 @@
 //! A document in the words of EN 16931-1, and its electronic forms.
 //!
 //! *Invariant:* the model is derived from the lines, then compared with the totals that were
-//! booked; a cent of difference, or a fatal finding of the profile, and nothing is written. A credit
-//! note states positive amounts, its kind carries the direction (BT-3 = 381).
+//! booked; a cent of difference, or a fatal finding of the profile, and nothing is written. A
+//! credit note states positive amounts, its kind carries the direction (BT-3 = 381).
 //!
 //! A discount without a tax class of its own becomes a document level allowance in each class
 //! (BG-20), split exactly as the tax was.

@@ -174,7 +174,8 @@ enum To {
 /// Most bytes of SUBACK beside its codes and the text of its reason string.
 const FRAME_BYTES: usize = 16;
 
-/// Writes the answer, with the reason of the first refusal in MQTT 5; where it changed a session that is kept, once the log has the changes.
+/// Writes the answer, with the reason of the first refusal in MQTT 5; where it changed a session
+/// that is kept, once the log has the changes.
 fn answer(
     (conn, shared, state): (&Arc<Conn>, &Shared, &mut State),
     packet_id: u16,

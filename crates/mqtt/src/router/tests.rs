@@ -1,3 +1,5 @@
+//! Who gets what: subscriptions, retained messages, and what is kept.
+
 use super::*;
 use model::{Offset, Timestamp};
 use proptest::prelude::*;
