@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use model::{Clock, Timestamp};
 use sqlx::any::AnyPoolOptions;
-use sqlx::{Any, AnyPool, Executor as _, Row as _, Transaction};
+use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Executor as _, Row as _, Transaction};
 use tokio::sync::watch;
 
 use crate::decision::{Prepared, check_author, prepare};
@@ -140,21 +140,27 @@ impl Registry {
     }
 }
 
+/// Readies a connection that was just made.
+async fn set_up(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
+    if connection.backend_name() == "SQLite" {
+        for statement in SQLITE_SETUP {
+            connection.execute(statement).await?;
+        }
+    }
+    Ok(())
+}
+
 async fn connect(url: &str, connections_max: u32) -> Result<AnyPool, sqlx::Error> {
     sqlx::any::install_default_drivers();
+    // The pool tries again until its time is up and then says only that; the first connection is
+    // made by hand, so that a wrong file or password is an answer at once.
+    let mut first = AnyConnection::connect(url).await?;
+    set_up(&mut first).await?;
+    first.close().await?;
     AnyPoolOptions::new()
         .max_connections(connections_max)
         .acquire_timeout(ACQUIRE_MAX)
-        .after_connect(|connection, _| {
-            Box::pin(async move {
-                if connection.backend_name() == "SQLite" {
-                    for statement in SQLITE_SETUP {
-                        connection.execute(statement).await?;
-                    }
-                }
-                Ok(())
-            })
-        })
+        .after_connect(|connection, _| Box::pin(set_up(connection)))
         .connect(url)
         .await
 }

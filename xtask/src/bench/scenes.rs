@@ -19,7 +19,7 @@ use crate::place::Place;
 /// How long the folds may take to reach the end of the log.
 const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(120);
 /// The flush of a disk that is slow, or far away.
-const SLOW_FLUSH: &str = "5ms";
+const SLOW_FLUSH_MS: &str = "5";
 const MB: f64 = 1e6;
 
 /// The broker we compare with.
@@ -93,7 +93,7 @@ pub fn iotbiz(
     let text = slow_flush(place, options, folder, peak_per_s);
     section.figures.push(Figure::new(
         format!(
-            "ack at a tenth of the peak ({}/s), each flush + {SLOW_FLUSH}",
+            "ack at a tenth of the peak ({}/s), each flush + {SLOW_FLUSH_MS} ms",
             count(peak_per_s / 10.0)
         ),
         "p99 <= 11 ms",
@@ -107,7 +107,7 @@ fn slow_flush(place: &Place, options: &Options, folder: &Path, peak_per_s: f64) 
     let folder = folder.join("slow");
     fs::create_dir_all(&folder).context("make the folder of the slow disk")?;
     let data = folder.join("data");
-    let server = Server::iotbiz(place, &data, &["--flush-delay", SLOW_FLUSH])?;
+    let server = Server::iotbiz(place, &data, &["--flush-delay-ms", SLOW_FLUSH_MS])?;
     let fleet = Fleet::add(place, options, &server, &folder)?;
     let rate = peak_per_s / 10.0;
     let published = load::publish(place, options, (server.mqtt, &fleet.users), Some(rate))?;
