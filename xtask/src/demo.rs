@@ -27,7 +27,7 @@ pub fn run(place: &Place, arguments: &[String]) -> Result<()> {
 /// Builds the binary with the console that lies in the target folder.
 pub fn build(place: &Place, profile: Profile) -> Result<()> {
     let mut command = Command::new(cargo());
-    command.current_dir(&place.root).args(["build", "--package", "iotbiz"]);
+    command.current_dir(&place.root).args(["build", "--workspace", "--bin", "iotbiz"]);
     if profile == Profile::Release {
         command.arg("--release");
     }

@@ -109,7 +109,9 @@ codes! {
     RADIO = "B520", "the radio costs more than the plan earns",
         "Each interval at which readings are due costs one radio session, and a session is billed in \
          whole increments. Here that costs more in a month of 30 days than the plan earns with the \
-         device. Send less often, send several readings in one session, or choose another tariff.";
+         device. Send less often, send several readings in one session, or choose another tariff. The \
+         help line names the shortest usual interval at which the radio takes at most an eighth of what \
+         the plan earns.";
     LOSS = "B521", "the plan loses money with every device",
         "What recurs for a device costs more each month of 30 days than the plan earns with it.";
     MARGIN = "B522", "the gate's margin cannot be reached",

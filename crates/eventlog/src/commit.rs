@@ -272,8 +272,9 @@ impl Shared {
     }
 
     fn fail(&self, message: String) {
-        self.end();
+        // Whoever is told that the log has ended can already read why.
         self.fatal.send_replace(Some(Fatal { message }));
+        self.end();
     }
 
     /// Waits for something to commit.

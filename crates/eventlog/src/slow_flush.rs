@@ -1,4 +1,4 @@
-//! A disk whose flushes take longer than they do: for measuring only.
+//! A disk whose flushes take at least a given time: for measuring only.
 //!
 //! *Invariant:* every call reaches the disk below, and a flush returns only after it has; nothing
 //! is less durable than without it. It makes figures of one disk comparable with those of a
@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use model::{Disk, DiskFile, Open};
 
-/// Adds a fixed delay to every flush of files and directories of the disk below. **For
+/// Makes every flush of files and directories of the disk below take at least `delay`. **For
 /// measuring only**: a benchmark says "5 ms flush, emulated" and means this.
 #[derive(Debug, Clone, Copy)]
 pub struct SlowFlush<D> {
     /// Where the bytes really go.
     pub disk: D,
-    /// How much longer each flush takes.
+    /// How long each flush takes at least.
     pub delay: Duration,
 }
 
@@ -24,6 +24,15 @@ pub struct SlowFlush<D> {
 struct SlowFile {
     file: Box<dyn DiskFile>,
     delay: Duration,
+}
+
+/// Runs a flush and waits until it has taken as long as wanted.
+#[expect(clippy::disallowed_methods, reason = "real time of a real disk, for measuring")]
+fn at_least(delay: Duration, flush: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    let begin = std::time::Instant::now();
+    flush()?;
+    std::thread::sleep(delay.saturating_sub(begin.elapsed()));
+    Ok(())
 }
 
 impl<D: Disk> Disk for SlowFlush<D> {
@@ -48,9 +57,7 @@ impl<D: Disk> Disk for SlowFlush<D> {
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        self.disk.sync_dir(dir)?;
-        std::thread::sleep(self.delay);
-        Ok(())
+        at_least(self.delay, || self.disk.sync_dir(dir))
     }
 }
 
@@ -64,9 +71,7 @@ impl DiskFile for SlowFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.file.sync_data()?;
-        std::thread::sleep(self.delay);
-        Ok(())
+        at_least(self.delay, || self.file.sync_data())
     }
 
     fn len(&self) -> io::Result<u64> {

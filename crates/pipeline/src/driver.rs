@@ -27,6 +27,9 @@ use crate::state::{STATE_VERSION, State, Totals};
 const READ_BYTES_MAX: usize = 1 << 20;
 /// How often a picture is published while there is always more to read.
 const PUBLISH_EVERY: Duration = Duration::from_millis(5);
+/// A commit wakes the acknowledgements and the folds at the same time. Where both share a core, a
+/// device must not wait for the folds; at full load there is always more to read and no sleep.
+const ACKS_FIRST: Duration = Duration::from_micros(500);
 /// How long the thread sleeps at most before it looks whether it shall stop.
 const WAIT_MAX: Duration = Duration::from_millis(50);
 
@@ -386,7 +389,9 @@ impl Run {
                     return self.snapshot(now);
                 }
                 self.tick_if_due()?;
-                let _reached = self.log.wait(self.state.offset, self.patience());
+                if self.log.wait(self.state.offset, self.patience()) > self.state.offset {
+                    std::thread::sleep(ACKS_FIRST);
+                }
             }
         }
     }

@@ -93,7 +93,7 @@ pub fn iotbiz(
     let text = slow_flush(place, options, folder, peak_per_s);
     section.figures.push(Figure::new(
         format!(
-            "ack at a tenth of the peak ({}/s), each flush + {SLOW_FLUSH_MS} ms",
+            "ack at a tenth of the peak ({}/s), each flush {SLOW_FLUSH_MS} ms",
             count(peak_per_s / 10.0)
         ),
         "p99 <= 11 ms",
