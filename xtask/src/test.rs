@@ -74,6 +74,7 @@ fn console(place: &Place) -> Result<Tally> {
         fs::read_to_string(place.root.join("web/package.json")).context("read web/package.json")?;
     let manifest: serde_json::Value =
         serde_json::from_str(&manifest).context("parse web/package.json")?;
+    web::packages(place)?;
     let mut tally = Tally::ONE;
     for script in ["check", "test"] {
         if manifest["scripts"][script].is_string() {

@@ -69,6 +69,15 @@ pub fn build(place: &Place) -> Result<Console> {
     Ok(Console::Built)
 }
 
+/// The console's packages; a clone may be new although its console was built before.
+pub fn packages(place: &Place) -> Result<()> {
+    let web = place.root.join("web");
+    if web.join("node_modules/.package-lock.json").is_file() {
+        return Ok(());
+    }
+    npm(&web, &place.web_out(), &["ci", "--no-audit", "--no-fund"])
+}
+
 /// Runs npm in `web/`.
 pub fn npm(web: &Path, out: &Path, arguments: &[&str]) -> Result<()> {
     run::shown(Command::new("npm").current_dir(web).args(arguments).env(OUT, out))

@@ -92,6 +92,9 @@ pub(crate) enum Command {
     /// List, add, show, change and remove devices.
     #[command(subcommand)]
     Device(commands::device::DeviceCommand),
+    /// Tokens of programs: list, add, revoke.
+    #[command(subcommand)]
+    Token(commands::token::TokenCommand),
     /// Send a message as a device, over MQTT.
     #[command(after_help = "Example: iotbiz send box-0001 temperature=3.9 lid_open=false")]
     Send(commands::send::SendArgs),

@@ -16,3 +16,4 @@ pub(crate) mod run;
 pub(crate) mod send;
 pub(crate) mod simulate;
 pub(crate) mod tail;
+pub(crate) mod token;

@@ -66,6 +66,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Apply(args) => commands::apply::run(args, &client(), format),
         Command::Export(args) => commands::apply::export(args, &client()),
         Command::Device(command) => commands::device::run(command, &client(), format),
+        Command::Token(command) => commands::token::run(command, &client(), format),
         Command::Send(args) => commands::send::run(args, &client(), format),
         Command::Tail(args) => commands::tail::run(args, &client(), format),
         Command::Quarantine(command) => commands::quarantine::run(command, &client(), format),

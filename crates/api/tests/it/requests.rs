@@ -5,6 +5,12 @@ use serde_json::json;
 
 use crate::site::{BLUEPRINT, Site};
 
+#[test]
+fn the_document_that_is_kept_is_the_one_that_is_served() {
+    let text = serde_json::to_string_pretty(&api::document()).unwrap() + "\n";
+    expect_test::expect_file!["../../../../docs/api/openapi.json"].assert_eq(&text);
+}
+
 #[tokio::test]
 async fn what_cannot_be_read_is_a_problem_with_a_code() {
     let site = Site::open().await;

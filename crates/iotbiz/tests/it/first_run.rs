@@ -24,6 +24,10 @@ fn the_setup_token_makes_the_owner_once_and_nobody_gets_in_before() {
     assert_eq!(status, 201, "{made}");
     let token = made["token"].as_str().unwrap();
     server.ok(&["device", "ls", "--token", token]);
+    let viewer = server.ok(&["token", "add", "reports", "--role", "viewer", "--token", token]);
+    server.ok(&["device", "ls", "--token", viewer.trim()]);
+    let denied = server.output(&["token", "ls", "--token", viewer.trim()]);
+    assert_eq!(denied.status.code(), Some(4), "{}", text(&denied.stderr));
     let (status, _) = post(&server.url(), "/api/v1/setup", &setup(&printed));
     assert_eq!(status, 401);
     server.restart(End::Asked, &[]);
