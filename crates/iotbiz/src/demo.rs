@@ -190,6 +190,16 @@ fn wanted(blueprint: &Blueprint, devices: u16, sites: &[String]) -> Vec<Wanted> 
     wanted
 }
 
+/// What to type to run this program again: its name where the shell finds it, its path otherwise.
+fn program() -> String {
+    let Ok(path) = std::env::current_exe() else { return "iotbiz".to_owned() };
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    if std::env::split_paths(&folders).any(|folder| folder.join("iotbiz") == path) {
+        return "iotbiz".to_owned();
+    }
+    path.display().to_string()
+}
+
 fn announce(facts: &Facts, first: &str, devices: usize) -> anyhow::Result<()> {
     if facts.format == Format::Json {
         let addresses = json!({ "http": facts.http.to_string(), "mqtt": facts.mqtt.to_string() });
@@ -200,17 +210,18 @@ fn announce(facts: &Facts, first: &str, devices: usize) -> anyhow::Result<()> {
         _ => format!(" --server {}", facts.url),
     };
     let Facts { url, mqtt, data, .. } = facts;
+    let iotbiz = program();
     output::print(&format!(
         "\n  {url}\n\n  \
          {devices} virtual devices speak MQTT to {mqtt}. Their readings are marked as virtual.\n  \
          Whoever sits at this machine owns this demo; nobody else can reach it.\n\n  \
          Try next\n    \
          open a device          {url}/devices/{first}\n    \
-         see the fleet          iotbiz device ls 'status:live'{server}\n    \
-         send as a device       iotbiz send {first} temperature=11.5{server}\n    \
-         change a setting       iotbiz device set {first} interval='30 s'{server}\n    \
+         see the fleet          {iotbiz} device ls 'status:live'{server}\n    \
+         send as a device       {iotbiz} send {first} temperature=11.5{server}\n    \
+         change a setting       {iotbiz} device set {first} interval='30 s'{server}\n    \
          connect your own       {url}/connect\n    \
-         check the business     iotbiz export{server} > blueprint.toml && iotbiz check\n\n  \
+         check the business     {iotbiz} export{server} > blueprint.toml && {iotbiz} check\n\n  \
          Data is kept in {data}. Ctrl-C stops.\n\n"
     ))
 }
