@@ -6,6 +6,7 @@
 //! Start with [`Door`] (a login becomes an [`Identity`]) and [`authorize`] (an identity may act).
 
 mod access;
+pub mod certificate;
 mod door;
 mod revocation;
 mod setup;

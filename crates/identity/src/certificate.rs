@@ -1,0 +1,37 @@
+//! Certificates: an authority of our own, what a device asks for, and what a presented one says.
+//!
+//! *Invariant:* what a certificate says is decided by the issuer: of a request only its key is
+//! used, everything else is dropped and listed.
+//! *Invariant:* a private key shows itself only through [`PrivateKey::reveal`].
+//!
+//! Time is handed in; nothing here reads a clock, a file or a socket.
+//!
+//! ```text
+//! root, 10 years ──► tenant, 5 years ──► device, 1 year   SAN urn:iotbiz:{tenant}:{device}
+//!      └───────────────────────────────► server, 90 days
+//! ```
+//!
+//! Not here: whose a certificate is (the door knows its record), and paths of more than one step
+//! (the TLS handshake follows those).
+
+mod judge;
+mod name;
+mod peer;
+mod serial;
+mod strength;
+
+pub use judge::CertificateRefusal;
+pub use peer::{CERTIFICATE_BYTES_MAX, PeerCertificate};
+pub use serial::Serial;
+
+use sha2::{Digest as _, Sha256};
+
+/// SHA-256, of a certificate or of a public key.
+pub type Fingerprint = [u8; 32];
+
+fn fingerprint(der: &[u8]) -> Fingerprint {
+    Sha256::digest(der).into()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,1 @@
+//! Facts of certificates, one file a subject.
