@@ -8,20 +8,24 @@
 //! Not here: how often somebody may try. That is a limit of the listener that hears them.
 
 mod book;
+mod certified;
 mod refusal;
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use model::{Clock, CredentialId, DeviceId, ErrorKind, Origin, TenantId, Timestamp, UserId};
+use model::{
+    AuthorityId, Clock, CredentialId, DeviceId, ErrorKind, Origin, TenantId, Timestamp, UserId,
+};
 
 pub use refusal::{Refusal, RefusedLogin};
 
+use crate::certificate::PeerCertificate;
 use crate::revocation::News;
 use crate::token::SECRET_BYTES_MAX;
 use crate::{
-    Action, Actor, CredentialKind, Denied, Identity, Resource, Revocation, Revocations, Role,
-    SecretHash, authorize,
+    Action, Actor, CredentialKind, Denied, Identity, Resource, Revocations, Role, SecretHash,
+    authorize,
 };
 use book::{Book, Held};
 
@@ -35,6 +39,8 @@ pub struct DeviceFacts {
     pub device: DeviceId,
     /// Unique in its tenant; may be used as a user name.
     pub name: String,
+    /// Whether it is physical.
+    pub origin: Origin,
     /// The devices this gateway speaks for.
     pub children: Vec<DeviceId>,
 }
@@ -76,6 +82,15 @@ impl Owner {
     }
 }
 
+/// How a credential is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Proof {
+    /// The secret itself is sent.
+    Token,
+    /// A certificate, with the proof of its key in the TLS handshake; the hash is of its DER.
+    Certificate,
+}
+
 /// What the door knows of a credential.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CredentialFacts {
@@ -83,7 +98,9 @@ pub struct CredentialFacts {
     pub credential: CredentialId,
     /// Whom it speaks for.
     pub owner: Owner,
-    /// Of the secret.
+    /// How it is shown.
+    pub proof: Proof,
+    /// Of the secret, or of the certificate.
     pub secret: SecretHash,
     /// Where what it sends comes from.
     pub origin: Origin,
@@ -114,6 +131,15 @@ impl CredentialFacts {
             _ => None,
         }
     }
+}
+
+/// An authority whose certificates name devices of a tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthorityFacts {
+    /// Which.
+    pub authority: AuthorityId,
+    /// Its own certificate, DER.
+    pub certificate: Arc<[u8]>,
 }
 
 /// A record the door cannot take in.
@@ -184,7 +210,7 @@ impl Door {
         let candidates = book.candidates(username);
         let hash = hash.map_err(|reason| book::attribute(username, &candidates, reason))?;
         let matched = candidates.iter().find_map(|(tenant, actor)| {
-            book.credentials(*tenant, *actor).find(|held| held.facts.secret == hash)
+            book.credentials(*tenant, *actor).find(|held| held.opens_with(Proof::Token, &hash))
         });
         match matched {
             Some(held) => admit(&book, held, now).map_err(|reason| held.refused(username, reason)),
@@ -199,11 +225,46 @@ impl Door {
     pub fn authenticate_bearer(&self, secret: &[u8]) -> Result<Identity, Box<RefusedLogin>> {
         let hash = hash(secret).map_err(|reason| RefusedLogin::unattributed("", reason))?;
         let book = self.read();
-        match book.by_secret(&hash) {
+        // A certificate is public: whoever shows it as a token has proved nothing.
+        match book.by_secret(&hash).filter(|held| held.facts.proof == Proof::Token) {
             Some(held) => {
                 admit(&book, held, self.clock.now()).map_err(|reason| held.refused("", reason))
             }
             None => Err(RefusedLogin::unattributed("", Refusal::UnknownSecret)),
+        }
+    }
+
+    /// Whose certificate this is, after its key was proved in a handshake.
+    ///
+    /// One that was issued here opens as long as its record says; one of an authority that a
+    /// tenant registered opens for the device of that tenant that it names.
+    ///
+    /// # Errors
+    /// Nobody's, or ended: the refusal says why, for the owner's eyes.
+    pub fn authenticate_certificate(
+        &self,
+        certificate: &PeerCertificate,
+    ) -> Result<Identity, Box<RefusedLogin>> {
+        let now = self.clock.now();
+        self.read().certified(certificate, now)
+    }
+
+    /// The authorities whose certificates may open, as DER.
+    #[must_use]
+    pub fn authorities(&self) -> Vec<Arc<[u8]>> {
+        self.read().authorities.values().map(|known| Arc::clone(&known.certificate)).collect()
+    }
+
+    /// Takes in an authority of a tenant.
+    pub fn apply_authority(&self, tenant: TenantId, facts: AuthorityFacts) {
+        self.write().put_authority(tenant, facts);
+        self.news.announce_all();
+    }
+
+    /// Forgets an authority; what it signed opens no more, and its sessions end.
+    pub fn remove_authority(&self, authority: AuthorityId) {
+        if self.write().authorities.remove(&authority).is_some() {
+            self.news.announce_all();
         }
     }
 
@@ -215,7 +276,10 @@ impl Door {
         let Some(credential) = identity.credential else { return Ok(()) };
         let book = self.read();
         let now = self.clock.now();
-        let held = book.held(credential).ok_or(Refusal::Revoked { at: now })?;
+        let Some(held) = book.held(credential) else {
+            let signed = book.signed_still(identity, now);
+            return signed.then_some(()).ok_or(Refusal::Revoked { at: now });
+        };
         if let Some(ended) = held.facts.ended(now) {
             return Err(ended);
         }
@@ -340,8 +404,9 @@ impl Door {
         self.news.since(generation)
     }
 
-    /// Calls `listener` at each revocation, on the thread that revokes: it must only pass it on.
-    pub fn on_revocation(&self, listener: impl Fn(&Revocation) + Send + Sync + 'static) {
+    /// Calls `listener` at each revocation, on the thread that revokes: it must only pass on that
+    /// [`Door::revocations_since`] has more to say.
+    pub fn on_revocation(&self, listener: impl Fn() + Send + Sync + 'static) {
         self.news.listen(Box::new(listener));
     }
 

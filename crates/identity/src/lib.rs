@@ -15,8 +15,8 @@ pub mod topic;
 
 pub use access::{Action, Actor, Denied, Identity, Resource, Role, RoleError, authorize};
 pub use door::{
-    CREDENTIALS_PER_ACTOR_MAX, CredentialFacts, DeviceFacts, Door, Error, Owner, Refusal,
-    RefusedLogin, UserFacts,
+    AuthorityFacts, CREDENTIALS_PER_ACTOR_MAX, CredentialFacts, DeviceFacts, Door, Error, Owner,
+    Proof, Refusal, RefusedLogin, UserFacts,
 };
 pub use revocation::{RECENT_REVOCATIONS_MAX, Revocation, Revocations};
 pub use setup::{RefusedSetup, SETUP_ATTEMPTS_MAX, SETUP_VALID, Setup};

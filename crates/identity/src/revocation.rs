@@ -40,11 +40,13 @@ pub enum Revocations {
 #[derive(Default)]
 pub(crate) struct News {
     generation: AtomicU64,
+    /// The last one that says: judge every session again.
+    all_at: AtomicU64,
     recent: Mutex<VecDeque<Revocation>>,
     listeners: RwLock<Vec<Listener>>,
 }
 
-type Listener = Box<dyn Fn(&Revocation) + Send + Sync>;
+type Listener = Box<dyn Fn() + Send + Sync>;
 
 impl News {
     pub(crate) fn generation(&self) -> u64 {
@@ -61,27 +63,41 @@ impl News {
         actor: Actor,
         credential: Option<CredentialId>,
     ) {
-        let news = {
+        {
             let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
             let generation = self.generation() + 1;
             let news = Revocation { generation, tenant, actor, credential };
             if recent.len() == RECENT_REVOCATIONS_MAX {
                 recent.pop_front();
             }
-            recent.push_back(news.clone());
+            recent.push_back(news);
             // After the push: whoever sees the new generation finds its entry.
             self.generation.store(generation, Ordering::Release);
-            news
-        };
+        }
+        self.tell();
+    }
+
+    /// Something ended that many sessions rest on: each has to be judged again.
+    pub(crate) fn announce_all(&self) {
+        {
+            let _recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+            let generation = self.generation() + 1;
+            self.all_at.store(generation, Ordering::Release);
+            self.generation.store(generation, Ordering::Release);
+        }
+        self.tell();
+    }
+
+    fn tell(&self) {
         for listener in &*self.listeners.read().unwrap_or_else(PoisonError::into_inner) {
-            listener(&news);
+            listener();
         }
     }
 
     pub(crate) fn since(&self, generation: u64) -> Revocations {
         let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         let oldest = recent.front().map_or(generation + 1, |first| first.generation);
-        if oldest > generation + 1 {
+        if oldest > generation + 1 || self.all_at.load(Ordering::Acquire) > generation {
             return Revocations::All;
         }
         Revocations::Each(
@@ -99,6 +115,14 @@ impl fmt::Debug for News {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_has_not_seen_the_end_of_an_authority_judges_all() {
+        let news = News::default();
+        news.announce_all();
+        assert_eq!(news.since(0), Revocations::All);
+        assert_eq!(news.since(news.generation()), Revocations::Each(Vec::new()));
+    }
 
     #[test]
     fn a_listener_that_fell_too_far_behind_is_told_to_judge_all() {

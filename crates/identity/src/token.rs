@@ -98,6 +98,11 @@ impl SecretHash {
         Self(Sha256::digest(secret).into())
     }
 
+    /// Of a hash made elsewhere: the fingerprint of a certificate.
+    pub(crate) const fn from_bytes(bytes: [u8; HASH_BYTES]) -> Self {
+        Self(bytes)
+    }
+
     /// For an index in memory only.
     pub(crate) const fn bytes(&self) -> [u8; HASH_BYTES] {
         self.0

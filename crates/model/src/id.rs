@@ -145,6 +145,14 @@ id!(
     CredentialId, "cre"
 );
 id!(
+    /// An authority of a maker, whose certificates name their devices.
+    AuthorityId, "aut"
+);
+id!(
+    /// The right of a production batch to enrol its devices.
+    ClaimId, "clm"
+);
+id!(
     /// A place where devices are.
     SiteId, "sit"
 );

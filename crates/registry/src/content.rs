@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use model::{CredentialId, DeviceId, Name, Origin, SiteId, Timestamp, UserId};
+use model::{ClaimId, CredentialId, DeviceId, Name, Origin, SiteId, Timestamp, UserId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
@@ -26,6 +26,10 @@ const TAGS_MAX: usize = 32;
 const LINKS_MAX: usize = 32;
 /// How many devices a gateway speaks for.
 const CHILDREN_MAX: usize = 1_000;
+/// The longest certificate of an authority, PEM, in bytes.
+const CERTIFICATE_BYTES_MAX: usize = 16 * 1024;
+/// How many serial numbers a claim lists.
+const SERIALS_MAX: usize = 10_000;
 /// The longest blueprint, in bytes.
 const BLUEPRINT_BYTES_MAX: usize = 256 * 1024;
 /// The longest device name, in characters.
@@ -111,6 +115,9 @@ pub struct DeviceContent {
     /// The blueprint revision it is pinned to; none: the newest of its venture.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<u64>,
+    /// Out of service since: its history stays, its credentials are revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retired: Option<Timestamp>,
 }
 
 /// What proves who is calling.
@@ -119,8 +126,11 @@ pub struct DeviceContent {
 pub struct CredentialContent {
     /// Whom it speaks for; that makes it a device's, a service's or a person's.
     pub owner: CredentialOwner,
-    /// SHA-256 of the secret in lower-case hexadecimal.
+    /// SHA-256 of the secret, or of the certificate's DER, in lower-case hexadecimal.
     pub secret_sha256: String,
+    /// A certificate; none: a token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<CertificateContent>,
     /// Where what it sends comes from.
     #[serde(with = "origin_text")]
     pub origin: Origin,
@@ -136,6 +146,63 @@ pub struct CredentialContent {
     /// Refused since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked: Option<Timestamp>,
+}
+
+/// What is kept of a certificate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CertificateContent {
+    /// Serial number in lower-case hexadecimal, as in the revocation list.
+    pub serial: String,
+    /// SHA-256 of its public key, in lower-case hexadecimal: a key is used by one device.
+    pub key_sha256: String,
+}
+
+/// An authority of a maker, whose certificates name their devices.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuthorityContent {
+    /// Unique in its tenant.
+    pub name: DeviceName,
+    /// Its certificate, PEM.
+    pub certificate: String,
+}
+
+/// The right of a production batch to enrol its devices.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClaimContent {
+    /// Unique in its tenant: the batch.
+    pub name: DeviceName,
+    /// Which product line.
+    pub venture: Name,
+    /// Which device kind it makes.
+    pub kind: Name,
+    /// SHA-256 of the claim token in lower-case hexadecimal.
+    pub secret_sha256: String,
+    /// Whether what it makes is physical.
+    #[serde(with = "origin_text")]
+    pub origin: Origin,
+    /// How many devices.
+    pub uses_max: u32,
+    /// Refused from then on.
+    pub expires: Timestamp,
+    /// The serial numbers of the batch; empty: any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub serials: Vec<String>,
+    /// Refused since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked: Option<Timestamp>,
+}
+
+/// A device that a claim enrolled; the record's id is the device's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EnrolmentContent {
+    /// The serial number: one device for ever.
+    pub name: String,
+    /// By which batch.
+    pub claim: ClaimId,
 }
 
 /// Whom a credential speaks for.
@@ -250,6 +317,14 @@ pub(crate) fn check(key: Key<'_>, value: &Value) -> Result<(), Error> {
             hex.then_some(())
                 .ok_or_else(|| "secret_sha256: use 64 lower-case hexadecimal digits".to_owned())
         }),
+        Kind::Authority => rules(value, |content: &AuthorityContent| {
+            at_most("certificate", content.certificate.len(), CERTIFICATE_BYTES_MAX)
+        }),
+        Kind::Claim => rules(value, |content: &ClaimContent| {
+            at_most("serials", content.serials.len(), SERIALS_MAX)?;
+            content.serials.iter().try_for_each(|serial| text("serials", serial))
+        }),
+        Kind::Enrolment => rules(value, |content: &EnrolmentContent| text("name", &content.name)),
         Kind::Blueprint => rules(value, |content: &BlueprintContent| {
             (content.venture.as_str() == key.id).then_some(()).ok_or_else(|| {
                 format!("venture {} is not the id of the record", content.venture)

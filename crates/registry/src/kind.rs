@@ -18,6 +18,12 @@ pub enum Kind {
     Device,
     /// What proves who is calling.
     Credential,
+    /// An authority of a maker, whose certificates name their devices.
+    Authority,
+    /// The right of a production batch to enrol its devices.
+    Claim,
+    /// A device that a claim enrolled; its id is the device's.
+    Enrolment,
     /// The text of a venture; its id is the venture's name.
     Blueprint,
     /// A falsifiable sentence, where it is not in a blueprint.
@@ -42,12 +48,15 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::Tenant,
         Self::User,
         Self::Site,
         Self::Device,
         Self::Credential,
+        Self::Authority,
+        Self::Claim,
+        Self::Enrolment,
         Self::Blueprint,
         Self::Assumption,
         Self::Experiment,
@@ -69,6 +78,9 @@ impl Kind {
             Self::Site => "site",
             Self::Device => "device",
             Self::Credential => "credential",
+            Self::Authority => "authority",
+            Self::Claim => "claim",
+            Self::Enrolment => "enrolment",
             Self::Blueprint => "blueprint",
             Self::Assumption => "assumption",
             Self::Experiment => "experiment",
@@ -86,6 +98,7 @@ impl Kind {
     pub(crate) const fn owner_field(self) -> Option<&'static str> {
         match self {
             Self::Credential => Some("owner"),
+            Self::Enrolment => Some("claim"),
             Self::Evidence => Some("experiment"),
             Self::GateDecision | Self::Assumption | Self::Experiment => Some("venture"),
             Self::Contract => Some("customer"),
@@ -94,6 +107,8 @@ impl Kind {
             | Self::User
             | Self::Site
             | Self::Device
+            | Self::Authority
+            | Self::Claim
             | Self::Blueprint
             | Self::Plan
             | Self::Customer => None,
@@ -107,6 +122,9 @@ impl Kind {
             Self::User
             | Self::Site
             | Self::Device
+            | Self::Authority
+            | Self::Claim
+            | Self::Enrolment
             | Self::Plan
             | Self::Customer
             | Self::Contract => NameScope::Tenant,

@@ -120,6 +120,7 @@ pub(crate) fn put_device(out: &mut Vec<u8>, twin: &DeviceTwin) {
     }
     put_map(out, &twin.links, |out, id| out.put_u128(id.as_u128()));
     out.put_option(twin.profile, |out, revision| out.put_u64(revision));
+    out.put_option(twin.retired, |out, at| out.put_i64(at.as_millis()));
     out.put_option(twin.path, |out, id| out.put_u128(id.as_u128()));
     put_map(out, &twin.readings, put_last);
     put_map(out, &twin.reported, put_last);
@@ -136,7 +137,14 @@ pub(crate) fn put_device(out: &mut Vec<u8>, twin: &DeviceTwin) {
     out.put_u64(twin.seen.late);
 }
 
-pub(crate) fn device(r: &mut Reader<'_>) -> Result<DeviceTwin, WireError> {
+/// Which layout the bytes of a device have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Layout {
+    WithoutRetired,
+    Current,
+}
+
+pub(crate) fn device(r: &mut Reader<'_>, layout: Layout) -> Result<DeviceTwin, WireError> {
     Ok(DeviceTwin {
         id: DeviceId::from_u128(r.u128()?),
         tenant: TenantId::from_u128(r.u128()?),
@@ -149,6 +157,10 @@ pub(crate) fn device(r: &mut Reader<'_>) -> Result<DeviceTwin, WireError> {
         tags: (0..r.count()?).map(|_| r.text().map(str::to_owned)).collect::<Result<_, _>>()?,
         links: map(r, |r| r.u128().map(DeviceId::from_u128))?,
         profile: r.option(Reader::u64)?,
+        retired: match layout {
+            Layout::WithoutRetired => None,
+            Layout::Current => r.option(|r| r.i64().map(Timestamp::from_millis))?,
+        },
         path: r.option(|r| r.u128().map(DeviceId::from_u128))?,
         readings: map(r, last)?,
         reported: map(r, last)?,

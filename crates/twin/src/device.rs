@@ -73,6 +73,8 @@ pub struct DeviceTwin {
     pub links: BTreeMap<Name, DeviceId>,
     /// Pinned blueprint revision.
     pub profile: Option<u64>,
+    /// Out of service since; its history stays.
+    pub retired: Option<Timestamp>,
     /// The gateway that spoke for it last.
     pub path: Option<DeviceId>,
     /// Newest readings.

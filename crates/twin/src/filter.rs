@@ -29,6 +29,8 @@ pub enum Status {
     Silent,
     /// Never heard.
     Never,
+    /// Out of service.
+    Retired,
 }
 
 impl Status {
@@ -39,6 +41,7 @@ impl Status {
             Self::Live => "live",
             Self::Silent => "silent",
             Self::Never => "never",
+            Self::Retired => "retired",
         }
     }
 
@@ -222,7 +225,7 @@ fn test(text: &str) -> Test {
 
 fn known_words(field: &Field) -> Option<(&'static str, &'static [&'static str], &'static str)> {
     match field {
-        Field::Status => Some(("status", &["live", "silent", "never"], "live, silent or never")),
+        Field::Status => Some(("status", &["live", "silent", "never", "retired"], "live, silent, never or retired")),
         Field::Origin => {
             Some(("origin", &["real", "replayed", "virtual"], "real, replayed or virtual"))
         }
@@ -405,6 +408,7 @@ mod tests {
             tags: vec!["pilot".to_owned()],
             links: std::collections::BTreeMap::new(),
             profile: None,
+            retired: None,
             path: None,
             readings: readings.into(),
             reported: reported.into(),
@@ -456,7 +460,7 @@ mod tests {
     #[test]
     fn a_wrong_word_is_told_what_is_understood() {
         let error = |text: &str| text.parse::<Filter>().unwrap_err().to_string();
-        assert_eq!(error("status:dead"), "\"dead\" is no status: use live, silent or never");
+        assert_eq!(error("status:dead"), "\"dead\" is no status: use live, silent, never or retired");
         assert_eq!(error("temperature:"), "temperature: needs a value, for example temperature:>8");
         assert_eq!(error("a \"b"), "quote opened at character 3 is not closed");
     }

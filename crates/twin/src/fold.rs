@@ -17,7 +17,7 @@ use model::{
 use rustc_hash::FxHashMap;
 
 use crate::View;
-use crate::codec;
+use crate::codec::{self, Layout};
 use crate::device::{Desired, DeviceTwin, Last, Seen};
 
 /// Devices a chunk holds: small enough to copy its pointers on a change, large enough that a view
@@ -25,7 +25,10 @@ use crate::device::{Desired, DeviceTwin, Last, Seen};
 pub(crate) const CHUNK_DEVICES: usize = 64;
 
 /// Layout version of the snapshot.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+
+/// The layout before devices could retire; still read.
+const VERSION_WITHOUT_RETIRED: u32 = 1;
 
 pub(crate) type Chunk = Vec<Option<Arc<DeviceTwin>>>;
 
@@ -53,6 +56,7 @@ struct DeviceRecord {
     #[serde(default)]
     links: BTreeMap<Name, DeviceId>,
     profile: Option<u64>,
+    retired: Option<Timestamp>,
 }
 
 /// A change of desired settings: `null` takes one back.
@@ -144,6 +148,7 @@ impl Twins {
             tags: Vec::new(),
             links: BTreeMap::new(),
             profile: None,
+            retired: None,
             path: None,
             readings: BTreeMap::new(),
             reported: BTreeMap::new(),
@@ -161,6 +166,7 @@ impl Twins {
         twin.tags = record.tags;
         twin.links = record.links;
         twin.profile = record.profile;
+        twin.retired = record.retired;
         let Some(place) = self.get_mut(device) else { return self.insert(twin) };
         *place = twin;
         if let Some(old) = renamed {
@@ -358,12 +364,14 @@ impl Projection for Twins {
     fn restore(bytes: &[u8]) -> Result<Self, RestoreError> {
         let mut r = Reader::new(bytes);
         let found = r.u32()?;
-        if found != VERSION {
-            return Err(RestoreError::Version { fold: "twin", found, expected: VERSION });
-        }
+        let layout = match found {
+            VERSION => Layout::Current,
+            VERSION_WITHOUT_RETIRED => Layout::WithoutRetired,
+            _ => return Err(RestoreError::Version { fold: "twin", found, expected: VERSION }),
+        };
         let mut twins = Self::default();
         for _ in 0..r.count()? {
-            twins.insert(codec::device(&mut r)?);
+            twins.insert(codec::device(&mut r, layout)?);
         }
         r.end()?;
         Ok(twins)

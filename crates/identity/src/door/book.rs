@@ -18,12 +18,20 @@ pub(super) struct Book {
     held: HashMap<CredentialId, Arc<Held>>,
     by_actor: HashMap<Actor, Vec<Arc<Held>>>,
     by_secret: HashMap<[u8; 32], CredentialId>,
+    pub(super) authorities: HashMap<AuthorityId, KnownAuthority>,
+}
+
+#[derive(Debug)]
+pub(super) struct KnownAuthority {
+    pub(super) tenant: TenantId,
+    pub(super) certificate: Arc<[u8]>,
 }
 
 #[derive(Debug)]
 pub(super) struct KnownDevice {
     pub(super) tenant: TenantId,
     name: String,
+    pub(super) origin: Origin,
     pub(super) children: Arc<[DeviceId]>,
 }
 
@@ -38,6 +46,11 @@ pub(super) struct Held {
 impl Held {
     pub(super) fn note_accepted(&self, now: Timestamp) {
         self.accepted.store(now.as_millis(), Ordering::Relaxed);
+    }
+
+    /// Whether it is shown so and has this hash, compared in constant time.
+    pub(super) fn opens_with(&self, proof: Proof, hash: &SecretHash) -> bool {
+        self.facts.proof == proof && self.facts.secret == *hash
     }
 
     fn accepted(&self) -> Option<Timestamp> {
@@ -151,8 +164,9 @@ impl Book {
         }
         self.remove_device(facts.device);
         self.names.entry(facts.name.clone()).or_default().push((tenant, actor));
-        let children = facts.children.into();
-        self.devices.insert(facts.device, KnownDevice { tenant, name: facts.name, children });
+        let DeviceFacts { device, name, origin, children } = facts;
+        let known = KnownDevice { tenant, name, origin, children: children.into() };
+        self.devices.insert(device, known);
         Ok(())
     }
 

@@ -64,6 +64,15 @@ pub enum Refusal {
     /// A bearer token that was never issued here.
     #[error("unknown token")]
     UnknownSecret,
+    /// A certificate that was not issued here, and no registered authority signed it.
+    #[error("unknown certificate")]
+    UnknownCertificate,
+    /// The certificate of one device, the user name of another.
+    #[error("the certificate is of {certified}, the user name of another device")]
+    OtherCertificate {
+        /// Whose certificate it is.
+        certified: Actor,
+    },
     /// Nothing was presented.
     #[error("no token was presented")]
     NoSecret,
@@ -135,6 +144,8 @@ impl Refusal {
         match self {
             Self::UnknownId { .. } => "unknown_id",
             Self::UnknownSecret => "unknown_token",
+            Self::UnknownCertificate => "unknown_certificate",
+            Self::OtherCertificate { .. } => "certificate_of_another",
             Self::NoSecret => "no_token",
             Self::SecretTooLong { .. } => "token_too_long",
             Self::WrongSecret { .. } => "wrong_token",
@@ -163,6 +174,12 @@ impl Refusal {
             }
             Self::UnknownId { belongs_to: None } => {
                 "use the device id or name as the user name; add the device if it is new"
+            }
+            Self::OtherCertificate { certified } => {
+                return format!("leave the user name empty, or use {certified}");
+            }
+            Self::UnknownCertificate => {
+                "issue a certificate here, or register the authority that signed this one"
             }
             Self::UnknownSecret | Self::WrongSecret { .. } => {
                 "issue a new token and put it on the device; check that it was copied whole"
