@@ -11,9 +11,10 @@ mod write;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use eventlog::Batch;
+use identity::{Identity, RefusedLogin};
 use model::Offset;
 use mqtt::connection::{Settings, Violation};
 use mqtt::router::Subscriber;
@@ -38,8 +39,13 @@ pub(crate) struct Conn {
     pub(crate) wake: Notify,
     /// Steady milliseconds at which the sweep closes it.
     deadline_ms: AtomicU64,
+    /// Whose certificate was shown in the handshake of TLS.
+    certified: OnceLock<Certified>,
     state: Mutex<State>,
 }
+
+/// Who a certificate is, or why it is nobody.
+pub(crate) type Certified = Result<Box<Identity>, Box<RefusedLogin>>;
 
 #[derive(Debug, Default)]
 pub(crate) struct State {
@@ -137,7 +143,26 @@ impl Conn {
             socket,
             wake: Notify::new(),
             deadline_ms: AtomicU64::new(u64::MAX),
+            certified: OnceLock::new(),
             state: Mutex::default(),
+        }
+    }
+
+    /// Keeps whose certificate was shown.
+    pub(crate) fn certify(&self, whose: Result<Identity, Box<RefusedLogin>>) {
+        // Once: there is one handshake.
+        let _first = self.certified.set(whose.map(Box::new));
+    }
+
+    /// Whose certificate was shown, if one was.
+    pub(crate) fn certified(&self) -> Option<&Certified> {
+        self.certified.get()
+    }
+
+    /// Ready when the connection was told to end.
+    pub(crate) async fn ended(&self) {
+        while !self.lock().closing {
+            self.wake.notified().await;
         }
     }
 

@@ -15,10 +15,12 @@ use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Path, Query, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use eventlog::{Appended, Batch};
+use identity::certificate::PeerCertificate;
 use identity::{Actor, Identity};
 use model::{Channel, ErrorKind, Frame, Name, Offset, Principal, Qos, Raw, Retain};
 use mqtt::{Property, PropertyBuffer};
@@ -71,7 +73,7 @@ async fn event(Path(name): Path<String>, (state, whose, request): Call) -> Respo
 async fn answer(shared: Arc<Shared>, below: &str, whose: Whose, request: Request) -> Response {
     let peer = peer(&request);
     let (parts, body) = request.into_parts();
-    match ingest(&shared, (below, &whose, peer), &parts.headers, body).await {
+    match ingest(&shared, (below, &whose, peer), &parts, body).await {
         Ok(offset) => {
             axum::Json(serde_json::json!({ "durable": true, "offset": offset.0 })).into_response()
         }
@@ -88,10 +90,11 @@ fn peer(request: &Request) -> SocketAddr {
 async fn ingest(
     shared: &Shared,
     (below, whose, peer): (&str, &Whose, SocketAddr),
-    headers: &HeaderMap,
+    parts: &Parts,
     body: Body,
 ) -> Result<Offset, Problem> {
-    let identity = caller(shared, headers, peer)?;
+    let headers = &parts.headers;
+    let identity = caller(shared, parts, peer)?;
     let told = |problem: Problem, reason| {
         tell(shared, (&identity, peer), reason, &problem);
         problem
@@ -137,13 +140,17 @@ async fn ingest(
     durable(shared, last).await
 }
 
-fn caller(shared: &Shared, headers: &HeaderMap, peer: SocketAddr) -> Result<Identity, Problem> {
-    let value = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
+fn caller(shared: &Shared, parts: &Parts, peer: SocketAddr) -> Result<Identity, Problem> {
+    let value = parts.headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
     let token = value.and_then(|v| {
         let (scheme, token) = v.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
     });
-    let identity = shared.door.authenticate_bearer(token.unwrap_or_default().as_bytes());
+    let certificate = parts.extensions.get::<Arc<PeerCertificate>>();
+    let identity = match (token, certificate) {
+        (None, Some(certificate)) => shared.door.authenticate_certificate(certificate),
+        (token, _) => shared.door.authenticate_bearer(token.unwrap_or_default().as_bytes()),
+    };
     identity.map_err(|refused| {
         shared.refuse(Refusal {
             at: shared.clock.now(),
@@ -156,7 +163,7 @@ fn caller(shared: &Shared, headers: &HeaderMap, peer: SocketAddr) -> Result<Iden
             fix: refused.reason.fix(),
         });
         // The caller is told the same for every reason.
-        let detail = "no valid bearer token".to_owned();
+        let detail = "no valid bearer token or certificate".to_owned();
         let fix = "send Authorization: Bearer followed by a token of this device";
         Problem::new(ErrorKind::Unauthenticated, "unauthenticated", detail, fix)
     })

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use eventlog::{Log, Snapshots};
-use identity::{Actor, Door, Identity, Revocation, Revocations};
+use identity::{Actor, Door, Identity, Revocations};
 use model::{Clock, CredentialId, DeviceId, Disk, Offset};
 use mqtt::Reason;
 use tokio::net::TcpListener;
@@ -23,13 +23,15 @@ use crate::hub::Hub;
 use crate::refusal::Refusals;
 use crate::sessions;
 use crate::shared::{Shared, lock};
-use crate::{Error, Figures, Limits, acks, follow, http, listen};
+use crate::{Error, Figures, Limits, Tls, acks, follow, http, listen};
 
 /// Where to listen, and within which limits.
 #[derive(Debug, Clone, Default)]
 pub struct Config {
     /// MQTT over TCP; port 0 picks a free one.
     pub mqtt: Vec<SocketAddr>,
+    /// MQTT over TLS; needs [`Parts::tls`].
+    pub mqtts: Vec<SocketAddr>,
     /// Limits.
     pub limits: Limits,
 }
@@ -47,6 +49,8 @@ pub struct Parts {
     pub disk: Arc<dyn Disk>,
     /// Directory of the snapshots.
     pub snapshots: PathBuf,
+    /// For the listeners with TLS.
+    pub tls: Option<Arc<Tls>>,
 }
 
 /// The running door.
@@ -57,6 +61,9 @@ pub struct Ingress {
     addresses: Vec<SocketAddr>,
 }
 
+/// A bound port, and its TLS if it has one.
+type Listener = (TcpListener, Option<Arc<Tls>>);
+
 /// How long a stopping door waits for its connections.
 const STOP_WAIT: Duration = Duration::from_secs(10);
 
@@ -66,7 +73,12 @@ impl Ingress {
     /// # Errors
     /// A port or the snapshot cannot be used.
     pub async fn start(config: Config, parts: Parts) -> Result<Self, Error> {
-        let Config { mqtt, limits } = config;
+        let Config { mqtt, mqtts, limits } = config;
+        let tls = parts.tls;
+        let plain = mqtt.into_iter().map(|address| (address, None));
+        // Without a certificate there is nothing to listen with.
+        let encrypted =
+            tls.iter().flat_map(|tls| mqtts.iter().map(|a| (*a, Some(Arc::clone(tls)))));
         let snapshots = Snapshots::open(Arc::clone(&parts.disk), &parts.snapshots, "ingress")?;
         let started = parts.clock.now().as_millis();
         let shared = Arc::new(Shared {
@@ -93,12 +105,13 @@ impl Ingress {
         });
         follow::restore(&shared, &snapshots)?;
         let mut listeners = Vec::new();
-        for address in mqtt {
+        for (address, tls) in plain.chain(encrypted) {
             let bound = TcpListener::bind(address).await;
-            listeners.push(bound.map_err(|source| Error::Listen { address, source })?);
+            let listener = bound.map_err(|source| Error::Listen { address, source })?;
+            listeners.push((listener, tls));
         }
-        let local = |l: &TcpListener| {
-            l.local_addr().map_err(|source| Error::Listen {
+        let local = |l: &Listener| {
+            l.0.local_addr().map_err(|source| Error::Listen {
                 address: SocketAddr::from(([0, 0, 0, 0], 0)),
                 source,
             })
@@ -109,13 +122,13 @@ impl Ingress {
         background.spawn(follow::run(Arc::clone(&shared), snapshots.clone()));
         background.spawn(listen::sweep(Arc::clone(&shared)));
         background.spawn(revocations(Arc::clone(&shared)));
-        for listener in listeners {
-            background.spawn(listen::run(Arc::clone(&shared), listener));
+        for (listener, tls) in listeners {
+            background.spawn(listen::run(Arc::clone(&shared), listener, tls));
         }
         Ok(Self { shared, snapshots, addresses })
     }
 
-    /// Where it listens, in the order of [`Config::mqtt`].
+    /// Where it listens, in the order of [`Config::mqtt`], then of [`Config::mqtts`].
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
@@ -210,7 +223,7 @@ async fn revocations(shared: Arc<Shared>) {
     let news = Arc::new(Notify::new());
     let mut seen = shared.door.generation();
     let tell = Arc::clone(&news);
-    shared.door.on_revocation(move |_: &Revocation| tell.notify_one());
+    shared.door.on_revocation(move || tell.notify_one());
     loop {
         let generation = shared.door.generation();
         match shared.door.revocations_since(seen) {

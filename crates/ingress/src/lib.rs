@@ -27,6 +27,7 @@ mod refusal;
 mod serve;
 mod sessions;
 mod shared;
+mod tls;
 mod topics;
 
 pub use counters::Figures;
@@ -34,3 +35,4 @@ pub use error::Error;
 pub use ingress::{Config, Ingress, Parts};
 pub use limits::Limits;
 pub use refusal::{Refusal, RefusalReason, Refusals};
+pub use tls::{Encrypted, Failed, Tls, TlsError};

@@ -14,10 +14,12 @@ use tokio::net::tcp::OwnedWriteHalf;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::conn::{Conn, Stage, millis};
+use crate::login;
 use crate::refusal::{Refusal, RefusalReason};
 use crate::serve;
 use crate::sessions;
 use crate::shared::{Shared, lock};
+use crate::tls::{Encrypted, Tls};
 
 /// How long to wait after the system refused to accept, for example without descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -26,14 +28,14 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const CLOSING_MS: u64 = 5000;
 
 /// Accepts on one port until the door stops.
-pub(crate) async fn run(shared: Arc<Shared>, listener: TcpListener) {
+pub(crate) async fn run(shared: Arc<Shared>, listener: TcpListener, tls: Option<Arc<Tls>>) {
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = shared.stop.cancelled() => return,
         };
         match accepted {
-            Ok((stream, peer)) => accept(&shared, stream, peer),
+            Ok((stream, peer)) => accept(&shared, (stream, peer), tls.as_ref()),
             Err(error) => {
                 tracing::warn!(%error, "accept");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -42,15 +44,44 @@ pub(crate) async fn run(shared: Arc<Shared>, listener: TcpListener) {
     }
 }
 
-fn accept(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr) {
+fn accept(shared: &Arc<Shared>, (stream, peer): (TcpStream, SocketAddr), tls: Option<&Arc<Tls>>) {
     // Acks are small and must not wait for more.
     if stream.set_nodelay(true).is_err() {
+        return;
+    }
+    if let Some(tls) = tls {
+        // Counted in before the handshake, which is the dearest thing a stranger can ask for.
+        let Some(conn) = admit(shared, peer, None) else { return };
+        shared.tasks.spawn(encrypted(Arc::clone(shared), Arc::clone(tls), conn, stream));
         return;
     }
     let (reader, writer) = stream.into_split();
     let Some(conn) = admit(shared, peer, Some(writer)) else { return };
     let task = serve::run(Arc::clone(shared), conn, reader, None::<tokio::io::Sink>);
     shared.tasks.spawn(task);
+}
+
+/// The handshake, within `greeting_timeout` like all that comes before CONNECT; then MQTT.
+async fn encrypted(shared: Arc<Shared>, tls: Arc<Tls>, conn: Arc<Conn>, stream: TcpStream) {
+    let done = tokio::select! {
+        biased;
+        done = tls.handshake(stream) => Some(done),
+        () = conn.ended() => None,
+    };
+    match done {
+        Some(Ok(Encrypted { stream, certificate })) => {
+            if let Some(certificate) = certificate {
+                conn.certify(shared.door.authenticate_certificate(&certificate));
+            }
+            let (reader, writer) = tokio::io::split(stream);
+            serve::run(shared, conn, reader, Some(writer)).await;
+        }
+        Some(Err(failed)) => {
+            shared.refuse(failed.refusal(shared.clock.now(), conn.peer));
+            login::finish(&shared, &conn);
+        }
+        None => login::finish(&shared, &conn),
+    }
 }
 
 /// Counts a new connection in, unless a limit is reached.

@@ -8,7 +8,7 @@ mod subscribe;
 use std::sync::Arc;
 
 use eventlog::Batch;
-use identity::Identity;
+use identity::{Identity, RefusedLogin};
 use model::{Channel, Frame, Raw, Retain};
 use mqtt::connection::{Granted, refuse};
 use mqtt::packet::{Connect, Will as WillPacket};
@@ -167,6 +167,7 @@ impl Conn {
     fn authenticate(&self, shared: &Shared, connect: &Connect<'_>) -> Result<Identity, Turned> {
         let secret = connect.password.unwrap_or_default();
         let result = match (connect.user_name, secret) {
+            (name, _) if self.certified().is_some() => self.by_certificate(shared, name),
             (None, secret) => shared.door.authenticate_bearer(secret),
             // Some firmware can send its token only as the user name.
             (Some(token), b"") => shared
@@ -189,6 +190,36 @@ impl Conn {
             };
             Turned { answer, refusal: Box::new(refusal) }
         })
+    }
+
+    /// The device of the certificate that was shown; a user name may repeat it, and no more.
+    fn by_certificate(
+        &self,
+        shared: &Shared,
+        name: Option<&str>,
+    ) -> Result<Identity, Box<RefusedLogin>> {
+        let refused = |identity: &Identity, reason| {
+            Box::new(RefusedLogin {
+                claimed: cut(name.unwrap_or_default()),
+                tenant: Some(identity.tenant),
+                actor: Some(identity.actor),
+                reason,
+            })
+        };
+        let identity = match self.certified() {
+            Some(Ok(identity)) => identity,
+            Some(Err(refused)) => return Err(refused.clone()),
+            None => return shared.door.authenticate(name.unwrap_or_default(), b""),
+        };
+        // It may have been revoked between the handshake and now.
+        shared.door.still_valid(identity).map_err(|reason| refused(identity, reason))?;
+        let named = name.filter(|name| !name.is_empty());
+        let named = named.map(|name| shared.door.device(identity.tenant, name));
+        if named.is_some_and(|device| device.map(identity::Actor::Device) != Some(identity.actor)) {
+            let certified = identity.actor;
+            return Err(refused(identity, identity::Refusal::OtherCertificate { certified }));
+        }
+        Ok(Identity::clone(identity))
     }
 
     /// Makes or takes over the session and lets the client in.

@@ -43,6 +43,8 @@ pub struct Refusal {
 pub enum RefusalReason {
     /// The credential.
     Login(identity::Refusal),
+    /// The handshake of TLS.
+    Tls(&'static str),
     /// A person's credential at the device door.
     NotADevice,
     /// The first bytes were no CONNECT.
@@ -73,6 +75,7 @@ impl RefusalReason {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Login(refusal) => refusal.code(),
+            Self::Tls(code) => code,
             Self::NotADevice => "not_a_device",
             Self::NotMqtt => "not_mqtt",
             Self::Connect => "connect_refused",

@@ -210,9 +210,19 @@ mod tests {
 
     fn door() -> Door {
         let door = Door::new(Arc::new(SystemClock::new()));
-        let facts = DeviceFacts { device: GATEWAY, name: "gw".to_owned(), children: vec![CHILD] };
+        let facts = DeviceFacts {
+            device: GATEWAY,
+            name: "gw".to_owned(),
+            origin: Origin::Real,
+            children: vec![CHILD],
+        };
         door.apply_device(TENANT, facts).expect("a new device");
-        let facts = DeviceFacts { device: CHILD, name: "probe-1".to_owned(), children: vec![] };
+        let facts = DeviceFacts {
+            device: CHILD,
+            name: "probe-1".to_owned(),
+            origin: Origin::Real,
+            children: vec![],
+        };
         door.apply_device(TENANT, facts).expect("a new device");
         door
     }

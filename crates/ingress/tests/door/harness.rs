@@ -40,6 +40,7 @@ fn admit(door: &Door, number: u128, owner: Owner) -> Token {
     let facts = CredentialFacts {
         credential: CredentialId::from_u128(number),
         owner,
+        proof: identity::Proof::Token,
         secret: token.hash(),
         origin: Origin::Real,
         not_before: None,
@@ -66,7 +67,8 @@ impl World {
         for (device, name, children) in
             [(BOX, "box-1", vec![]), (GATEWAY, "gw-1", vec![CHILD]), (CHILD, "probe-1", vec![])]
         {
-            let facts = DeviceFacts { device, name: name.to_owned(), children };
+            let facts =
+                DeviceFacts { device, name: name.to_owned(), origin: Origin::Real, children };
             door.apply_device(TENANT, facts).unwrap();
         }
         let token = admit(&door, 1, Owner::Device(BOX));
@@ -82,8 +84,13 @@ impl World {
             clock: Arc::clone(&clock),
             disk: Arc::clone(&disk),
             snapshots: "/snapshots".into(),
+            tls: None,
         };
-        let config = Config { mqtt: vec![SocketAddr::from(([127, 0, 0, 1], 0))], limits };
+        let config = Config {
+            mqtt: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
+            limits,
+            ..Config::default()
+        };
         let ingress = Ingress::start(config, parts).await.unwrap();
         Self { log, door, disk, clock, ingress, token, service }
     }
@@ -98,8 +105,13 @@ impl World {
             clock: Arc::clone(&clock),
             disk: Arc::clone(&disk),
             snapshots: "/snapshots".into(),
+            tls: None,
         };
-        let config = Config { mqtt: vec![SocketAddr::from(([127, 0, 0, 1], 0))], limits: limits() };
+        let config = Config {
+            mqtt: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
+            limits: limits(),
+            ..Config::default()
+        };
         let ingress = Ingress::start(config, parts).await.unwrap();
         Self { log, door, disk, clock, ingress, token, service }
     }
@@ -113,8 +125,13 @@ impl World {
             clock: Arc::clone(&self.clock),
             disk: Arc::clone(&self.disk),
             snapshots: format!("/snapshots-{number}").into(),
+            tls: None,
         };
-        let config = Config { mqtt: vec![SocketAddr::from(([127, 0, 0, 1], 0))], limits: limits() };
+        let config = Config {
+            mqtt: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
+            limits: limits(),
+            ..Config::default()
+        };
         let ingress = Ingress::start(config, parts).await.unwrap();
         Self { ingress, ..self }
     }

@@ -160,7 +160,12 @@ async fn a_gateway_speaks_and_listens_for_its_children_as_long_as_it_lists_them(
     assert_eq!(seen, [(Some(CHILD), Some(GATEWAY))]);
     world.output(0, CHILD, "desired", Retain::Pass);
     assert_eq!(gateway.message().await.0, format!("me/c/{CHILD}/desired"));
-    let facts = identity::DeviceFacts { device: GATEWAY, name: "gw-1".into(), children: vec![] };
+    let facts = identity::DeviceFacts {
+        device: GATEWAY,
+        name: "gw-1".into(),
+        origin: model::Origin::Real,
+        children: vec![],
+    };
     world.door.apply_device(TENANT, facts).unwrap();
     gateway.publish("me/c/probe-1/telemetry", 2).await;
     assert_eq!(gateway.puback().await, (2, Reason::NotAuthorized));
