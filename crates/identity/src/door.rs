@@ -328,6 +328,12 @@ impl Door {
         })
     }
 
+    /// What a device is called.
+    #[must_use]
+    pub fn device_name(&self, device: DeviceId) -> Option<String> {
+        self.read().devices.get(&device).map(|known| known.name.clone())
+    }
+
     /// Takes in a device, new or changed.
     ///
     /// # Errors

@@ -30,7 +30,7 @@ pub(super) struct KnownAuthority {
 #[derive(Debug)]
 pub(super) struct KnownDevice {
     pub(super) tenant: TenantId,
-    name: String,
+    pub(super) name: String,
     pub(super) origin: Origin,
     pub(super) children: Arc<[DeviceId]>,
 }
