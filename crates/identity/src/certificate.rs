@@ -14,15 +14,34 @@
 //! Not here: whose a certificate is (the door knows its record), and paths of more than one step
 //! (the TLS handshake follows those).
 
+mod authority;
+mod error;
+mod foreign;
 mod judge;
+mod key;
+mod leaf;
 mod name;
 mod peer;
+mod pem;
+mod request;
+mod revocation_list;
 mod serial;
 mod strength;
 
+pub use authority::{
+    Authority, CHAIN_MAX, CLOCK_SKEW, DEVICE_LIFE, ROOT_LIFE, SERVER_LIFE, SERVER_NAMES_MAX,
+    TENANT_LIFE,
+};
+pub use error::Error;
+pub use foreign::{AuthorityRefusal, ForeignAuthority, possession_challenge};
 pub use judge::CertificateRefusal;
+pub use key::PrivateKey;
+pub use leaf::{Leaf, NewLeaf};
 pub use peer::{CERTIFICATE_BYTES_MAX, PeerCertificate};
-pub use serial::Serial;
+pub use request::{CSR_BYTES_MAX, CertificateRequest, RequestRefusal};
+pub use revocation_list::{REVOCATION_LIST_LIFE, REVOKED_MAX, RevocationList};
+pub use rustls_pki_types::ServerName;
+pub use serial::{Serial, SerialError};
 
 use sha2::{Digest as _, Sha256};
 

@@ -177,14 +177,23 @@ impl PeerCertificate {
         valid_issuer(issuer, now)?;
         end_entity(&leaf)?;
         for_clients(&leaf)?;
-        if now > self.not_after {
-            return Err(CertificateRefusal::Expired { at: self.not_after });
-        }
-        if now < self.not_before {
-            return Err(CertificateRefusal::NotYetValid { from: self.not_before });
-        }
-        Ok(())
+        valid_now(self.not_before, self.not_after, now)
     }
+}
+
+/// Both ends belong to the life.
+pub(super) fn valid_now(
+    from: Timestamp,
+    until: Timestamp,
+    now: Timestamp,
+) -> Result<(), CertificateRefusal> {
+    if now > until {
+        return Err(CertificateRefusal::Expired { at: until });
+    }
+    if now < from {
+        return Err(CertificateRefusal::NotYetValid { from });
+    }
+    Ok(())
 }
 
 /// Its key and its signature are of kinds that cannot be broken.
