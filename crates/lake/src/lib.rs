@@ -1,3 +1,11 @@
 //! History of readings: Parquet files that a Delta log names, readable by other programs.
 //!
 //! *Invariant:* what is read does not depend on when it was flushed, merged or replayed.
+
+mod error;
+mod merge;
+mod row;
+mod store;
+
+pub use error::Error;
+pub use row::{Column, Message, Point, Row, Series, Shape, Span, Stamp, TableId};
