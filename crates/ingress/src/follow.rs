@@ -6,6 +6,8 @@
 
 mod deliver;
 mod fold;
+mod system;
 
 pub(crate) use deliver::{Message, Way, pending, refill, repeat, send_kept};
 pub(crate) use fold::{restore, run};
+pub(crate) use system::{PREFIX as SYSTEM_PREFIX, System, find as find_system};

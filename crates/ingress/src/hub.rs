@@ -14,6 +14,7 @@ use mqtt::router::{Match, Retained, Subscriber, Subscription};
 use rustc_hash::FxHashMap;
 
 use crate::conn::Conn;
+use crate::follow::System;
 use crate::topics::Filter;
 
 /// Who is behind a session.
@@ -100,6 +101,8 @@ pub(crate) struct Hub {
     pub(crate) retained: Retained,
     /// What the fold has taken in.
     pub(crate) offset: Offset,
+    /// Figures for `$SYS/broker/...`.
+    pub(crate) system: System,
     slots: Vec<Option<Slot>>,
     free: Vec<u32>,
     by_session: FxHashMap<u64, Subscriber>,

@@ -76,7 +76,7 @@ pub(crate) fn opened<'a>(
         expiry_s,
         will: will.map(|will| StoredWill {
             device: will.target.device,
-            topic: will.topic.get(will.target.skip..).unwrap_or_default(),
+            topic: will.target.below(&will.topic),
             qos: will.qos,
             retain: will.retain == Retain::Keep,
             properties: &will.properties,
@@ -130,7 +130,7 @@ fn who(tenant: TenantId, opened: &Opened<'_>) -> Who {
 
 fn will(stored: &StoredWill<'_>) -> Will {
     Will {
-        target: Target { device: stored.device, skip: 0, view: View::Whole },
+        target: Target { device: stored.device, skip: 0, name: None, view: View::Whole },
         topic: stored.topic.into(),
         qos: stored.qos,
         retain: if stored.retain { Retain::Keep } else { Retain::Pass },
@@ -267,7 +267,7 @@ pub(crate) fn replay(shared: &Shared, hub: &mut Hub, record: &Record<'_>, room: 
         Frame::Decided(_) | Frame::Tick | Frame::Redecode(_) | Frame::Erased(_) => return,
     };
     let Some(message) = Message::of_record(record, &mut output) else { return };
-    if message.qos == Qos::AtMostOnce || !hub.router.has(message.tenant) {
+    if message.qos == Qos::AtMostOnce || message.is_system() || !hub.router.has(message.tenant) {
         return;
     }
     let address = Address { device: message.device, topic: message.topic };

@@ -16,3 +16,5 @@ mod login;
 mod messages;
 #[path = "door/sessions.rs"]
 mod sessions;
+#[path = "door/system.rs"]
+mod system;

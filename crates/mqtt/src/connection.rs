@@ -9,6 +9,7 @@
 //! Time, sockets and the log stay outside. The caller decodes packets, hands them to the method of
 //! their kind and writes what the methods append to `out`.
 
+mod aliases;
 mod greet;
 mod outbound;
 mod stored;
@@ -35,6 +36,8 @@ pub struct Settings {
     pub packet_bytes_max: u32,
     /// Topic aliases a client may set.
     pub topic_alias_max: u16,
+    /// Topic aliases set for a client, whatever more it allows.
+    pub topic_alias_out_max: u16,
     /// Longest topic accepted, in bytes.
     pub topic_bytes_max: usize,
     /// Longest keep alive; a longer one, or none, is replaced by it. 0 accepts any.
@@ -55,6 +58,7 @@ impl Default for Settings {
             receive_max: 1024,
             packet_bytes_max: 1024 * 1024,
             topic_alias_max: 16,
+            topic_alias_out_max: 16,
             topic_bytes_max: 512,
             keep_alive_s_max: 0,
             in_flight_max: 256,
@@ -126,6 +130,12 @@ pub struct Connection {
     peer_packet_bytes_max: u32,
     problem_information: bool,
     aliases: Vec<Option<Box<str>>>,
+    /// Of the messages in flight, the last so many were not sent again on this connection yet.
+    unsent: usize,
+    /// Aliases this server may set.
+    alias_out_max: u16,
+    /// Those it set, once there is one.
+    aliases_out: Option<Box<aliases::Aliases>>,
     due: VecDeque<Due>,
     /// Runs of `due`: so many of them wait for that offset.
     runs: VecDeque<(Offset, u32)>,

@@ -17,6 +17,8 @@ pub fn encode(packet: &Packet<'_>, version: Version, out: &mut Vec<u8>) {
         Packet::Publish(publish) => {
             let message = Outgoing {
                 topic: [publish.topic, "", ""],
+                // It is among the properties.
+                alias: 0,
                 dup: publish.dup,
                 qos: publish.qos,
                 retain: publish.retain,
@@ -55,6 +57,8 @@ pub fn encode(packet: &Packet<'_>, version: Version, out: &mut Vec<u8>) {
 pub struct Outgoing<'a> {
     /// Concatenated.
     pub topic: [&'a str; 3],
+    /// Topic alias to be written, 0 for none; the connection decides on it.
+    pub alias: u16,
     /// Sent before.
     pub dup: bool,
     /// Quality of service.
@@ -72,7 +76,8 @@ pub struct Outgoing<'a> {
 impl Outgoing<'_> {
     fn property_bytes(&self) -> usize {
         let ids = self.ids.iter().map(|id| 1 + varint_bytes(wide(*id)));
-        self.properties.len() + ids.sum::<usize>()
+        let alias = if self.alias == 0 { 0 } else { 3 };
+        alias + self.properties.len() + ids.sum::<usize>()
     }
 
     fn topic_bytes(&self) -> usize {
@@ -116,6 +121,10 @@ impl Outgoing<'_> {
         }
         if version == Version::V5 {
             put_varint(out, narrow(self.property_bytes()));
+            if self.alias != 0 {
+                out.push(0x23);
+                out.extend_from_slice(&self.alias.to_be_bytes());
+            }
             out.extend_from_slice(self.properties);
             for id in self.ids {
                 out.push(0x0B);

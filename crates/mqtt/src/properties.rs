@@ -261,18 +261,17 @@ impl Properties<'_> {
     #[must_use]
     pub fn aged(wire: &[u8], waited_s: u32, out: &mut Vec<u8>) -> bool {
         let properties = Properties { wire };
+        let mut alive = true;
         for (property, wire) in properties.with_wire() {
             let Property::MessageExpiry(expiry) = property else {
                 out.extend_from_slice(wire);
                 continue;
             };
-            if expiry <= waited_s {
-                return false;
-            }
+            alive = expiry > waited_s;
             out.push(0x02);
-            out.extend_from_slice(&(expiry - waited_s).to_be_bytes());
+            out.extend_from_slice(&expiry.saturating_sub(waited_s).to_be_bytes());
         }
-        true
+        alive
     }
 
     /// Seconds after which a message is not to be delivered any more.

@@ -183,6 +183,17 @@ impl Router {
         self.tenants.values().map(|t| t.subscriptions).sum()
     }
 
+    /// Subscriptions of a tenant.
+    #[must_use]
+    pub fn count(&self, tenant: TenantId) -> usize {
+        self.tenants.get(&tenant).map_or(0, |t| t.subscriptions)
+    }
+
+    /// Tenants of which anybody subscribed to anything.
+    pub fn tenants(&self) -> impl Iterator<Item = TenantId> {
+        self.tenants.keys().copied()
+    }
+
     /// Whether anybody of a tenant subscribed to anything.
     #[must_use]
     pub fn has(&self, tenant: TenantId) -> bool {

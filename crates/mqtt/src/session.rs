@@ -278,8 +278,12 @@ pub(crate) const fn view_code(view: View) -> u8 {
         View::Me => 0,
         View::Child => 1,
         View::Whole => 2,
+        View::Dialect(number) => DIALECT.saturating_add(number),
     }
 }
+
+/// Codes of views from here on are dialects.
+const DIALECT: u8 = 16;
 
 pub(crate) fn read_view(r: &mut Reader<'_>) -> Result<View, WireError> {
     let error = r.error();
@@ -287,6 +291,7 @@ pub(crate) fn read_view(r: &mut Reader<'_>) -> Result<View, WireError> {
         0 => Ok(View::Me),
         1 => Ok(View::Child),
         2 => Ok(View::Whole),
+        code @ DIALECT.. => Ok(View::Dialect(code - DIALECT)),
         _ => Err(error),
     }
 }

@@ -56,6 +56,7 @@ fn take(connection: &mut Connection, publish: &Publish<'_>) {
 fn outgoing(qos: Qos) -> Outgoing<'static> {
     Outgoing {
         topic: ["me/", "desired", ""],
+        alias: 0,
         dup: false,
         qos,
         retain: false,
@@ -73,6 +74,18 @@ fn pending(offset: u64, qos: Qos) -> Pending {
         view: View::Me,
         ids: Box::default(),
     }
+}
+
+/// The next connection of the same session.
+fn resumed(version: Version, before: Connection, settings: &Settings) -> Connection {
+    let mut c = Connection::open(&connect(version), settings).unwrap();
+    c.resume(before.into_state());
+    c
+}
+
+/// What is to be sent again now: ids, and whether it is the message or its PUBREL.
+fn again(c: &mut Connection) -> Vec<(u16, bool)> {
+    std::iter::from_fn(|| c.next_again()).map(|(id, p)| (id, p.is_some())).collect()
 }
 
 #[test]
@@ -191,7 +204,8 @@ fn qos_2_to_the_client_runs_its_four_steps_and_is_repeated_from_where_it_stood()
     assert!(!c.completed(&ack(1)), "PUBCOMP before PUBREC ends nothing");
     assert!(!c.received(&ack(1), &mut out));
     assert_eq!(out, [0x62, 2, 0, 1]);
-    let left: Vec<_> = c.unacknowledged().into_iter().map(|(id, p)| (id, p.is_some())).collect();
+    let mut c = resumed(Version::V5, c, &settings());
+    let left: Vec<_> = again(&mut c);
     assert_eq!(left, [(1, false), (2, true)]);
     out.clear();
     c.repeat(2, &outgoing(qos), &mut out);
@@ -214,6 +228,147 @@ fn a_message_larger_than_the_client_accepts_is_not_sent() {
     // A reason string that does not fit is left out [MQTT-3.14.2-3].
     c.disconnect(Reason::KeepAliveTimeout, "silent for 45 s", &mut out);
     assert_eq!(out, [0xE0, 1, 0x8D]);
+}
+
+fn limited(property: Property<'_>) -> Connection {
+    let mut buffer = PropertyBuffer::default();
+    buffer.push(property);
+    let connect = Connect { properties: buffer.as_properties(), ..connect(Version::V5) };
+    let settings = Settings { topic_alias_out_max: 2, ..Settings::default() };
+    Connection::open(&connect, &settings).unwrap()
+}
+
+/// Topic and alias of each message as it stands in `out`.
+fn named(out: &[u8]) -> Vec<(String, u16)> {
+    let mut rest = out;
+    let mut all = Vec::new();
+    while let Some((packet, length)) = decode(rest, Version::V5, 1 << 20).unwrap() {
+        let Packet::Publish(p) = packet else { panic!("not a message: {packet:?}") };
+        all.push((p.topic.to_owned(), p.topic_alias));
+        rest = &rest[length..];
+    }
+    all
+}
+
+#[test]
+fn a_topic_that_comes_again_is_named_by_its_alias() {
+    let mut c = limited(Property::TopicAliasMaximum(5));
+    let mut out = Vec::new();
+    let send = |c: &mut Connection, topic: [&'static str; 3], out: &mut Vec<u8>| {
+        let message = Outgoing { topic, ..outgoing(Qos::AtMostOnce) };
+        assert_eq!(c.send(&message, out), Delivered::Sent);
+    };
+    let [one, two, three] =
+        [["me/", "desired", ""], ["plant/", "line/", "7"], ["plant/line/", "8", ""]];
+    for topic in [one, one, two, one, three, three, two, one, ["short", "", ""]] {
+        send(&mut c, topic, &mut out);
+    }
+    let text = |t: &str, alias| (t.to_owned(), alias);
+    let wanted = [
+        text("me/desired", 1),
+        text("", 1),
+        text("plant/line/7", 2),
+        text("", 1),
+        // The table of two is full: the topic that was not used for the longest time gives way.
+        text("plant/line/8", 2),
+        text("", 2),
+        text("plant/line/7", 1),
+        text("me/desired", 2),
+        text("short", 0),
+    ];
+    assert_eq!(named(&out), wanted);
+}
+
+#[test]
+fn a_client_that_allows_no_alias_gets_none() {
+    for mut c in [opened(Version::V5), limited(Property::TopicAliasMaximum(0))] {
+        let mut out = Vec::new();
+        for _ in 0..3 {
+            c.send(&outgoing(Qos::AtMostOnce), &mut out);
+        }
+        assert_eq!(named(&out), vec![("me/desired".to_owned(), 0); 3]);
+    }
+}
+
+#[test]
+fn a_client_that_allows_one_alias_never_gets_a_second() {
+    let mut c = limited(Property::TopicAliasMaximum(1));
+    let mut out = Vec::new();
+    for topic in ["plant/line/1", "plant/line/2", "plant/line/2"] {
+        c.send(&Outgoing { topic: [topic, "", ""], ..outgoing(Qos::AtMostOnce) }, &mut out);
+    }
+    assert!(named(&out).iter().all(|(_, alias)| *alias == 1), "{:?}", named(&out));
+}
+
+#[test]
+fn an_alias_is_left_out_where_it_makes_the_packet_too_large() {
+    let mut buffer = PropertyBuffer::default();
+    buffer.push(Property::TopicAliasMaximum(5));
+    // "me/desired" and one byte of payload, without a packet id: 16 bytes, with an alias 19.
+    buffer.push(Property::MaximumPacketSize(18));
+    let connect = Connect { properties: buffer.as_properties(), ..connect(Version::V5) };
+    let mut c = Connection::open(&connect, &settings()).unwrap();
+    let mut out = Vec::new();
+    for _ in 0..2 {
+        assert_eq!(c.send(&outgoing(Qos::AtMostOnce), &mut out), Delivered::Sent);
+    }
+    assert_eq!(named(&out), vec![("me/desired".to_owned(), 0); 2]);
+}
+
+#[test]
+fn what_is_sent_again_is_named_by_its_topic() {
+    let mut buffer = PropertyBuffer::default();
+    buffer.push(Property::TopicAliasMaximum(5));
+    let connect = Connect { properties: buffer.as_properties(), ..connect(Version::V5) };
+    let mut c = Connection::open(&connect, &settings()).unwrap();
+    let (qos, mut out) = (Qos::AtLeastOnce, Vec::new());
+    c.deliver(pending(1, qos), &outgoing(qos), &mut out);
+    c.deliver(pending(2, qos), &outgoing(qos), &mut out);
+    assert_eq!(named(&out)[1], (String::new(), 1));
+    let mut next = Connection::open(&connect, &settings()).unwrap();
+    next.resume(c.into_state());
+    out.clear();
+    for (id, _) in std::iter::from_fn(|| next.next_again()).collect::<Vec<_>>() {
+        next.repeat(id, &outgoing(qos), &mut out);
+    }
+    next.deliver(pending(3, qos), &outgoing(qos), &mut out);
+    assert_eq!(named(&out), vec![("me/desired".to_owned(), 0); 2]);
+    next.acknowledged(&ack(1));
+    let waiting = next.next_pending().unwrap();
+    out.clear();
+    next.launch(waiting, &outgoing(qos), &mut out);
+    assert_eq!(named(&out), [("me/desired".to_owned(), 1)], "set anew on this connection");
+}
+
+#[test]
+fn a_smaller_window_after_a_reconnect_is_respected_and_the_order_kept() {
+    let (qos, mut out) = (Qos::AtLeastOnce, Vec::new());
+    let mut c = opened(Version::V5);
+    c.deliver(pending(1, qos), &outgoing(qos), &mut out);
+    c.deliver(pending(2, qos), &outgoing(qos), &mut out);
+    let mut c = resumed(Version::V5, c, &Settings { in_flight_max: 1, ..settings() });
+    assert_eq!(again(&mut c), [(1, true)], "the second waits for room");
+    assert_eq!(c.deliver(pending(3, qos), &outgoing(qos), &mut out), Delivered::Queued);
+    assert!(!c.can_send_next());
+    assert!(c.next_pending().is_none(), "nothing overtakes what is to be sent again");
+    assert!(c.acknowledged(&ack(1)));
+    assert!(c.can_send_next());
+    assert_eq!(again(&mut c), [(2, true)]);
+    assert!(c.acknowledged(&ack(2)));
+    assert!(c.next_pending().is_some());
+}
+
+#[test]
+fn a_message_too_large_for_the_next_connection_is_not_sent_again() {
+    let (qos, mut out) = (Qos::AtLeastOnce, Vec::new());
+    let mut c = opened(Version::V5);
+    c.deliver(pending(1, qos), &outgoing(qos), &mut out);
+    let mut next = limited(Property::MaximumPacketSize(10));
+    next.resume(c.into_state());
+    out.clear();
+    let (id, _) = next.next_again().unwrap();
+    assert_eq!(next.repeat(id, &outgoing(qos), &mut out), Delivered::TooLarge);
+    assert_eq!(out, []);
 }
 
 #[test]

@@ -7,15 +7,17 @@
 use std::sync::Arc;
 
 use eventlog::Batch;
-use model::{Channel, Frame, Qos, Raw, Retain};
+use model::{Channel, DeviceId, Frame, Qos, Raw, Retain};
 use mqtt::connection::{Arrival, Release, Violation};
 use mqtt::packet::{Ack, Publish};
 use mqtt::session::Change;
 use mqtt::{Connection, Packet, Reason, Version, decode};
 
+use crate::dialect::{self, Translated};
+use crate::refusal::RefusalReason;
 use crate::sessions;
 use crate::shared::Shared;
-use crate::topics::{self, Target};
+use crate::topics;
 
 use super::{Conn, Open, Stage, State, Stop};
 
@@ -54,6 +56,11 @@ impl State {
                     Ok(()) => Ok(Next::Go),
                     Err(Trouble::Broken(violation)) => Err(violation),
                     Err(Trouble::Denied(denial)) => Ok(self.deny(conn, shared, publish, &denial)),
+                    Err(Trouble::Partly(denied)) => {
+                        let topic = publish.topic;
+                        denied.iter().for_each(|why| self.denied(conn, shared, topic, why));
+                        Ok(Next::Go)
+                    }
                 }
             } else if matches!(packet, Packet::Subscribe(_) | Packet::Unsubscribe(_)) {
                 return (at, Stop::Hub);
@@ -146,9 +153,21 @@ enum Next {
     Over,
 }
 
+/// Section 4.7.2: a server keeps clients from using its `$` topics among themselves.
+fn servers_own() -> topics::Denial {
+    topics::Denial {
+        answer: Reason::NotAuthorized,
+        reason: RefusalReason::Publish,
+        detail: "$SYS/ is where the server tells of itself".to_owned(),
+        fix: "publish to a topic with another first level",
+    }
+}
+
 enum Trouble {
     Broken(Violation),
     Denied(topics::Denial),
+    /// Taken in part; the owner is told of the rest.
+    Partly(Vec<topics::Denial>),
 }
 
 impl Open {
@@ -189,7 +208,14 @@ impl Open {
         let target = match &self.last {
             Some((known, target)) if **known == *topic => *target,
             Some(_) | None => {
+                if topic.starts_with(crate::follow::SYSTEM_PREFIX) {
+                    return Err(Trouble::Denied(servers_own()));
+                }
                 let identity = &self.who.identity;
+                if let Some(said) = dialect::translated(shared, identity, topic, publish.payload) {
+                    let said = said.map_err(Trouble::Denied)?;
+                    return self.publish_translated(publish, said, (batch, properties));
+                }
                 let target =
                     topics::publish(&shared.door, identity, topic).map_err(Trouble::Denied)?;
                 // A child is judged each time: the gateway may stop listing it.
@@ -201,9 +227,27 @@ impl Open {
         };
         properties.clear();
         publish.properties.forwarded(properties);
-        push_raw(batch, &self.who, publish, (&self.machine, target, properties));
+        let topic = target.below(topic);
+        push_raw(batch, &self.who, publish, (target.device, topic, properties, publish.payload));
         self.machine.answer(publish.qos, publish.packet_id, Reason::Success);
         Ok(())
+    }
+
+    /// Makes frames of a PUBLISH in a dialect's words; one answer waits for all of them.
+    fn publish_translated(
+        &mut self,
+        publish: &Publish<'_>,
+        said: Translated,
+        (batch, properties): (&mut Batch, &mut Vec<u8>),
+    ) -> Result<(), Trouble> {
+        properties.clear();
+        publish.properties.forwarded(properties);
+        for part in &said.parts {
+            let what = (Some(part.device), &*part.topic, &**properties, &*part.payload);
+            push_raw(batch, &self.who, publish, what);
+        }
+        self.machine.answer(publish.qos, publish.packet_id, Reason::Success);
+        if said.denied.is_empty() { Ok(()) } else { Err(Trouble::Partly(said.denied)) }
     }
 }
 
@@ -212,22 +256,21 @@ fn push_raw(
     batch: &mut Batch,
     who: &crate::hub::Who,
     publish: &Publish<'_>,
-    (machine, target, properties): (&Connection, Target, &[u8]),
+    (device, topic, properties, payload): (Option<DeviceId>, &str, &[u8], &[u8]),
 ) {
-    let topic = machine.topic(publish);
     batch.push(&Frame::Raw(Raw {
         tenant: who.identity.tenant,
         principal: who.principal,
-        device: target.device,
+        device,
         origin: who.identity.origin,
         channel: Channel::Mqtt,
         qos: publish.qos,
         retain: if publish.retain { Retain::Keep } else { Retain::Pass },
         session: who.session,
         packet_id: publish.packet_id,
-        topic: topic.get(target.skip..).unwrap_or_default(),
+        topic,
         properties,
         key: "",
-        payload: publish.payload,
+        payload,
     }));
 }

@@ -12,6 +12,7 @@ use mqtt::router::{Kept, Match, Subscription};
 use mqtt::{Outgoing, Properties};
 
 use crate::conn::{Conn, Open, Stage, State};
+use crate::dialect;
 use crate::hub::Who;
 use crate::shared::Shared;
 
@@ -43,6 +44,11 @@ impl<'a> Message<'a> {
             payload: &kept.payload,
             log_time: kept.log_time,
         }
+    }
+
+    /// Whether it claims to be the server's own word.
+    pub(crate) fn is_system(&self) -> bool {
+        self.device.is_none() && self.topic.starts_with(super::SYSTEM_PREFIX)
     }
 
     /// The message in a record, if it holds one; `output` keeps what had to be decoded.
@@ -107,7 +113,9 @@ impl Prefix {
             // Writing to a String cannot fail.
             let _ = match view {
                 View::Child => write!(self.text, "me/c/{device}/"),
-                View::Me | View::Whole => write!(self.text, "t/{}/d/{device}/", message.tenant),
+                View::Me | View::Whole | View::Dialect(_) => {
+                    write!(self.text, "t/{}/d/{device}/", message.tenant)
+                }
             };
             self.of = Some(view);
         }
@@ -139,7 +147,10 @@ impl<'a> Way<'a> {
 pub(crate) fn is_allowed(shared: &Shared, who: &Who, message: &Message<'_>, view: View) -> bool {
     match (view, who.device(), message.device) {
         (View::Child, Some(gateway), Some(child)) => shared.door.speaks_for(gateway, child),
-        (View::Child, _, _) => false,
+        (View::Dialect(_), Some(own), Some(device)) => {
+            own == device || shared.door.speaks_for(own, device)
+        }
+        (View::Child | View::Dialect(_), _, _) => false,
         (View::Me | View::Whole, _, _) => who.identity.tenant == message.tenant,
     }
 }
@@ -156,14 +167,18 @@ pub(crate) fn send(
     if !is_allowed(shared, &open.who, message, way.view) {
         return false;
     }
+    let shown = dialect::shown(shared, message, way.view, &source);
+    let plain = (prefix.show(message, way.view), message.payload);
+    let Some((topic, payload)) = shown.or(plain) else { return false };
     let outgoing = Outgoing {
-        topic: prefix.show(message, way.view),
+        topic,
+        alias: 0,
         dup: false,
         qos: way.qos,
         retain: way.retain,
         properties: message.properties,
         ids: way.ids,
-        payload: message.payload,
+        payload,
     };
     let delivered = if way.qos == Qos::AtMostOnce {
         if full {
@@ -216,12 +231,22 @@ fn seconds(duration: std::time::Duration) -> u32 {
     u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
 }
 
+/// What the expiry of a message does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Expiry {
+    /// It is not to be sent any more.
+    Ends,
+    /// Nothing: it was sent before `[MQTT-4.3.3-7]`.
+    Passed,
+}
+
 /// Finds the bytes of a waiting message again and gives them to `use_it`; `None`: they are gone,
 /// expired or no longer the subscriber's to see.
 fn fetch<T>(
     shared: &Shared,
     who: &Who,
     pending: &Pending,
+    expiry: Expiry,
     use_it: impl FnOnce(&Outgoing<'_>) -> T,
 ) -> Option<T> {
     let frames;
@@ -239,30 +264,35 @@ fn fetch<T>(
     }
     let mut aged = Vec::new();
     let waited_s = seconds(shared.clock.now().since(message.log_time));
-    if !Properties::aged(message.properties, waited_s, &mut aged) {
+    let alive = Properties::aged(message.properties, waited_s, &mut aged);
+    if !alive && expiry == Expiry::Ends {
         return None;
     }
     let mut prefix = Prefix::default();
+    let shown = dialect::shown(shared, &message, pending.view, &pending.source);
+    let (topic, payload) = shown.or((prefix.show(&message, pending.view), message.payload))?;
     let outgoing = Outgoing {
-        topic: prefix.show(&message, pending.view),
+        topic,
+        alias: 0,
         dup: false,
         qos: pending.qos,
         retain: pending.retain,
         properties: &aged,
         ids: &pending.ids,
-        payload: message.payload,
+        payload,
     };
     Some(use_it(&outgoing))
 }
 
 /// Sends waiting messages while there is room in flight.
 pub(crate) fn refill(shared: &Shared, open: &mut Open, out: &mut Vec<u8>) {
+    repeat(shared, open, out);
     while out.len() <= shared.limits.outbound_bytes_max
         && let Some(next) = open.machine.next_pending()
     {
         let (machine, who) = (&mut open.machine, &open.who);
         let launch = |o: &Outgoing<'_>| machine.launch(next.clone(), o, out);
-        match fetch(shared, who, &next, launch) {
+        match fetch(shared, who, &next, Expiry::Ends, launch) {
             Some(Delivered::Sent) => shared.counters.messages_out.add(1),
             Some(Delivered::Queued | Delivered::TooLarge | Delivered::QueueFull) | None => {
                 shared.counters.dropped.add(1);
@@ -271,16 +301,18 @@ pub(crate) fn refill(shared: &Shared, open: &mut Open, out: &mut Vec<u8>) {
     }
 }
 
-/// Sends again what was in flight when the session's last connection broke `[MQTT-4.4.0-1]`.
+/// Sends again what was in flight when the session's last connection broke, as far as the window
+/// of this one goes `[MQTT-4.4.0-1]`.
 pub(crate) fn repeat(shared: &Shared, open: &mut Open, out: &mut Vec<u8>) {
-    for (packet_id, message) in open.machine.unacknowledged() {
+    while let Some((packet_id, message)) = open.machine.next_again() {
         let Some(message) = message else {
             open.machine.release_again(packet_id, out);
             continue;
         };
         let machine = &open.machine;
         let again = |o: &Outgoing<'_>| machine.repeat(packet_id, o, out);
-        if fetch(shared, &open.who, &message, again).is_none() {
+        let sent = fetch(shared, &open.who, &message, Expiry::Passed, again);
+        if sent != Some(Delivered::Sent) {
             open.machine.forget(packet_id);
             shared.counters.dropped.add(1);
         }

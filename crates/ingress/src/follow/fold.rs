@@ -9,6 +9,7 @@
 //! ```
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use eventlog::{Frames, Snapshots};
 use model::wire::Reader;
@@ -16,6 +17,7 @@ use model::{DeviceId, Frame, Offset, Output, Record, RestoreError, Retain};
 use mqtt::Properties;
 use mqtt::connection::Source;
 use mqtt::router::{Address, Kept, Match, Retained, Sent};
+use tokio::time::MissedTickBehavior;
 
 use crate::Error;
 use crate::conn::Conn;
@@ -25,12 +27,16 @@ use crate::sessions;
 use crate::shared::{Shared, lock};
 
 use super::deliver::{Message, Prefix, Way, is_allowed, pending, send};
+use super::system::{self, Tally};
 
 /// Version of the snapshot's content.
 const FORMAT: u32 = 2;
 
 /// Version of snapshots that knew no sessions.
 const WITHOUT_SESSIONS: u32 = 1;
+
+/// Shortest `system_interval` in force.
+const INTERVAL_MIN: Duration = Duration::from_millis(1);
 
 /// Bytes of log folded at once, so that the hub is not held for long.
 const STEP_BYTES: usize = 256 * 1024;
@@ -131,7 +137,7 @@ fn keep(shared: &Shared, hub: &mut Hub, record: &Record<'_>) {
 }
 
 fn retain(shared: &Shared, hub: &mut Hub, offset: Offset, message: &Message<'_>) {
-    if message.retain == Retain::Pass {
+    if message.retain == Retain::Pass || message.is_system() {
         return;
     }
     if message.payload.is_empty() {
@@ -141,7 +147,7 @@ fn retain(shared: &Shared, hub: &mut Hub, offset: Offset, message: &Message<'_>)
         return;
     }
     let expiry = Properties::message_expiry(message.properties);
-    let after = |s: u32| message.log_time + std::time::Duration::from_secs(u64::from(s));
+    let after = |s: u32| message.log_time + Duration::from_secs(u64::from(s));
     let kept = Kept {
         device: message.device,
         topic: message.topic.into(),
@@ -160,12 +166,13 @@ fn retain(shared: &Shared, hub: &mut Hub, offset: Offset, message: &Message<'_>)
 
 /// Room that one step of the router reuses.
 #[derive(Debug, Default)]
-struct Desk {
-    matches: Vec<Match>,
-    prefix: Prefix,
-    touched: Vec<Arc<Conn>>,
-    sent: usize,
-    dropped: usize,
+pub(super) struct Desk {
+    pub(super) matches: Vec<Match>,
+    pub(super) prefix: Prefix,
+    pub(super) touched: Vec<Arc<Conn>>,
+    pub(super) sent: usize,
+    pub(super) dropped: usize,
+    tally: Tally,
 }
 
 /// Follows the log until the door is over.
@@ -173,6 +180,8 @@ pub(crate) async fn run(shared: Arc<Shared>, snapshots: Snapshots) {
     let mut committed = shared.log.watch();
     let mut desk = Desk::default();
     let mut written = lock(&shared.hub).offset;
+    let mut told = tokio::time::interval(shared.limits.system_interval.max(INTERVAL_MIN));
+    told.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         committed.borrow_and_update();
         while step(&shared, &mut desk) {
@@ -185,6 +194,12 @@ pub(crate) async fn run(shared: Arc<Shared>, snapshots: Snapshots) {
         }
         tokio::select! {
             changed = committed.changed() => if changed.is_err() { break },
+            _ = told.tick() => {
+                let mut hub = lock(&shared.hub);
+                system::tell(&shared, &mut hub, &mut desk);
+                drop(hub);
+                desk.flush(&shared);
+            }
             () = shared.over.cancelled() => break,
         }
     }
@@ -224,13 +239,21 @@ fn step(shared: &Shared, desk: &mut Desk) -> bool {
         }
     }
     hub.offset = Offset(frames.next().0.saturating_sub(1));
+    desk.tally.put(&mut hub.system);
     drop(hub);
-    shared.counters.messages_out.add(std::mem::take(&mut desk.sent));
-    shared.counters.dropped.add(std::mem::take(&mut desk.dropped));
-    for conn in desk.touched.drain(..) {
-        conn.lock().flush(&conn, shared);
-    }
+    desk.flush(shared);
     true
+}
+
+impl Desk {
+    /// Counts, and writes what was put into the connections, once the hub is free again.
+    fn flush(&mut self, shared: &Shared) {
+        shared.counters.messages_out.add(std::mem::take(&mut self.sent));
+        shared.counters.dropped.add(std::mem::take(&mut self.dropped));
+        for conn in self.touched.drain(..) {
+            conn.lock().flush(&conn, shared);
+        }
+    }
 }
 
 fn take(shared: &Shared, hub: &mut Hub, record: &Record<'_>, desk: &mut Desk) {
@@ -244,11 +267,18 @@ fn take(shared: &Shared, hub: &mut Hub, record: &Record<'_>, desk: &mut Desk) {
         | Frame::Redecode(_)
         | Frame::Erased(_) => return,
     };
+    desk.tally.turn_to(tenant, &mut hub.system);
+    if matches!(record.frame, Frame::Raw(_)) {
+        desk.tally.received();
+    }
     if !hub.router.has(tenant) {
         return;
     }
     let mut output: Option<Output> = None;
     let Some(message) = Message::of_record(record, &mut output) else { return };
+    if message.is_system() {
+        return;
+    }
     let address = Address { device: message.device, topic: message.topic };
     let publisher = if session == 0 { None } else { hub.find(session) };
     hub.route(tenant, &Sent { address, publisher }, &mut desk.matches);
@@ -258,6 +288,7 @@ fn take(shared: &Shared, hub: &mut Hub, record: &Record<'_>, desk: &mut Desk) {
         let way = Way::of_match(found, &message);
         if deliver(shared, hub, (record.offset, &message, found, way), desk) {
             desk.sent += 1;
+            desk.tally.sent();
         } else {
             desk.dropped += 1;
         }

@@ -13,7 +13,7 @@ use mqtt::{Packet, Property, PropertyBuffer, Reason};
 
 use crate::acks::Ticket;
 use crate::conn::{Conn, Stage, State};
-use crate::follow::send_kept;
+use crate::follow::{find_system, send_kept};
 use crate::hub::{Hub, Who};
 use crate::refusal::RefusalReason;
 use crate::sessions;
@@ -55,6 +55,9 @@ pub(super) fn subscribe(conn: &Arc<Conn>, shared: &Shared, packet: &Subscribe<'_
     let now = shared.clock.now();
     for (filter, subscription) in &fresh {
         for kept in hub.retained.find(who.identity.tenant, filter.address(), now) {
+            send_kept(shared, (&mut state, conn), &kept, subscription);
+        }
+        for kept in find_system(shared, &mut hub, &who, filter) {
             send_kept(shared, (&mut state, conn), &kept, subscription);
         }
     }

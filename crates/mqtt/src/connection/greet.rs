@@ -115,6 +115,9 @@ impl Connection {
             peer_packet_bytes_max: asked.packet_bytes_max,
             problem_information: asked.problem_information,
             aliases: Vec::new(),
+            alias_out_max: settings.topic_alias_out_max.min(asked.topic_alias_max),
+            aliases_out: None,
+            unsent: 0,
             due: std::collections::VecDeque::new(),
             runs: std::collections::VecDeque::new(),
             unplaced: 0,
@@ -125,6 +128,7 @@ impl Connection {
 
     /// Goes on with an earlier session.
     pub fn resume(&mut self, state: SessionState) {
+        self.unsent = state.flights.len();
         self.state = state;
     }
 

@@ -14,6 +14,7 @@ use crate::packet::{Ack, Version};
 use crate::reason::Reason;
 use crate::router::Kept;
 
+use super::aliases::{Naming, is_worth_it};
 use super::{Connection, PUBREL, Received};
 
 /// Where the bytes of a message can be found again.
@@ -34,6 +35,8 @@ pub enum View {
     Child,
     /// As published.
     Whole,
+    /// In another protocol's words, by the number that the caller gave it.
+    Dialect(u8),
 }
 
 /// A message that is or will be in flight, without its bytes.
@@ -131,8 +134,27 @@ impl Connection {
         if !self.fits(message.packet_bytes(self.version)) {
             return Delivered::TooLarge;
         }
-        message.encode(self.version, 0, out);
+        self.write(message, 0, out);
         Delivered::Sent
+    }
+
+    /// Writes a message that fits, by an alias where the client allows it.
+    #[inline]
+    fn write(&mut self, message: &Outgoing<'_>, packet_id: u16, out: &mut Vec<u8>) {
+        if self.alias_out_max == 0 || !is_worth_it(&message.topic) {
+            message.encode(self.version, packet_id, out);
+            return;
+        }
+        let (version, max) = (self.version, self.alias_out_max);
+        let known = self.aliases_out.as_deref();
+        let mut naming = known.map_or(Naming::Sets(1), |a| a.naming(&message.topic, max));
+        let mut named = naming.apply(message);
+        if !self.fits(named.packet_bytes(version)) {
+            // Setting an alias makes the packet longer, and only without it does it fit.
+            (naming, named) = (Naming::Topic, *message);
+        }
+        self.aliases_out.get_or_insert_default().written(&message.topic, naming);
+        named.encode(version, packet_id, out);
     }
 
     /// Sends a QoS 1 or 2 message, or queues it behind others.
@@ -162,7 +184,8 @@ impl Connection {
     /// Whether messages wait that could be sent now.
     #[must_use]
     pub fn can_send_next(&self) -> bool {
-        !self.state.queue.is_empty() && self.has_room()
+        let again = self.state.flights.len() - self.unsent < usize::from(self.in_flight_max);
+        if self.unsent > 0 { again } else { !self.state.queue.is_empty() && self.has_room() }
     }
 
     /// Takes the next waiting message when there is room for it; the caller finds its bytes and
@@ -180,7 +203,8 @@ impl Connection {
 
     fn has_room(&self) -> bool {
         let circle = self.state.flights.front().is_some_and(|f| f.packet_id == self.next_id());
-        self.state.flights.len() < usize::from(self.in_flight_max) && !circle
+        let flights = self.state.flights.len();
+        self.unsent == 0 && flights < usize::from(self.in_flight_max) && !circle
     }
 
     const fn next_id(&self) -> u16 {
@@ -202,21 +226,24 @@ impl Connection {
         }
         let packet_id = self.next_id();
         self.state.last_id = packet_id;
-        message.encode(self.version, packet_id, out);
+        self.write(message, packet_id, out);
         let awaits = if pending.qos == Qos::ExactlyOnce { Awaits::Rec } else { Awaits::Ack };
         self.state.flights.push_back(Flight { packet_id, awaits, pending });
         Delivered::Sent
     }
 
-    /// What was in flight when the connection broke, oldest first: the packet id, and the message
-    /// to send again with DUP, or `None` where PUBREL is to be sent again `[MQTT-4.4.0-1]`.
-    #[must_use]
-    pub fn unacknowledged(&self) -> Vec<(u16, Option<Pending>)> {
-        let again = |f: &Flight| {
-            let message = (f.awaits != Awaits::Comp).then(|| f.pending.clone());
-            (f.packet_id, message)
-        };
-        self.state.flights.iter().map(again).collect()
+    /// The next message that was in flight when the last connection broke, oldest first, while the
+    /// client's receive maximum allows: the packet id, and the message to send again with DUP, or
+    /// `None` where PUBREL is to be sent again (`[MQTT-4.4.0-1]`, `[MQTT-3.3.4-9]`).
+    pub fn next_again(&mut self) -> Option<(u16, Option<Pending>)> {
+        let sent = self.state.flights.len() - self.unsent;
+        if sent >= usize::from(self.in_flight_max) {
+            return None;
+        }
+        let flight = self.state.flights.get(sent)?;
+        self.unsent -= 1;
+        let message = (flight.awaits != Awaits::Comp).then(|| flight.pending.clone());
+        Some((flight.packet_id, message))
     }
 
     /// Sends PUBREL again after a reconnect.
@@ -224,12 +251,17 @@ impl Connection {
         put_short_ack(PUBREL, packet_id, out);
     }
 
-    /// Sends a message again after a reconnect, under its id.
-    pub fn repeat(&self, packet_id: u16, message: &Outgoing<'_>, out: &mut Vec<u8>) {
+    /// Sends a message again after a reconnect, under its id and by its topic: an alias was lost
+    /// with the connection.
+    pub fn repeat(&self, packet_id: u16, message: &Outgoing<'_>, out: &mut Vec<u8>) -> Delivered {
+        if !self.fits(message.packet_bytes(self.version)) {
+            return Delivered::TooLarge;
+        }
         Outgoing { dup: true, ..*message }.encode(self.version, packet_id, out);
+        Delivered::Sent
     }
 
-    /// Forgets a message whose bytes are gone.
+    /// Forgets a message whose bytes are gone or too many.
     pub fn forget(&mut self, packet_id: u16) {
         self.finish(packet_id, None);
     }
@@ -243,6 +275,8 @@ impl Connection {
         let flights = &mut self.state.flights;
         let due = flights.get(place).is_some_and(|f| awaits.is_none_or(|a| a == f.awaits));
         if due {
+            let sent = flights.len() - self.unsent;
+            self.unsent -= usize::from(place >= sent);
             flights.remove(place);
             if flights.is_empty() {
                 *flights = VecDeque::new();

@@ -55,6 +55,7 @@ struct Tenant {
     branches: BTreeMap<DeviceId, Vec<Arc<Kept>>>,
     tree: BTreeMap<Box<str>, Arc<Kept>>,
     bytes: usize,
+    count: usize,
 }
 
 /// What a message costs beside its own bytes: pointers, counts, map nodes.
@@ -83,6 +84,7 @@ impl Retained {
             return Err(KeptError { bytes: tenant.bytes, max: bytes_max });
         }
         tenant.bytes += bytes;
+        tenant.count += 1;
         match kept.device {
             Some(device) => {
                 let list = tenant.branches.entry(device).or_default();
@@ -109,6 +111,7 @@ impl Retained {
         };
         if let Some(removed) = removed {
             kept.bytes -= cost(&removed);
+            kept.count -= 1;
         }
         if let Some(device) = address.device
             && kept.branches.get(&device).is_some_and(Vec::is_empty)
@@ -125,6 +128,7 @@ impl Retained {
         let Some(kept) = self.tenants.get_mut(&tenant) else { return };
         let gone = kept.branches.remove(&device).unwrap_or_default();
         kept.bytes -= gone.iter().map(|k| cost(k)).sum::<usize>();
+        kept.count -= gone.len();
         if kept.branches.is_empty() && kept.tree.is_empty() {
             self.tenants.remove(&tenant);
         }
@@ -134,6 +138,12 @@ impl Retained {
     #[must_use]
     pub fn bytes(&self, tenant: TenantId) -> usize {
         self.tenants.get(&tenant).map_or(0, |t| t.bytes)
+    }
+
+    /// Messages a tenant has kept.
+    #[must_use]
+    pub fn count(&self, tenant: TenantId) -> usize {
+        self.tenants.get(&tenant).map_or(0, |t| t.count)
     }
 
     /// What a new subscription to `filter` gets, expired ones left out.
