@@ -15,6 +15,7 @@
 //! (the TLS handshake follows those).
 
 mod authority;
+mod claim;
 mod error;
 mod foreign;
 mod judge;
@@ -23,6 +24,7 @@ mod leaf;
 mod name;
 mod peer;
 mod pem;
+mod pending;
 mod request;
 mod revocation_list;
 mod serial;
@@ -32,12 +34,14 @@ pub use authority::{
     Authority, CHAIN_MAX, CLOCK_SKEW, DEVICE_LIFE, ROOT_LIFE, SERVER_LIFE, SERVER_NAMES_MAX,
     TENANT_LIFE,
 };
+pub use claim::{Applicant, Claim, ClaimRefusal, HARDWARE_SERIAL_CHARS_MAX, Standing};
 pub use error::Error;
 pub use foreign::{AuthorityRefusal, ForeignAuthority, possession_challenge};
 pub use judge::CertificateRefusal;
 pub use key::PrivateKey;
 pub use leaf::{Leaf, NewLeaf};
 pub use peer::{CERTIFICATE_BYTES_MAX, PeerCertificate};
+pub use pending::{OWNERSHIP_TOKEN_LIFE, PENDING_MAX, Pending, PendingRefusal};
 pub use request::{CSR_BYTES_MAX, CertificateRequest, RequestRefusal};
 pub use revocation_list::{REVOCATION_LIST_LIFE, REVOKED_MAX, RevocationList};
 pub use rustls_pki_types::ServerName;

@@ -198,11 +198,7 @@ impl Authority {
     ///
     /// # Errors
     /// No or too many names, no randomness, or a time outside the calendar.
-    pub fn issue_server(
-        &self,
-        names: &[ServerName<'_>],
-        now: Timestamp,
-    ) -> Result<NewLeaf, Error> {
+    pub fn issue_server(&self, names: &[ServerName<'_>], now: Timestamp) -> Result<NewLeaf, Error> {
         let count = names.len();
         let first = names.first().filter(|_| count <= SERVER_NAMES_MAX);
         let first = first.ok_or(Error::Names { names: count, max: SERVER_NAMES_MAX })?;

@@ -5,9 +5,7 @@
 use std::time::Duration;
 
 use model::Timestamp;
-use rcgen::{
-    CertificateRevocationListParams, KeyIdMethod, RevokedCertParams, SerialNumber,
-};
+use rcgen::{CertificateRevocationListParams, KeyIdMethod, RevokedCertParams, SerialNumber};
 
 use super::authority::{Authority, time};
 use super::error::Error;
