@@ -7,6 +7,7 @@
 
 mod keys;
 mod problem;
+mod thingsboard;
 mod websocket;
 
 use std::net::SocketAddr;
@@ -39,6 +40,8 @@ pub(crate) fn router(shared: Arc<Shared>) -> axum::Router {
         .route("/ingest/v1/telemetry", post(telemetry))
         .route("/ingest/v1/reported", post(reported))
         .route("/ingest/v1/event/{name}", post(event))
+        .route("/api/v1/{token}/telemetry", post(thingsboard::telemetry))
+        .route("/api/v1/{token}/attributes", post(thingsboard::attributes))
         .route("/mqtt", get(websocket::upgrade))
         .with_state(shared)
 }
@@ -240,7 +243,7 @@ fn target(
         let problem = Problem::new(kind, denial.reason.code(), denial.detail, denial.fix);
         Box::new((problem, denial.reason))
     })?;
-    let below = topic.get(target.skip..).unwrap_or_default().to_owned();
+    let below = target.below(&topic).to_owned();
     Ok(Branch { principal, device: target.device, below })
 }
 

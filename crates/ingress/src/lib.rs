@@ -15,6 +15,7 @@
 mod acks;
 mod conn;
 mod counters;
+mod dialect;
 mod error;
 mod follow;
 mod http;

@@ -379,7 +379,7 @@ pub(crate) fn push_will(batch: &mut Batch, who: &Who, will: &Will) {
         retain: will.retain,
         session: who.session,
         packet_id: 0,
-        topic: will.topic.get(will.target.skip..).unwrap_or_default(),
+        topic: will.target.below(&will.topic),
         properties: &will.properties,
         key: "",
         payload: &will.payload,

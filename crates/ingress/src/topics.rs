@@ -10,6 +10,7 @@ use mqtt::connection::View;
 use mqtt::router::{Address, is_subscribable};
 use mqtt::{Reason, topic};
 
+use crate::dialect;
 use crate::refusal::RefusalReason;
 
 /// Where a publish goes: whose branch, and how much of the topic names it.
@@ -17,7 +18,16 @@ use crate::refusal::RefusalReason;
 pub(crate) struct Target {
     pub(crate) device: Option<DeviceId>,
     pub(crate) skip: usize,
+    /// What a topic of a dialect is called here, instead of what `skip` leaves.
+    pub(crate) name: Option<&'static str>,
     pub(crate) view: View,
+}
+
+impl Target {
+    /// The topic below the branch.
+    pub(crate) fn below<'a>(&self, topic: &'a str) -> &'a str {
+        self.name.unwrap_or_else(|| topic.get(self.skip..).unwrap_or_default())
+    }
 }
 
 /// Why a topic or filter is refused.
@@ -48,18 +58,48 @@ fn child(door: &Door, who: &Identity, text: &str) -> Result<DeviceId, Denial> {
 fn is_downward(below: &str) -> bool {
     below == "desired"
         || below.strip_prefix("command/").is_some_and(|rest| !rest.ends_with("/answer"))
+        || below.strip_prefix("request/").is_some_and(|rest| rest.ends_with("/answer"))
+}
+
+fn downward(below: &str) -> Denial {
+    Denial {
+        answer: Reason::NotAuthorized,
+        reason: RefusalReason::Publish,
+        detail: format!("me/{below} is for the device, it may not publish there"),
+        fix: "report settings on me/reported and answer commands on me/command/{id}/answer",
+    }
+}
+
+/// Whose branch a message of a dialect lies in: the caller's own or that of a child it names.
+pub(crate) fn branch(
+    door: &Door,
+    who: &Identity,
+    name: Option<&str>,
+    below: &str,
+) -> Result<DeviceId, Denial> {
+    let device = match (name, who.actor) {
+        (Some(name), _) => child(door, who, name)?,
+        (None, Actor::Device(own)) => own,
+        (None, Actor::Service(_) | Actor::Person(_) | Actor::Loopback) => {
+            return Err(no_branch(RefusalReason::Publish));
+        }
+    };
+    if is_downward(below) { Err(downward(below)) } else { Ok(device) }
 }
 
 /// Where a publish of `who` to `name` goes.
 pub(crate) fn publish(door: &Door, who: &Identity, name: &str) -> Result<Target, Denial> {
+    if let (Some(renamed), Actor::Device(own)) = (dialect::renamed(name), who.actor) {
+        return Ok(Target { device: Some(own), skip: 0, name: Some(renamed), view: View::Me });
+    }
     let target = match (name.strip_prefix("me/"), who.actor) {
         (Some(below), Actor::Device(own)) => match below.strip_prefix("c/") {
             Some(rest) => {
                 let (text, rest) = rest.split_once('/').ok_or_else(|| unknown_child(rest))?;
                 let device = Some(child(door, who, text)?);
-                Target { device, skip: name.len() - rest.len(), view: View::Child }
+                Target { device, skip: name.len() - rest.len(), name: None, view: View::Child }
             }
-            None => Target { device: Some(own), skip: 3, view: View::Me },
+            None => Target { device: Some(own), skip: 3, name: None, view: View::Me },
         },
         (Some(_), Actor::Service(_) | Actor::Person(_) | Actor::Loopback) => {
             return Err(no_branch(RefusalReason::Publish));
@@ -76,7 +116,7 @@ pub(crate) fn publish(door: &Door, who: &Identity, name: &str) -> Result<Target,
             whole(who.tenant, name)?
         }
     };
-    let below = name.get(target.skip..).unwrap_or_default();
+    let below = target.below(name);
     if below.is_empty() {
         return Err(Denial {
             answer: Reason::TopicNameInvalid,
@@ -86,12 +126,7 @@ pub(crate) fn publish(door: &Door, who: &Identity, name: &str) -> Result<Target,
         });
     }
     if matches!(who.actor, Actor::Device(_)) && is_downward(below) {
-        return Err(Denial {
-            answer: Reason::NotAuthorized,
-            reason: RefusalReason::Publish,
-            detail: format!("me/{below} is for the device, it may not publish there"),
-            fix: "report settings on me/reported and answer commands on me/command/{id}/answer",
-        });
+        return Err(downward(below));
     }
     Ok(target)
 }
@@ -100,7 +135,7 @@ fn whole(tenant: TenantId, name: &str) -> Result<Target, Denial> {
     let address =
         Address::parse(tenant, name).ok_or_else(|| other_tenant(RefusalReason::Publish))?;
     let skip = name.len() - address.topic.len();
-    Ok(Target { device: address.device, skip, view: View::Whole })
+    Ok(Target { device: address.device, skip, name: None, view: View::Whole })
 }
 
 fn other_tenant(reason: RefusalReason) -> Denial {
@@ -158,6 +193,11 @@ pub(crate) fn subscribe(door: &Door, who: &Identity, text: &str) -> Result<Vec<F
         group: group.map(Into::into),
         view,
     };
+    let children = |gateway| door.children(gateway);
+    if let Some(asked) = dialect::subscribed(who, children, filter) {
+        let each = asked.into_iter().map(|asked| make(asked.device, &asked.topic, asked.view));
+        return Ok(each.collect());
+    }
     match (filter.strip_prefix("me/"), who.actor) {
         (Some(below), Actor::Device(own)) => {
             if below.is_empty() {
@@ -265,6 +305,7 @@ mod tests {
             ("me/".to_owned(), Reason::TopicNameInvalid),
             ("me/desired".to_owned(), Reason::NotAuthorized),
             ("me/command/7".to_owned(), Reason::NotAuthorized),
+            ("me/request/7/answer".to_owned(), Reason::NotAuthorized),
             (format!("me/c/{CHILD}/desired"), Reason::NotAuthorized),
         ] {
             let denial = publish(&door, &gateway(), &name).expect_err(&name);
