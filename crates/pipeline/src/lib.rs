@@ -18,6 +18,7 @@ mod quarantine;
 mod recent;
 mod records;
 mod relay;
+mod request;
 mod state;
 mod translate;
 

@@ -22,6 +22,7 @@ use crate::item::{Item, parse};
 use crate::profile::Profile;
 use crate::quarantine::{Cut, QUARANTINE_BYTES_MAX, Quarantine, Quarantined};
 use crate::records::{Effect, Records};
+use crate::request;
 
 /// Layout version of the snapshot.
 pub(crate) const STATE_VERSION: u32 = 1;
@@ -268,6 +269,7 @@ impl State {
         let decoded = match Kind::of(message.topic) {
             Kind::Values(door) => self.values(record, message, door, out),
             Kind::Event(name) => self.event(record, message, name, out),
+            Kind::Request(id) => self.request(message, id, out),
             Kind::Other => Decoded::default(),
         };
         self.totals.messages += 1;
@@ -339,6 +341,22 @@ impl State {
         };
         self.step(record, input, out);
         Decoded::default()
+    }
+
+    /// Answers what is asked of the twin; another name is a service's to answer.
+    fn request(&self, message: &Message<'_>, id: &str, out: &mut Outputs) -> Decoded {
+        match request::of_twin(message.payload) {
+            // What is decoded again was asked too long ago.
+            Ok(Some(asked)) if message.arrival.again == Again::First => {
+                self.twins.answer((message.tenant, message.device, id), &asked, out);
+                Decoded::default()
+            }
+            Ok(_) => Decoded::default(),
+            Err(reason) => Decoded {
+                readings: Vec::new(),
+                bad: vec![Bad { property: None, reason }],
+            },
+        }
     }
 
     fn profile(&mut self, device: DeviceId) -> Option<Arc<Profile>> {
@@ -461,6 +479,8 @@ struct Message<'a> {
 enum Kind<'a> {
     Values(Door),
     Event(&'a str),
+    /// The device asks something, by the id it gave.
+    Request(&'a str),
     /// A topic of the device's own, or one whose fold comes later (command answers).
     Other,
 }
@@ -471,7 +491,11 @@ impl<'a> Kind<'a> {
             "telemetry" => Self::Values(Door::Telemetry),
             "urgent" => Self::Values(Door::Urgent),
             "reported" => Self::Values(Door::Reported),
-            _ => topic.strip_prefix("event/").map_or(Self::Other, Self::Event),
+            _ => match topic.split_once('/') {
+                Some(("event", name)) => Self::Event(name),
+                Some(("request", id)) if !id.contains('/') => Self::Request(id),
+                Some(_) | None => Self::Other,
+            },
         }
     }
 }

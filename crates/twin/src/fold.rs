@@ -6,6 +6,8 @@
 //! Devices sit in chunks behind `Arc`s. A view shares the chunks; a change copies only the chunk's
 //! pointers and the one device, so publishing costs a pointer a chunk and reads never wait.
 
+mod asked;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -15,6 +17,8 @@ use model::{
     RestoreError, Retain, SiteId, Step, TenantId, Timer, Timestamp, Value,
 };
 use rustc_hash::FxHashMap;
+
+pub use asked::Asked;
 
 use crate::View;
 use crate::codec::{self, Layout};

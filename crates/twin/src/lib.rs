@@ -14,5 +14,5 @@ mod view;
 
 pub use device::{Desired, DeviceTwin, Last, Seen};
 pub use filter::{Facts, Filter, FilterError, Status};
-pub use fold::Twins;
+pub use fold::{Asked, Twins};
 pub use view::View;

@@ -168,6 +168,24 @@ fn an_output_is_unread_until_it_is_read_back() {
     assert_eq!(feeder.state.unread().count(), 0);
 }
 
+#[test]
+fn a_request_for_the_twin_is_answered_and_another_is_left_to_a_service() {
+    let mut feeder = Feeder::ready();
+    feeder.send(device(7), "request/1", r#"{"name":"twin"}"#);
+    feeder.send(device(7), "request/2", r#"{"name":"weather","args":{"at":"Bern"}}"#);
+    feeder.send(device(7), "request/2/answer", r#"{"name":"twin"}"#);
+    let outputs: Vec<_> =
+        feeder.state.unread().map(|output| Output::decode(output.content).unwrap()).collect();
+    let [Output::Publish { device: to, topic, .. }] = outputs.as_slice() else {
+        panic!("{outputs:?}")
+    };
+    assert_eq!((*to, topic.as_str()), (device(7), "request/1/answer"));
+    assert_eq!(feeder.state.quarantine.totals(TENANT).0, 0);
+    feeder.send(device(7), "request/3", "twin please");
+    let entry = feeder.state.quarantine.entries(TENANT).next().unwrap();
+    assert!(entry.reason.starts_with(r#"a request is {"name":"twin","args":{}}"#));
+}
+
 fn happen(feeder: &mut Feeder, what: (u8, u8, u8)) {
     let (kind, which, value) = what;
     let id = device(u128::from(which % 4));
@@ -184,6 +202,7 @@ fn happen(feeder: &mut Feeder, what: (u8, u8, u8)) {
             feeder.decide("desired", &id.to_string(), 0, &content);
         }
         4 => feeder.send(id, "reported", &format!(r#"{{"interval":{value},"firmware":"1"}}"#)),
+        5 if which > 200 => feeder.send(id, "request/1", r#"{"name":"twin"}"#),
         5 => feeder.send(id, "event/lid", "{}"),
         6 => {
             let unread: Vec<_> =

@@ -8,7 +8,7 @@ use model::{
 };
 use proptest::prelude::*;
 
-use super::{Of, Twins};
+use super::{Asked, Of, Twins};
 
 const TENANT: TenantId = TenantId::from_u128(1);
 
@@ -92,6 +92,35 @@ fn desired_is_published_whole_and_pending_until_reported() {
     decide(&mut twins, 4, "desired", device(7), r#"{"by":"usr_1","values":{"beep":null}}"#);
     let twin = twins.get(device(7)).unwrap();
     assert_eq!((twin.pending().count(), twin.desired_version), (0, 2));
+}
+
+fn ask(twins: &Twins, tenant: TenantId, of: DeviceId, asked: &str) -> Vec<(String, String)> {
+    let asked: Asked = serde_json::from_str(asked).unwrap();
+    let mut out = Outputs::new(Offset(9));
+    twins.answer((tenant, of, "q1"), &asked, &mut out);
+    let shown = |output| match output {
+        Output::Publish { topic, payload, .. } => (topic, String::from_utf8(payload).unwrap()),
+    };
+    out.into_list().into_iter().map(|(_, _, output)| shown(output)).collect()
+}
+
+#[test]
+fn a_device_that_asks_is_told_its_own_twin() {
+    let mut twins = one_device();
+    let content = r#"{"by":"usr_1","values":{"interval":900,"beep":true}}"#;
+    decide(&mut twins, 2, "desired", device(7), content);
+    hear(&mut twins, 3, device(7), Of::Settings, &[reading("interval", 5, 60.0)]);
+    for (asked, result) in [
+        ("{}", r#"{"desired":{"beep":true,"interval":900},"reported":{"interval":60},"version":1}"#),
+        (r#"{"desired":["interval","no_such"]}"#, r#"{"desired":{"interval":900},"version":1}"#),
+        (r#"{"reported":[]}"#, r#"{"reported":{},"version":1}"#),
+    ] {
+        let answer = format!(r#"{{"ok":true,"result":{result}}}"#);
+        let expected = [("request/q1/answer".to_owned(), answer)];
+        assert_eq!(ask(&twins, TENANT, device(7), asked), expected);
+    }
+    assert_eq!(ask(&twins, TenantId::from_u128(2), device(7), "{}"), []);
+    assert_eq!(ask(&twins, TENANT, device(8), "{}"), []);
 }
 
 #[test]
