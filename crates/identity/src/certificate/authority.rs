@@ -306,10 +306,10 @@ fn not_after(certificate: &[u8]) -> Result<Timestamp, Error> {
 }
 
 fn san(name: &ServerName<'_>) -> Result<SanType, Error> {
-    Ok(match name {
-        ServerName::IpAddress(address) => SanType::IpAddress((*address).into()),
-        other => SanType::DnsName(other.to_str().as_ref().try_into()?),
-    })
+    if let ServerName::IpAddress(address) = name {
+        return Ok(SanType::IpAddress((*address).into()));
+    }
+    Ok(SanType::DnsName(name.to_str().as_ref().try_into()?))
 }
 
 /// All certificates of a PEM text, in its order.

@@ -226,13 +226,17 @@ pub(super) fn issuer_of<'a, 'b>(
 
 /// Whether `leaf` names `issuer`: by its name and, where both say it, by its key.
 fn is_named(leaf: &X509Certificate<'_>, issuer: &X509Certificate<'_>) -> bool {
-    let wanted = leaf.iter_extensions().find_map(|e| match e.parsed_extension() {
-        ParsedExtension::AuthorityKeyIdentifier(id) => id.key_identifier.as_ref().map(|id| id.0),
-        _ => None,
+    let wanted = leaf.iter_extensions().find_map(|extension| {
+        let ParsedExtension::AuthorityKeyIdentifier(id) = extension.parsed_extension() else {
+            return None;
+        };
+        id.key_identifier.as_ref().map(|id| id.0)
     });
-    let has = issuer.iter_extensions().find_map(|e| match e.parsed_extension() {
-        ParsedExtension::SubjectKeyIdentifier(id) => Some(id.0),
-        _ => None,
+    let has = issuer.iter_extensions().find_map(|extension| {
+        let ParsedExtension::SubjectKeyIdentifier(id) = extension.parsed_extension() else {
+            return None;
+        };
+        Some(id.0)
     });
     let same_key = wanted.is_none() || has.is_none() || wanted == has;
     leaf.issuer().as_raw() == issuer.subject().as_raw() && same_key

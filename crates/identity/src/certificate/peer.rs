@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use model::{DeviceId, TenantId, Timestamp};
 use x509_parser::certificate::X509Certificate;
-use x509_parser::extensions::{ExtendedKeyUsage, GeneralName, ParsedExtension};
+use x509_parser::extensions::{ExtendedKeyUsage, GeneralName};
 use x509_parser::prelude::FromDer as _;
 use x509_parser::time::ASN1Time;
 use x509_parser::x509::X509Version;
@@ -131,17 +131,14 @@ pub(super) fn timestamp(time: ASN1Time) -> Timestamp {
 fn named(
     certificate: &X509Certificate<'_>,
 ) -> Result<Option<(TenantId, DeviceId)>, CertificateRefusal> {
-    let mut devices = certificate
-        .iter_extensions()
-        .filter_map(|extension| match extension.parsed_extension() {
-            ParsedExtension::SubjectAlternativeName(names) => Some(&names.general_names),
-            _ => None,
-        })
-        .flatten()
-        .filter_map(|name| match name {
-            GeneralName::URI(uri) => name::device(uri),
-            _ => None,
-        });
+    let names = certificate
+        .subject_alternative_name()
+        .map_err(|_| malformed("subjectAltName cannot be read"))?;
+    let names = names.iter().flat_map(|names| &names.value.general_names);
+    let mut devices = names.filter_map(|name| {
+        let GeneralName::URI(uri) = name else { return None };
+        name::device(uri)
+    });
     let first = devices.next();
     match devices.next() {
         Some(_) => Err(malformed("it names more than one device")),

@@ -206,7 +206,7 @@ fn c4_only_an_authority_opens_for_others() {
     });
     assert_eq!(for_mail.code(&params), "issuer_unusable");
     let constrained = Maker::new(|params| {
-        let subtree = rcgen::GeneralSubtree::DnsName("example.org".try_into().unwrap());
+        let subtree = rcgen::GeneralSubtree::DnsName("example.org".into());
         let constraints =
             NameConstraints { permitted_subtrees: vec![subtree], excluded_subtrees: vec![] };
         params.name_constraints = Some(constraints);
