@@ -276,7 +276,9 @@ fn template(name: &str, from: Timestamp, until: Timestamp) -> Result<Certificate
         return Err(Error::NoLife { from, until });
     }
     let mut params = CertificateParams::default();
-    params.not_before = time(from - CLOCK_SKEW)?.to_datetime();
+    // A clock that starts in 1970 has no five minutes before it.
+    let before = (from - CLOCK_SKEW).max(Timestamp::ZERO.min(from));
+    params.not_before = time(before)?.to_datetime();
     params.not_after = time(until)?.to_datetime();
     params.serial_number = Some(SerialNumber::from_slice(Serial::random()?.bytes()));
     params.distinguished_name = DistinguishedName::new();

@@ -174,6 +174,12 @@ fn a_life_that_is_none_or_outside_the_calendar_is_refused() {
 }
 
 #[test]
+fn a_clock_that_starts_in_1970_can_make_an_authority() {
+    let root = Authority::root("early", Timestamp::ZERO).unwrap();
+    assert_eq!(peer(root.certificate_der()).not_before, Timestamp::ZERO);
+}
+
+#[test]
 fn certificates_after_2050_are_written_and_read() {
     let later: Timestamp = "2049-06-01T00:00:00Z".parse().unwrap();
     let root = Authority::root("late", later).unwrap();
