@@ -2,7 +2,11 @@
 //!
 //! *Invariant:* what is read does not depend on when it was flushed, merged or replayed.
 
+mod columns;
+mod day;
+mod delta;
 mod error;
+mod file;
 mod merge;
 mod row;
 mod store;
