@@ -1,0 +1,39 @@
+"""@device@, a @kind@ of @venture@: measures and sends. This file is yours."""
+
+from __future__ import annotations
+
+import logging
+import random
+import signal
+import sys
+import time
+
+from device import Device, Settings
+
+FIRMWARE = "1.0.0"
+
+
+class ThisDevice(Device):
+    def take_settings(self, wanted: Settings) -> Settings:
+        """Somebody changes settings: take over what you can and return what is in force."""
+        print("settings:", wanted, flush=True)
+        return wanted
+@handlers@
+
+def measure():
+    """MADE-UP VALUES: read your sensors here. What is left out is not sent."""
+    return {
+@examples@    }
+
+
+def main():
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    with ThisDevice(firmware=FIRMWARE) as device:
+        while True:
+            device.send(**measure())
+            device.wait(@interval@)
+
+
+if __name__ == "__main__":
+    main()

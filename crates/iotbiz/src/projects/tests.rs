@@ -1,0 +1,1 @@
+//! What a folder of each language holds, for each template.
