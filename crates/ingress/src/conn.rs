@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::time::Duration;
 
 use eventlog::Batch;
 use identity::{Identity, RefusedLogin};
@@ -23,6 +24,7 @@ use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Notify;
 
 use crate::acks::Ticket;
+use crate::budget::{Caller, Meter, Over};
 use crate::hub::Who;
 use crate::refusal::{Refusal, RefusalReason};
 use crate::shared::{Shared, lock};
@@ -37,6 +39,8 @@ pub(crate) struct Conn {
     pub(crate) socket: Option<OwnedWriteHalf>,
     /// Wakes the task: something to write, room to read, or the end.
     pub(crate) wake: Notify,
+    /// How many places of its address it takes until it has logged in.
+    pub(crate) places: usize,
     /// Steady milliseconds at which the sweep closes it.
     deadline_ms: AtomicU64,
     /// Whose certificate was shown in the handshake of TLS.
@@ -55,6 +59,10 @@ pub(crate) struct State {
     pub(crate) out: Vec<u8>,
     /// Bytes that wait for the log.
     unacked_bytes: usize,
+    /// Packets of this read that count against the limits of the device.
+    pub(super) counted: usize,
+    /// Not read before that, in steady nanoseconds.
+    paused_until: u64,
     /// Of the batch being made, frames that are no messages.
     pub(super) changes: usize,
     /// A batch the log had no room for.
@@ -80,6 +88,8 @@ pub(crate) struct Open {
     pub(crate) machine: Connection,
     pub(crate) who: Arc<Who>,
     pub(crate) subscriber: Subscriber,
+    /// What it sent, on all its connections.
+    pub(crate) meter: Arc<Meter>,
     /// Where the last topic went: most devices publish to one.
     last: Option<(Box<str>, Target)>,
     /// Changes of its session are written to the log.
@@ -93,11 +103,16 @@ pub(crate) struct Open {
 }
 
 impl Open {
-    pub(crate) fn new(machine: Connection, who: Arc<Who>, subscriber: Subscriber) -> Self {
+    pub(crate) fn new(
+        machine: Connection,
+        who: Arc<Who>,
+        (subscriber, meter): (Subscriber, Arc<Meter>),
+    ) -> Self {
         Self {
             machine,
             who,
             subscriber,
+            meter,
             last: None,
             stored: false,
             held: VecDeque::new(),
@@ -133,13 +148,30 @@ pub(crate) struct Look {
     pub(crate) writes: bool,
     pub(crate) parked: bool,
     pub(crate) closing: bool,
+    /// How long it is not read, as it sends faster than it may.
+    pub(crate) pause: Option<Duration>,
+}
+
+impl Look {
+    /// Ready when the pause is over; a timer exists only while there is one.
+    pub(crate) async fn paused(self) {
+        match self.pause {
+            Some(wait) => Box::pin(tokio::time::sleep(wait)).await,
+            None => std::future::pending().await,
+        }
+    }
 }
 
 impl Conn {
-    pub(crate) fn new(id: u64, peer: SocketAddr, socket: Option<OwnedWriteHalf>) -> Self {
+    pub(crate) fn new(
+        id: u64,
+        (peer, places): (SocketAddr, usize),
+        socket: Option<OwnedWriteHalf>,
+    ) -> Self {
         Self {
             id,
             peer,
+            places,
             socket,
             wake: Notify::new(),
             deadline_ms: AtomicU64::new(u64::MAX),
@@ -170,12 +202,18 @@ impl Conn {
         lock(&self.state)
     }
 
-    pub(crate) fn look(&self, unacked_bytes_max: usize) -> Look {
+    pub(crate) fn look(&self, shared: &Shared) -> Look {
         let state = self.lock();
+        // The clock is only asked while there is something to wait for.
+        let waits = if state.paused_until == 0 { 0 } else { shared.now_ns() };
+        let wait = state.paused_until.saturating_sub(waits);
+        let pause = (wait > 0).then(|| Duration::from_nanos(wait));
         Look {
             reads: !state.closing
                 && state.parked.is_none()
-                && state.unacked_bytes <= unacked_bytes_max,
+                && pause.is_none()
+                && state.unacked_bytes <= shared.limits.unacked_bytes_max,
+            pause,
             writes: !state.out.is_empty(),
             parked: state.parked.is_some(),
             closing: state.closing,
@@ -240,10 +278,17 @@ impl Conn {
         }
         let rest = bytes.get(at..).unwrap_or_default();
         state.rest = if state.closing { Vec::new() } else { rest.to_vec() };
+        state.weigh(self, shared, fresh);
         if at > 0 || rest.len() == fresh {
             self.extend_deadline(shared, &state);
         }
         state.flush(self, shared);
+    }
+
+    /// Gives one that is not read more time: how is it to be heard?
+    pub(crate) fn excuse(&self, shared: &Shared) {
+        let state = self.lock();
+        self.extend_deadline(shared, &state);
     }
 
     /// Moves the deadline when the peer made progress: keep alive for a quiet connection, the
@@ -384,6 +429,37 @@ impl State {
         shared.counters.acks_pending.sub(count);
     }
 
+    /// Counts what a read brought against the limits of the device and its tenant.
+    fn weigh(&mut self, conn: &Conn, shared: &Shared, bytes: usize) {
+        let messages = std::mem::take(&mut self.counted);
+        let Stage::Open(open) = &self.stage else { return };
+        let now = shared.now_ns();
+        let limits = (&shared.limits, Caller::of(&open.who.identity));
+        let read = (wide(messages), wide(bytes));
+        let Some(over) = open.meter.take(limits, now, read) else {
+            self.paused_until = 0;
+            return;
+        };
+        let Over { limit, max, wait } = over;
+        let tells = open.meter.tells(now);
+        self.paused_until = now.saturating_add(u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX));
+        shared.counters.throttled.add(1);
+        if !tells {
+            return;
+        }
+        let (tenant, device, claimed) = self.named();
+        shared.refuse(Refusal {
+            at: shared.clock.now(),
+            tenant,
+            device,
+            claimed,
+            peer: conn.peer,
+            reason: RefusalReason::Limit,
+            detail: format!("sends more than {limit} = {max}; what is beyond it waits"),
+            fix: "send less often, several readings in one message, or raise the limit".to_owned(),
+        });
+    }
+
     /// Says why and closes once that is written.
     pub(crate) fn close(&mut self, reason: Reason, text: &str) {
         if self.closing {
@@ -447,6 +523,10 @@ impl State {
     }
 }
 
-pub(crate) fn millis(duration: std::time::Duration) -> u64 {
+fn wide(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
+
+pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -44,6 +44,8 @@ counters! {
     dropped,
     /// Gauge: answers that wait for the log.
     acks_pending,
+    /// Times a connection was not read for a while because its device or tenant sends too fast.
+    throttled,
     /// Times a connection was not read because the log or its acks were behind.
     paused,
 }

@@ -10,7 +10,7 @@ mod problem;
 mod thingsboard;
 mod websocket;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,8 +26,11 @@ use identity::{Actor, Identity};
 use model::{Channel, ErrorKind, Frame, Name, Offset, Principal, Qos, Raw, Retain};
 use mqtt::{Property, PropertyBuffer};
 
+use crate::budget::{self, Over};
+use crate::guard::{self, Barred};
 use crate::refusal::{Refusal, RefusalReason, cut};
 use crate::shared::{Shared, lock};
+use crate::strangers::Locked;
 use crate::topics;
 
 pub(crate) use keys::Keys;
@@ -74,7 +77,7 @@ async fn event(Path(name): Path<String>, (state, whose, request): Call) -> Respo
 }
 
 async fn answer(shared: Arc<Shared>, below: &str, whose: Whose, request: Request) -> Response {
-    let peer = peer(&request);
+    let peer = peer(&shared, &request);
     let (parts, body) = request.into_parts();
     match ingest(&shared, (below, &whose, peer), &parts, body).await {
         Ok(offset) => {
@@ -84,10 +87,19 @@ async fn answer(shared: Arc<Shared>, below: &str, whose: Whose, request: Request
     }
 }
 
-/// Where a request comes from, when the binary serves with connect info.
-fn peer(request: &Request) -> SocketAddr {
+/// Where a request comes from, when the binary serves with connect info; behind a proxy that is
+/// believed, what the last proxy that is not saw.
+fn peer(shared: &Shared, request: &Request) -> SocketAddr {
     let info = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    info.map_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)), |info| info.0)
+    let peer = info.map_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)), |info| info.0);
+    if !shared.proxies.contains(&peer.ip()) {
+        return peer;
+    }
+    let hops = request.headers().get_all("x-forwarded-for").iter();
+    let hops: Vec<_> = hops.filter_map(|h| h.to_str().ok()).flat_map(|h| h.split(',')).collect();
+    let addresses = hops.iter().rev().map_while(|hop| hop.trim().parse::<IpAddr>().ok());
+    let client = addresses.into_iter().find(|address| !shared.proxies.contains(address));
+    client.map_or(peer, |client| SocketAddr::new(client, 0))
 }
 
 async fn ingest(
@@ -138,6 +150,17 @@ async fn ingest(
         key,
         payload: &body,
     };
+    let meter = shared.meters.of(identity.tenant, target.principal);
+    let limits = (&shared.limits, budget::Caller::of(&identity));
+    let bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
+    meter.admit(limits, shared.now_ns(), bytes).map_err(|over| {
+        shared.counters.throttled.add(1);
+        let Over { limit, max, wait } = over;
+        let detail = format!("more than {limit} = {max}; try again in {} ms", wait.as_millis());
+        let fix = "send several readings in one request, or less often";
+        let problem = Problem::new(ErrorKind::Overloaded, "too_fast", detail, fix);
+        if meter.tells(shared.now_ns()) { told(problem, RefusalReason::Limit) } else { problem }
+    })?;
     let last = append(shared, &raw).await?;
     shared.counters.bytes_in.add(body.len());
     durable(shared, last).await
@@ -151,20 +174,21 @@ fn caller(shared: &Shared, parts: &Parts, peer: SocketAddr) -> Result<Identity, 
     });
     let certificate = parts.extensions.get::<Arc<PeerCertificate>>();
     let identity = match (token, certificate) {
-        (None, Some(certificate)) => shared.door.authenticate_certificate(certificate),
-        (token, _) => shared.door.authenticate_bearer(token.unwrap_or_default().as_bytes()),
+        (None, Some(certificate)) => {
+            shared.door.authenticate_certificate(certificate).map_err(Barred::from)
+        }
+        (token, _) => {
+            let token = token.unwrap_or_default().as_bytes();
+            guard::admit(shared, peer, (b"", token), || shared.door.authenticate_bearer(token))
+        }
     };
-    identity.map_err(|refused| {
-        shared.refuse(Refusal {
-            at: shared.clock.now(),
-            tenant: refused.tenant,
-            device: refused.device(),
-            claimed: refused.claimed.clone(),
-            peer,
-            reason: RefusalReason::Login(refused.reason),
-            detail: refused.reason.to_string(),
-            fix: refused.reason.fix(),
-        });
+    identity.map_err(|barred| {
+        shared.refuse(barred.refusal(shared, peer, ""));
+        if let Barred::Locked(Locked { limit, max, .. }) = barred {
+            let detail = format!("too many logins failed: {limit} = {max}");
+            let fix = "correct the token, and try again after a while";
+            return Problem::new(ErrorKind::Overloaded, "locked_out", detail, fix);
+        }
         // The caller is told the same for every reason.
         let detail = "no valid bearer token or certificate".to_owned();
         let fix = "send Authorization: Bearer followed by a token of this device";

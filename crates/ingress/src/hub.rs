@@ -3,6 +3,8 @@
 //! *Invariant:* a session is one (tenant, principal, client id); at most one connection serves it.
 //! *Invariant:* every filter of a session is in the router, and none of a session that is gone.
 
+mod owners;
+
 use std::sync::Arc;
 
 use identity::{Actor, Identity};
@@ -16,6 +18,8 @@ use rustc_hash::FxHashMap;
 use crate::conn::Conn;
 use crate::follow::System;
 use crate::topics::Filter;
+
+pub(crate) use owners::QueueMax;
 
 /// Who is behind a session.
 #[derive(Debug)]
@@ -92,6 +96,8 @@ pub(crate) struct Slot {
     pub(crate) will: Option<Box<Will>>,
     /// Steady milliseconds when a delayed will is due.
     pub(crate) will_due_ms: Option<u64>,
+    /// What it counts against its tenant while its client is away.
+    queued_bytes: u64,
 }
 
 /// All sessions, subscriptions and retained messages.
@@ -106,6 +112,7 @@ pub(crate) struct Hub {
     slots: Vec<Option<Slot>>,
     free: Vec<u32>,
     by_session: FxHashMap<u64, Subscriber>,
+    owners: owners::Owners,
 }
 
 fn index(subscriber: Subscriber) -> usize {
@@ -151,6 +158,7 @@ impl Hub {
             expires: None,
             will: None,
             will_due_ms: None,
+            queued_bytes: 0,
         };
         let subscriber = match self.free.pop() {
             Some(place) => Subscriber(place),
@@ -160,6 +168,7 @@ impl Hub {
                 Subscriber(place)
             }
         };
+        self.owners.add(&slot.who, subscriber);
         *self.slots.get_mut(index(subscriber))? = Some(slot);
         self.by_session.insert(session, subscriber);
         Some(subscriber)
@@ -170,6 +179,7 @@ impl Hub {
         let slot = self.slots.get_mut(index(subscriber))?.take()?;
         self.by_session.remove(&slot.who.session);
         self.free.push(subscriber.0);
+        self.owners.remove(&slot.who, subscriber, slot.queued_bytes);
         let tenant = slot.who.identity.tenant;
         for (filter, ..) in &slot.filters {
             let group = filter.group.as_deref();

@@ -3,7 +3,7 @@
 //! *Invariant:* it accepts nobody before the fold has caught up with the log, so that a
 //! subscription finds what was retained before a restart.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
@@ -18,12 +18,14 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::budget::Meters;
 use crate::counters::Counters;
 use crate::hub::Hub;
 use crate::refusal::Refusals;
 use crate::sessions;
 use crate::shared::{Shared, lock};
-use crate::{Error, Figures, Limits, Tls, acks, follow, http, listen};
+use crate::strangers::Strangers;
+use crate::{Error, Figures, Limits, Tls, acks, descriptors, follow, http, listen};
 
 /// Where to listen, and within which limits.
 #[derive(Debug, Clone, Default)]
@@ -34,6 +36,10 @@ pub struct Config {
     pub mqtts: Vec<SocketAddr>,
     /// Limits.
     pub limits: Limits,
+    /// Origins of web pages elsewhere that may open `/mqtt`, such as `https://shop.example`.
+    pub origins: Vec<String>,
+    /// Proxies of the HTTP port whose `X-Forwarded-For` is believed.
+    pub proxies: Vec<IpAddr>,
 }
 
 /// What the door stands on.
@@ -73,7 +79,8 @@ impl Ingress {
     /// # Errors
     /// A port or the snapshot cannot be used.
     pub async fn start(config: Config, parts: Parts) -> Result<Self, Error> {
-        let Config { mqtt, mqtts, limits } = config;
+        let Config { mqtt, mqtts, mut limits, origins, proxies } = config;
+        limits.connections_max = descriptors::at_most(limits.connections_max);
         let tls = parts.tls;
         let plain = mqtt.into_iter().map(|address| (address, None));
         // Without a certificate there is nothing to listen with.
@@ -99,6 +106,10 @@ impl Ingress {
             keys: Mutex::default(),
             tickets: Mutex::default(),
             conns: Mutex::default(),
+            meters: Meters::default(),
+            strangers: Strangers::default(),
+            origins,
+            proxies,
             next_conn: AtomicU64::new(1),
             background: TaskTracker::new(),
             started,

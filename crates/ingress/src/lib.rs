@@ -13,14 +13,18 @@
 //! It knows nothing of properties, prices or people.
 
 mod acks;
+mod budget;
 mod conn;
 mod counters;
+mod descriptors;
 mod dialect;
 mod error;
 mod follow;
+mod guard;
 mod http;
 mod hub;
 mod ingress;
+mod judge;
 mod limits;
 mod listen;
 mod login;
@@ -28,8 +32,10 @@ mod refusal;
 mod serve;
 mod sessions;
 mod shared;
+mod strangers;
 mod tls;
 mod topics;
+mod urgent;
 
 pub use counters::Figures;
 pub use error::Error;

@@ -13,16 +13,21 @@ use rustc_hash::FxHashMap;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::Limits;
 use crate::conn::{Conn, Stage, millis};
 use crate::login;
 use crate::refusal::{Refusal, RefusalReason};
 use crate::serve;
 use crate::sessions;
 use crate::shared::{Shared, lock};
+use crate::strangers::{MEMORY, Met};
 use crate::tls::{Encrypted, Tls};
 
 /// How long to wait after the system refused to accept, for example without descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How often it is looked who has not sent for so long that nothing needs to be remembered.
+const REST: Duration = Duration::from_secs(60);
 
 /// How long a closed connection may take to read its last words.
 const CLOSING_MS: u64 = 5000;
@@ -51,12 +56,12 @@ fn accept(shared: &Arc<Shared>, (stream, peer): (TcpStream, SocketAddr), tls: Op
     }
     if let Some(tls) = tls {
         // Counted in before the handshake, which is the dearest thing a stranger can ask for.
-        let Some(conn) = admit(shared, peer, None) else { return };
+        let Some(conn) = admit(shared, peer, 1, None) else { return };
         shared.tasks.spawn(encrypted(Arc::clone(shared), Arc::clone(tls), conn, stream));
         return;
     }
     let (reader, writer) = stream.into_split();
-    let Some(conn) = admit(shared, peer, Some(writer)) else { return };
+    let Some(conn) = admit(shared, peer, 1, Some(writer)) else { return };
     let task = serve::run(Arc::clone(shared), conn, reader, None::<tokio::io::Sink>);
     shared.tasks.spawn(task);
 }
@@ -84,10 +89,12 @@ async fn encrypted(shared: Arc<Shared>, tls: Arc<Tls>, conn: Arc<Conn>, stream: 
     }
 }
 
-/// Counts a new connection in, unless a limit is reached.
+/// Counts a new connection in, unless a limit is reached; `places` is how many times
+/// `connect_bytes_max` it may make us hold before it has logged in.
 pub(crate) fn admit(
     shared: &Shared,
     peer: SocketAddr,
+    places: usize,
     socket: Option<OwnedWriteHalf>,
 ) -> Option<Arc<Conn>> {
     let refuse = |detail: String, fix: &str| {
@@ -102,24 +109,29 @@ pub(crate) fn admit(
             fix: fix.to_owned(),
         });
     };
+    match shared.strangers.meet(peer.ip(), shared.now_ns(), &shared.limits) {
+        Met::Welcome => {}
+        Met::TooOften => {
+            let max = shared.limits.connects_per_address_per_s_max;
+            let detail = format!("connects more than connects_per_address_per_s_max = {max}");
+            refuse(detail, "keep the connection open; after it broke wait longer each time");
+            return None;
+        }
+        Met::Again => {
+            shared.counters.refused.add(1);
+            return None;
+        }
+    }
     let mut conns = lock(&shared.conns);
-    let max = shared.limits.connections_max;
-    if conns.all.len() >= max {
+    if let Err((detail, fix)) = conns.room(peer, places, &shared.limits) {
         drop(conns);
-        refuse(format!("there are connections_max = {max} connections"), "raise the limit");
+        refuse(detail, fix);
         return None;
     }
-    let greeting = conns.greeting.entry(peer.ip()).or_default();
-    let max = shared.limits.greeting_per_address_max;
-    if *greeting >= max {
-        drop(conns);
-        let detail = format!("greeting_per_address_max = {max} connections have not logged in");
-        refuse(detail, "log in right after connecting");
-        return None;
-    }
-    *greeting += 1;
+    *conns.greeting.entry(peer.ip()).or_default() += places;
+    conns.greeting_all += places;
     let id = shared.next_conn.fetch_add(1, Ordering::Relaxed);
-    let conn = Arc::new(Conn::new(id, peer, socket));
+    let conn = Arc::new(Conn::new(id, (peer, places), socket));
     conn.set_deadline(shared.now_ms().saturating_add(millis(shared.limits.greeting_timeout)));
     conns.all.insert(id, Arc::clone(&conn));
     shared.counters.connections.set(conns.all.len());
@@ -132,15 +144,43 @@ pub(crate) fn admit(
 pub(crate) struct Conns {
     pub(crate) all: FxHashMap<u64, Arc<Conn>>,
     greeting: FxHashMap<IpAddr, usize>,
+    greeting_all: usize,
 }
 
 impl Conns {
+    /// Whether one more may come in.
+    fn room(
+        &self,
+        peer: SocketAddr,
+        places: usize,
+        limits: &Limits,
+    ) -> Result<(), (String, &'static str)> {
+        let max = limits.connections_max;
+        if self.all.len() >= max {
+            let detail = format!("there are connections_max = {max} connections");
+            return Err((detail, "raise the limit, and that of the system on open files"));
+        }
+        let max = limits.greeting_per_address_max;
+        if self.greeting.get(&peer.ip()).copied().unwrap_or_default() + places > max {
+            let detail = format!("greeting_per_address_max = {max} connections have not logged in");
+            return Err((detail, "log in right after connecting"));
+        }
+        let max = limits.greeting_max;
+        if self.greeting_all + places > max {
+            let detail = format!("greeting_max = {max} connections have not logged in");
+            return Err((detail, "try again after a while, longer each time"));
+        }
+        Ok(())
+    }
+
     /// A connection logged in, or ended before it did.
-    pub(crate) fn greeted(&mut self, peer: SocketAddr) {
-        if let Some(count) = self.greeting.get_mut(&peer.ip()) {
-            *count -= 1;
+    pub(crate) fn greeted(&mut self, conn: &Conn) {
+        self.greeting_all = self.greeting_all.saturating_sub(conn.places);
+        let ip = conn.peer.ip();
+        if let Some(count) = self.greeting.get_mut(&ip) {
+            *count = count.saturating_sub(conn.places);
             if *count == 0 {
-                self.greeting.remove(&peer.ip());
+                self.greeting.remove(&ip);
             }
         }
     }
@@ -150,6 +190,7 @@ impl Conns {
 pub(crate) async fn sweep(shared: Arc<Shared>) {
     let mut ticks = tokio::time::interval(shared.limits.sweep_interval);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let (mut rested_ms, mut aged_ms) = (shared.now_ms(), shared.now_ms());
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
@@ -157,6 +198,15 @@ pub(crate) async fn sweep(shared: Arc<Shared>) {
         }
         close_silent(&shared);
         end_sessions(&shared);
+        let now_ms = shared.now_ms();
+        if now_ms >= rested_ms + millis(REST) {
+            shared.meters.forget_rested(shared.now_ns());
+            rested_ms = now_ms;
+        }
+        if now_ms >= aged_ms + millis(MEMORY) {
+            shared.strangers.age();
+            aged_ms = now_ms;
+        }
     }
 }
 
@@ -165,6 +215,12 @@ fn close_silent(shared: &Shared) {
     let late = |conn: &&Arc<Conn>| conn.deadline_ms() <= now;
     let due: Vec<_> = lock(&shared.conns).all.values().filter(late).map(Arc::clone).collect();
     for conn in due {
+        let look = conn.look(shared);
+        if !look.reads && !look.closing {
+            // Its PINGREQ may be in what is not read.
+            conn.excuse(shared);
+            continue;
+        }
         let (closing, greeting, named) = {
             let state = conn.lock();
             (state.closing, matches!(state.stage, Stage::Greeting), state.named())

@@ -16,7 +16,8 @@ use mqtt::router::Subscriber;
 use mqtt::{Connection, Packet, Property, Reason, Version, decode, packet_length};
 
 use crate::conn::{Conn, Open, Stage};
-use crate::hub::{Who, Will};
+use crate::guard::{self, Barred};
+use crate::hub::{Hub, Who, Will};
 use crate::refusal::{Refusal, RefusalReason, cut};
 use crate::sessions::{self, Start};
 use crate::shared::{Shared, lock};
@@ -166,8 +167,8 @@ impl Conn {
 
     fn authenticate(&self, shared: &Shared, connect: &Connect<'_>) -> Result<Identity, Turned> {
         let secret = connect.password.unwrap_or_default();
-        let result = match (connect.user_name, secret) {
-            (name, _) if self.certified().is_some() => self.by_certificate(shared, name),
+        let name = connect.user_name.unwrap_or_default();
+        let login = || match (connect.user_name, secret) {
             (None, secret) => shared.door.authenticate_bearer(secret),
             // Some firmware can send its token only as the user name.
             (Some(token), b"") => shared
@@ -176,17 +177,19 @@ impl Conn {
                 .or_else(|_| shared.door.authenticate(token, b"")),
             (Some(name), secret) => shared.door.authenticate(name, secret),
         };
-        result.map_err(|refused| {
-            let detail = refused.reason.to_string();
-            let reason = RefusalReason::Login(refused.reason);
-            let fix = refused.reason.fix();
-            let mut refusal = self.refusal(shared, reason, (refused.claimed.clone(), detail, &fix));
-            refusal.tenant = refused.tenant;
-            refusal.device = refused.device();
-            // 3.1.1 keeps its code 4 for data that is malformed.
-            let answer = match connect.version {
-                Version::V311 => Reason::NotAuthorized,
-                Version::V5 => Reason::BadUserNameOrPassword,
+        let result = if self.certified().is_some() {
+            // Nobody guesses a key.
+            self.by_certificate(shared, connect.user_name).map_err(Barred::from)
+        } else {
+            guard::admit(shared, self.peer, (name.as_bytes(), secret), login)
+        };
+        result.map_err(|barred| {
+            let refusal = barred.refusal(shared, self.peer, name_not_token(name, secret));
+            let answer = match (&barred, connect.version) {
+                (Barred::Locked(_), _) => Reason::ConnectionRateExceeded,
+                // 3.1.1 keeps its code 4 for data that is malformed.
+                (Barred::Refused(_), Version::V311) => Reason::NotAuthorized,
+                (Barred::Refused(_), Version::V5) => Reason::BadUserNameOrPassword,
             };
             Turned { answer, refusal: Box::new(refusal) }
         })
@@ -232,6 +235,7 @@ impl Conn {
     ) -> Result<(), String> {
         let mut hub = lock(&shared.hub);
         let found = hub.find(who.session);
+        find_place(shared, &mut hub, &who, found)?;
         let mut was_stored = false;
         if let Some(subscriber) = found {
             let clash = hub.slot(subscriber).is_some_and(|slot| !slot.who.same_session(&who));
@@ -273,20 +277,64 @@ impl Conn {
             slot.will_due_ms = None;
             machine.resume(std::mem::take(&mut slot.away));
         }
+        hub.recount(subscriber);
         shared.counters.sessions.set(hub.sessions());
         shared.counters.subscriptions.set(hub.router.len());
         drop(hub);
         let granted = Granted { session_present: present, client_id: assigned };
         machine.greet(connect, granted, &shared.settings, &mut state.out);
-        let mut open = Open::new(machine, who, subscriber);
+        let meter = shared.meters.of(who.identity.tenant, who.principal);
+        let mut open = Open::new(machine, who, (subscriber, meter));
         open.stored = stored;
         crate::follow::repeat(shared, &mut open, &mut state.out);
         crate::follow::refill(shared, &mut open, &mut state.out);
         state.stage = Stage::Open(Box::new(open));
         drop(state);
-        lock(&shared.conns).greeted(self.peer);
+        lock(&shared.conns).greeted(self);
         Ok(())
     }
+}
+
+/// Some firmware sends its token as the user name; then the name is a secret.
+fn name_not_token<'a>(name: &'a str, secret: &[u8]) -> &'a str {
+    if secret.is_empty() { "" } else { name }
+}
+
+/// Whether there is room for one more connection, and for a session if none is `found`; an old
+/// session of the same device makes room.
+fn find_place(
+    shared: &Shared,
+    hub: &mut Hub,
+    who: &Who,
+    found: Option<Subscriber>,
+) -> Result<(), String> {
+    let limits = &shared.limits;
+    let others: Vec<_> = hub.sessions_by(who).filter(|(s, _)| Some(*s) != found).collect();
+    if who.device().is_some() {
+        let max = limits.connections_per_device_max;
+        if others.iter().filter(|(_, connected)| *connected).count() >= max {
+            return Err(format!("the device has connections_per_device_max = {max} connections"));
+        }
+    }
+    if found.is_some() {
+        return Ok(());
+    }
+    if who.device().is_some() && others.len() >= limits.sessions_per_device_max {
+        let max = limits.sessions_per_device_max;
+        let oldest = others.iter().find(|(_, connected)| !connected);
+        let (oldest, _) = oldest.ok_or_else(|| {
+            format!("the device has sessions_per_device_max = {max} sessions")
+        })?;
+        if let Some(slot) = hub.remove(*oldest) {
+            let closed = slot.stored.then_some(&sessions::ENDED);
+            sessions::end(shared, &slot.who, slot.will.as_deref(), closed);
+        }
+    }
+    let max = limits.sessions_per_tenant_max;
+    if hub.sessions_of(who.identity.tenant) >= max {
+        return Err(format!("the tenant has sessions_per_tenant_max = {max} sessions"));
+    }
+    Ok(())
 }
 
 fn keep_will(will: &WillPacket<'_>, target: topics::Target) -> Will {
@@ -309,7 +357,7 @@ fn keep_will(will: &WillPacket<'_>, target: topics::Target) -> Will {
 
 /// Takes a session from the connection that serves it; its will is sent unless it is delayed
 /// (`[MQTT-3.1.4-3]`, section 3.1.3.2.2), and also that one when the session ends here.
-fn take_over(shared: &Shared, hub: &mut crate::hub::Hub, subscriber: Subscriber, start: Start) {
+fn take_over(shared: &Shared, hub: &mut Hub, subscriber: Subscriber, start: Start) {
     let Some(slot) = hub.slot_mut(subscriber) else { return };
     let will = slot.will.take();
     slot.will_due_ms = None;
@@ -337,7 +385,7 @@ pub(crate) fn finish(shared: &Shared, conn: &Arc<Conn>) {
         conns.all.remove(&conn.id);
         shared.counters.connections.set(conns.all.len());
         if matches!(conn.lock().stage, Stage::Greeting) {
-            conns.greeted(conn.peer);
+            conns.greeted(conn);
         }
     }
     let mut hub = lock(&shared.hub);
@@ -362,6 +410,8 @@ pub(crate) fn finish(shared: &Shared, conn: &Arc<Conn>) {
     sessions::end(shared, &open.who, due.as_deref(), closed.as_ref());
     if expiry == 0 {
         hub.remove(open.subscriber);
+    } else {
+        hub.recount(open.subscriber);
     }
     shared.counters.sessions.set(hub.sessions());
     shared.counters.subscriptions.set(hub.router.len());

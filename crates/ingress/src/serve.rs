@@ -1,7 +1,7 @@
 //! The task of one connection: reads, and writes what others could not.
 //!
-//! *Invariant:* reading stops while a batch waits for room in the log or too much waits for its
-//! acks; it goes on by itself.
+//! *Invariant:* reading stops while a batch waits for room in the log, too much waits for its acks,
+//! or the device sends faster than it may; it goes on by itself.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -42,7 +42,7 @@ pub(crate) async fn run<R, W>(
     W: AsyncWrite + Unpin,
 {
     loop {
-        let look = conn.look(shared.limits.unacked_bytes_max);
+        let look = conn.look(&shared);
         if look.writes
             && let Some(writer) = &mut writer
         {
@@ -72,6 +72,7 @@ pub(crate) async fn run<R, W>(
             () = shared.log.room(), if look.parked => {
                 retry(&shared, &conn);
             }
+            () = look.paused(), if look.pause.is_some() => {}
         }
     }
     if let Some(writer) = &mut writer {

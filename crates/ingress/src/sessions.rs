@@ -29,6 +29,7 @@ use mqtt::session::{Change, Opened, Until, Will as StoredWill};
 use crate::conn::Stage;
 use crate::follow::{Message, Way, pending};
 use crate::hub::{Hub, Slot, Who, Will};
+use crate::judge;
 use crate::login::push_will;
 use crate::shared::Shared;
 use crate::topics::{Filter, Target};
@@ -90,7 +91,7 @@ pub(crate) fn opened<'a>(
 /// both are lost, and a restart finds the session as it was before; that is said.
 pub(crate) fn end(shared: &Shared, who: &Who, will: Option<&Will>, closed: Option<&Change<'_>>) {
     let mut batch = Batch::default();
-    if let Some(will) = will {
+    if let Some(will) = will.filter(|will| judge::may_send(shared, who, will)) {
         push_will(&mut batch, who, will);
     }
     if let Some(closed) = closed {

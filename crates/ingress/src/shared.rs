@@ -3,6 +3,7 @@
 //! *Invariant:* locks are taken in the order hub, connection, tickets; none is held over an await.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -16,11 +17,13 @@ use tokio_util::task::TaskTracker;
 
 use crate::Limits;
 use crate::acks::Ticket;
+use crate::budget::Meters;
 use crate::counters::Counters;
 use crate::http::Keys;
 use crate::hub::Hub;
 use crate::listen::Conns;
 use crate::refusal::{Refusal, Refusals};
+use crate::strangers::Strangers;
 
 /// Everything a connection needs.
 #[derive(Debug)]
@@ -44,6 +47,12 @@ pub(crate) struct Shared {
     pub(crate) keys: Mutex<Keys>,
     pub(crate) tickets: Mutex<VecDeque<Ticket>>,
     pub(crate) conns: Mutex<Conns>,
+    pub(crate) meters: Meters,
+    pub(crate) strangers: Strangers,
+    /// Whose pages may open `/mqtt`, beside our own.
+    pub(crate) origins: Vec<String>,
+    /// Whose `X-Forwarded-For` is believed.
+    pub(crate) proxies: Vec<IpAddr>,
     /// The greatest offset any batch of ours was given.
     pub(crate) appended: AtomicU64,
     pub(crate) next_conn: AtomicU64,
@@ -63,6 +72,11 @@ impl Shared {
     /// Milliseconds of the steady clock.
     pub(crate) fn now_ms(&self) -> u64 {
         u64::try_from(self.clock.monotonic().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Nanoseconds of the steady clock.
+    pub(crate) fn now_ns(&self) -> u64 {
+        u64::try_from(self.clock.monotonic().as_nanos()).unwrap_or(u64::MAX)
     }
 
     /// Appends and remembers how far that was.

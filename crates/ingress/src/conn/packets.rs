@@ -18,6 +18,7 @@ use crate::refusal::RefusalReason;
 use crate::sessions;
 use crate::shared::Shared;
 use crate::topics;
+use crate::urgent::{self, URGENT};
 
 use super::{Conn, Open, Stage, State, Stop};
 
@@ -51,6 +52,7 @@ impl State {
                     return (at, Stop::Over);
                 }
             };
+            self.counted += usize::from(counts(&packet));
             let result = if let Packet::Publish(publish) = &packet {
                 match open.publish(shared, publish, (batch, properties)) {
                     Ok(()) => Ok(Next::Go),
@@ -148,6 +150,14 @@ impl State {
     }
 }
 
+/// Whether a packet counts against the limits of its device: answers to what we sent do not.
+const fn counts(packet: &Packet<'_>) -> bool {
+    !matches!(
+        packet,
+        Packet::PubAck(_) | Packet::PubRec(_) | Packet::PubRel(_) | Packet::PubComp(_)
+    )
+}
+
 enum Next {
     Go,
     Over,
@@ -218,16 +228,20 @@ impl Open {
                 }
                 let target =
                     topics::publish(&shared.door, identity, topic).map_err(Trouble::Denied)?;
-                // A child is judged each time: the gateway may stop listing it.
-                if target.view != mqtt::connection::View::Child {
+                // A child is judged each time, however it is named: the gateway may stop listing it.
+                let own = self.who.device();
+                if own.is_none() || own == target.device {
                     self.last = Some((topic.into(), target));
                 }
                 target
             }
         };
+        let topic = target.below(topic);
+        if topic == URGENT && target.device.is_some() {
+            urgent::admit(shared, (&self.who, &self.meter), publish).map_err(Trouble::Denied)?;
+        }
         properties.clear();
         publish.properties.forwarded(properties);
-        let topic = target.below(topic);
         push_raw(batch, &self.who, publish, (target.device, topic, properties, publish.payload));
         self.machine.answer(publish.qos, publish.packet_id, Reason::Success);
         Ok(())

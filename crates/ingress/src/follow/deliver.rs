@@ -14,6 +14,7 @@ use mqtt::{Outgoing, Properties};
 use crate::conn::{Conn, Open, Stage, State};
 use crate::dialect;
 use crate::hub::Who;
+use crate::judge::may_see;
 use crate::shared::Shared;
 
 /// Bytes of log read to find one record: its batch comes whole anyway.
@@ -143,18 +144,6 @@ impl<'a> Way<'a> {
     }
 }
 
-/// Whether the subscriber may still see it: a gateway's children change.
-pub(crate) fn is_allowed(shared: &Shared, who: &Who, message: &Message<'_>, view: View) -> bool {
-    match (view, who.device(), message.device) {
-        (View::Child, Some(gateway), Some(child)) => shared.door.speaks_for(gateway, child),
-        (View::Dialect(_), Some(own), Some(device)) => {
-            own == device || shared.door.speaks_for(own, device)
-        }
-        (View::Child | View::Dialect(_), _, _) => false,
-        (View::Me | View::Whole, _, _) => who.identity.tenant == message.tenant,
-    }
-}
-
 /// Writes a live message to a connected subscriber; false when it was dropped.
 pub(crate) fn send(
     shared: &Shared,
@@ -164,7 +153,7 @@ pub(crate) fn send(
 ) -> bool {
     let full = state.out.len() > shared.limits.outbound_bytes_max;
     let Stage::Open(open) = &mut state.stage else { return false };
-    if !is_allowed(shared, &open.who, message, way.view) {
+    if !may_see(shared, &open.who, message, way.view) {
         return false;
     }
     let shown = dialect::shown(shared, message, way.view, &source);
@@ -259,7 +248,7 @@ fn fetch<T>(
             Message::of_record(&record, &mut output)?
         }
     };
-    if !is_allowed(shared, who, &message, pending.view) {
+    if !may_see(shared, who, &message, pending.view) {
         return None;
     }
     let mut aged = Vec::new();

@@ -22,11 +22,12 @@ use tokio::time::MissedTickBehavior;
 use crate::Error;
 use crate::conn::Conn;
 use crate::http::Keys;
-use crate::hub::Hub;
+use crate::hub::{Hub, QueueMax};
+use crate::judge;
 use crate::sessions;
 use crate::shared::{Shared, lock};
 
-use super::deliver::{Message, Prefix, Way, is_allowed, pending, send};
+use super::deliver::{Message, Prefix, Way, pending, send};
 use super::system::{self, Tally};
 
 /// Version of the snapshot's content.
@@ -71,7 +72,9 @@ pub(crate) fn restore(shared: &Shared, snapshots: &Snapshots) -> Result<(), Erro
     loop {
         let mut hub = lock(&shared.hub);
         let Some(frames) = read_after(shared, &mut hub) else {
+            judge::end_revoked(shared, &mut hub);
             sessions::cut_off(shared, &mut hub);
+            hub.recount_all();
             return Ok(());
         };
         for record in frames.iter() {
@@ -158,6 +161,17 @@ fn retain(shared: &Shared, hub: &mut Hub, offset: Offset, message: &Message<'_>)
         properties: message.properties.into(),
         payload: message.payload.into(),
     };
+    let max = shared.limits.retained_messages_max;
+    let address = Address { device: message.device, topic: message.topic };
+    if hub.retained.count(message.tenant) >= max {
+        // The one before it, if there is one, is out of date and makes room.
+        hub.retained.remove(message.tenant, address);
+    }
+    if hub.retained.count(message.tenant) >= max {
+        tracing::warn!(max, topic = message.topic, "not retained: retained_messages_max");
+        shared.counters.dropped.add(1);
+        return;
+    }
     if let Err(error) = hub.retained.put(message.tenant, kept, shared.limits.retained_bytes_max) {
         tracing::warn!(%error, topic = message.topic, "not retained");
         shared.counters.dropped.add(1);
@@ -306,9 +320,17 @@ fn deliver(
     let source = Source::Log(offset);
     let Some(conn) = &slot.conn else {
         // QoS 0 is not kept for a client that is away.
-        return way.qos != model::Qos::AtMostOnce
-            && is_allowed(shared, &slot.who, message, way.view)
-            && slot.away.enqueue(pending(source, &way), shared.limits.session_queue_max);
+        if way.qos == model::Qos::AtMostOnce
+            || !judge::may_see(shared, &slot.who, message, way.view)
+        {
+            return false;
+        }
+        let max = QueueMax {
+            messages: shared.limits.session_queue_max,
+            bytes: shared.limits.queued_bytes_per_tenant_max,
+        };
+        let bytes = message.topic.len() + message.payload.len();
+        return hub.queue(found.subscriber, (pending(source, &way), bytes), max);
     };
     let mut state = conn.lock();
     let quiet = state.out.is_empty();

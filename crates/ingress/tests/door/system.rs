@@ -20,6 +20,7 @@ async fn stranger(world: &World) -> Client {
         owner: Owner::Service { name: "other".to_owned(), role: Role::Service },
         proof: Proof::Token,
         secret: token.hash(),
+        key: None,
         origin: Origin::Real,
         not_before: None,
         expires: None,
