@@ -92,6 +92,11 @@ pub(crate) enum Command {
     /// List, add, show, change and remove devices.
     #[command(subcommand)]
     Device(commands::device::DeviceCommand),
+    /// Write a project for a board: its readings, settings and commands, ready to build.
+    #[command(after_help = "Examples:\n  iotbiz connect box-0001 --for python\n  iotbiz connect \
+                            box-0001 --for esp-idf --host 192.168.1.10 --out firmware\n  iotbiz \
+                            connect box-0001 --for python --out firmware --update")]
+    Connect(commands::connect::ConnectArgs),
     /// Tokens of programs: list, add, revoke.
     #[command(subcommand)]
     Token(commands::token::TokenCommand),

@@ -4,6 +4,7 @@ pub(crate) mod apply;
 pub(crate) mod bill;
 pub(crate) mod case;
 pub(crate) mod check;
+pub(crate) mod connect;
 pub(crate) mod device;
 pub(crate) mod doctor;
 pub(crate) mod eval;

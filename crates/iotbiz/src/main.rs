@@ -11,6 +11,7 @@ mod demo;
 mod exit;
 mod mqtt_client;
 mod output;
+mod projects;
 mod server;
 mod virtual_fleet;
 
@@ -66,6 +67,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Apply(args) => commands::apply::run(args, &client(), format),
         Command::Export(args) => commands::apply::export(args, &client()),
         Command::Device(command) => commands::device::run(command, &client(), format),
+        Command::Connect(args) => commands::connect::run(args, &client(), format),
         Command::Token(command) => commands::token::run(command, &client(), format),
         Command::Send(args) => commands::send::run(args, &client(), format),
         Command::Tail(args) => commands::tail::run(args, &client(), format),
