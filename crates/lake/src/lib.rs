@@ -1,15 +1,27 @@
 //! History of readings: Parquet files that a Delta log names, readable by other programs.
 //!
 //! *Invariant:* what is read does not depend on when it was flushed, merged or replayed.
+//!
+//! Start with [`Lake`]: a driver hands it [`Row`]s and flushes, the API asks it for points and
+//! charts. Files on disk: `docs/formats/lake.md`. What it does not do: it decodes nothing and knows
+//! no SQL; the event log stays the truth for everything above [`Lake::flushed`].
 
+mod cache;
 mod columns;
 mod day;
 mod delta;
 mod error;
 mod file;
+mod lake;
+mod memtable;
 mod merge;
+mod range;
 mod row;
 mod store;
+mod table;
 
 pub use error::Error;
+pub use lake::{Lake, Limits, Pressure, Settings};
+pub use range::Points;
 pub use row::{Column, Message, Point, Row, Series, Shape, Span, Stamp, TableId};
+pub use table::{Appended, Flushed};

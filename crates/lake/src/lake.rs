@@ -1,0 +1,311 @@
+//! The lake of a shard: all its tables, one offset.
+//!
+//! *Invariant:* everything at or below [`Lake::flushed`] is in files; after a restart the driver
+//! reads the event log from there, and what a table has already is skipped. So a row is in the
+//! lake exactly once, however often the process ends.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use model::{Clock, Disk, Offset, Timestamp};
+use serde_json::{Value, json};
+
+use crate::cache::Cache;
+use crate::store::Store;
+use crate::table::Table;
+use crate::{Appended, Column, Error, Flushed, Row, TableId};
+
+const INDEX: &str = "lake.json";
+const INDEX_COPY: &str = "lake.copy.json";
+
+/// What a lake may use, and how long it keeps things.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Readings in memory before they have to be flushed; twice this is refused.
+    pub memtable_bytes_max: usize,
+    /// How long a file that was replaced stays, so that other programs finish reading it.
+    pub file_grace: Duration,
+    /// Flushed files of a day that are merged into one.
+    pub run_files: usize,
+    /// How long after its end a day is merged into one file.
+    pub day_settles: Duration,
+    /// How long history is kept; `None` is for ever.
+    pub keep: Option<Duration>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memtable_bytes_max: 64 << 20,
+            file_grace: Duration::from_secs(3_600),
+            run_files: 12,
+            day_settles: Duration::from_secs(3_600),
+            keep: None,
+        }
+    }
+}
+
+/// Where a lake lies and how it is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Its folder.
+    pub root: PathBuf,
+    /// The shard, as the application of its Delta transactions.
+    pub shard: String,
+    /// What it may use.
+    pub limits: Limits,
+}
+
+/// Whether the driver should flush.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pressure {
+    /// There is room.
+    Calm,
+    /// `memtable_bytes_max` is reached.
+    Flush,
+}
+
+/// History of a shard.
+#[derive(Debug)]
+pub struct Lake {
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) limits: Limits,
+    pub(crate) cache: Cache,
+    app: Arc<str>,
+    tables: RwLock<BTreeMap<TableId, Arc<Table>>>,
+    index: Mutex<Index>,
+    flushed: AtomicU64,
+    memory_bytes: AtomicUsize,
+    /// Held by whatever replaces files, so that none works on the other's.
+    pub(crate) replacing: Mutex<()>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Index {
+    flushed: Offset,
+    tables: Vec<TableId>,
+}
+
+impl Index {
+    fn encode(&self) -> Vec<u8> {
+        let tables = self.tables.iter().map(
+            |table| json!({ "tenant": table.tenant, "venture": table.venture, "kind": table.kind }),
+        );
+        let body = json!({ "flushed": self.flushed.0, "tables": tables.collect::<Vec<_>>() });
+        let body = body.to_string();
+        format!("{:08x}\n{body}\n", crc32c::crc32c(body.as_bytes())).into_bytes()
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (crc, body) = std::str::from_utf8(bytes).ok()?.split_once('\n')?;
+        let body = body.strip_suffix('\n')?;
+        if crc != format!("{:08x}", crc32c::crc32c(body.as_bytes())) {
+            return None;
+        }
+        let body: Value = serde_json::from_str(body).ok()?;
+        let tables = body.get("tables")?.as_array()?.iter().map(|table| {
+            let text = |key: &str| table.get(key)?.as_str();
+            Some(TableId {
+                tenant: text("tenant")?.parse().ok()?,
+                venture: text("venture")?.parse().ok()?,
+                kind: text("kind")?.parse().ok()?,
+            })
+        });
+        Some(Self {
+            flushed: Offset(body.get("flushed")?.as_u64()?),
+            tables: tables.collect::<Option<_>>()?,
+        })
+    }
+
+    /// The index or its copy; `None` in an empty folder.
+    fn read(store: &Store) -> Result<Option<Self>, Error> {
+        let mut damaged = false;
+        for name in [INDEX, INDEX_COPY] {
+            if let Some(bytes) = store.read(name)? {
+                if let Some(index) = Self::decode(&bytes) {
+                    return Ok(Some(index));
+                }
+                damaged = true;
+            }
+        }
+        if damaged {
+            let what = "the index and its copy do not match their checksums".to_owned();
+            return Err(Error::Damaged { path: store.path(INDEX), what });
+        }
+        Ok(None)
+    }
+
+    fn write(&self, store: &Store) -> Result<(), Error> {
+        let bytes = self.encode();
+        store.replace(INDEX, &bytes)?;
+        store.replace(INDEX_COPY, &bytes)
+    }
+}
+
+impl Lake {
+    /// Opens a lake, or makes one.
+    ///
+    /// # Errors
+    /// The disk refuses, or the index or a table's log is damaged in both copies.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+        settings: Settings,
+    ) -> Result<Self, Error> {
+        let store = Store::new(disk, settings.root);
+        store.make_dir("")?;
+        let app: Arc<str> = format!("iotbiz/{}", settings.shard).into();
+        let index = Index::read(&store)?.unwrap_or_default();
+        let mut tables = BTreeMap::new();
+        for id in &index.tables {
+            let table = Table::open(id.clone(), &store, Arc::clone(&app))?;
+            tables.insert(id.clone(), Arc::new(table));
+        }
+        Ok(Self {
+            store,
+            clock,
+            limits: settings.limits,
+            cache: Cache::default(),
+            app,
+            tables: RwLock::new(tables),
+            flushed: AtomicU64::new(index.flushed.0),
+            index: Mutex::new(index),
+            memory_bytes: AtomicUsize::new(0),
+            replacing: Mutex::new(()),
+        })
+    }
+
+    /// Everything up to this offset is in files: read the event log from the next one on.
+    #[must_use]
+    pub fn flushed(&self) -> Offset {
+        Offset(self.flushed.load(Ordering::Acquire))
+    }
+
+    /// Tables, in order.
+    #[must_use]
+    pub fn tables(&self) -> Vec<TableId> {
+        self.tables.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+    }
+
+    /// The columns of a table, in their order.
+    ///
+    /// # Errors
+    /// There is no such table.
+    pub fn columns(&self, table: &TableId) -> Result<Vec<Column>, Error> {
+        Ok(self.table(table)?.read().columns.list().to_vec())
+    }
+
+    /// Files that were found damaged, and how.
+    #[must_use]
+    pub fn damaged(&self) -> Vec<(PathBuf, String)> {
+        self.cache.damaged()
+    }
+
+    /// What rows that wait to be flushed take.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        self.memory_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is time to flush.
+    #[must_use]
+    pub fn pressure(&self) -> Pressure {
+        if self.memory_bytes() < self.limits.memtable_bytes_max {
+            Pressure::Calm
+        } else {
+            Pressure::Flush
+        }
+    }
+
+    /// Says what properties a table has, with their units; a property's type never changes.
+    pub fn define(&self, table: &TableId, columns: &[Column]) {
+        self.table_or_new(table).define(columns);
+    }
+
+    /// Takes rows of one table, which must come in order of their offsets. Rows that are in the
+    /// files already, because the event log is read again after a restart, are counted and left.
+    ///
+    /// # Errors
+    /// [`Error::Full`] when more than twice `memtable_bytes_max` waits: nothing is taken.
+    pub fn append(&self, table: &TableId, rows: Vec<Row>) -> Result<Appended, Error> {
+        let (bytes, max) = (self.memory_bytes(), 2 * self.limits.memtable_bytes_max);
+        if bytes >= max {
+            return Err(Error::Full { bytes, max });
+        }
+        let (appended, bytes) = self.table_or_new(table).append(rows, self.flushed());
+        self.memory_bytes.fetch_add(bytes, Ordering::Relaxed);
+        Ok(appended)
+    }
+
+    /// Writes everything in memory; `up_to` is the last offset that was appended or had nothing to
+    /// append. When it fails, what could not be written stays in memory for the next time. To be
+    /// called by the thread that appends.
+    ///
+    /// # Errors
+    /// The first that a table met, the others were written all the same; or a row is in memory
+    /// that came after `up_to`.
+    pub fn flush(&self, up_to: Offset) -> Result<Flushed, Error> {
+        let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        let tables: Vec<Arc<Table>> = self.all();
+        if tables.iter().any(|table| !index.tables.contains(&table.id)) {
+            let tables = tables.iter().map(|table| table.id.clone()).collect();
+            let wider = Index { flushed: index.flushed, tables };
+            wider.write(&self.store)?;
+            *index = wider;
+        }
+        let mut total = Flushed::default();
+        let mut failed = None;
+        for table in tables {
+            match table.flush(up_to, self.now()) {
+                Ok((flushed, bytes)) => {
+                    self.memory_bytes.fetch_sub(bytes, Ordering::Relaxed);
+                    total.files += flushed.files;
+                    total.rows += flushed.rows;
+                    total.bytes += flushed.bytes;
+                    total.repeated += flushed.repeated;
+                }
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        if up_to > index.flushed {
+            let next = Index { flushed: up_to, tables: index.tables.clone() };
+            next.write(&self.store)?;
+            *index = next;
+            self.flushed.store(up_to.0, Ordering::Release);
+        }
+        Ok(total)
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<Table>> {
+        self.tables.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    pub(crate) fn table(&self, id: &TableId) -> Result<Arc<Table>, Error> {
+        let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
+        tables.get(id).cloned().ok_or_else(|| Error::NoTable { table: id.clone() })
+    }
+
+    fn table_or_new(&self, id: &TableId) -> Arc<Table> {
+        if let Ok(table) = self.table(id) {
+            return table;
+        }
+        let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
+        let new = || Arc::new(Table::new(id.clone(), &self.store, Arc::clone(&self.app)));
+        Arc::clone(tables.entry(id.clone()).or_insert_with(new))
+    }
+
+    pub(crate) fn less_memory(&self, bytes: usize) {
+        self.memory_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
