@@ -259,8 +259,8 @@ async fn revocations(shared: Arc<Shared>) {
     }
 }
 
-/// Ends the sessions of an identity.
-fn evict(shared: &Shared, ends: impl Fn(&Identity) -> bool) -> usize {
+/// Ends the sessions of an identity whose credential ended.
+pub(crate) fn evict(shared: &Shared, ends: impl Fn(&Identity) -> bool) -> usize {
     let mut hub = lock(&shared.hub);
     let found: Vec<_> =
         hub.slots().filter(|(_, s)| ends(&s.who.identity)).map(|(id, _)| id).collect();
@@ -272,7 +272,7 @@ fn evict(shared: &Shared, ends: impl Fn(&Identity) -> bool) -> usize {
             sessions::end(shared, &slot.who, None, Some(&sessions::ENDED));
         }
         if let Some(conn) = slot.conn {
-            conn.close(shared, Reason::NotAuthorized, "the credential was revoked");
+            conn.close(shared, Reason::NotAuthorized, "the credential was revoked or has expired");
         }
     }
     shared.counters.sessions.set(hub.sessions());

@@ -198,6 +198,8 @@ pub(crate) async fn sweep(shared: Arc<Shared>) {
         }
         close_silent(&shared);
         end_sessions(&shared);
+        let now = shared.clock.now();
+        crate::ingress::evict(&shared, |who| who.expires.is_some_and(|at| at <= now));
         let now_ms = shared.now_ms();
         if now_ms >= rested_ms + millis(REST) {
             shared.meters.forget_rested(shared.now_ns());

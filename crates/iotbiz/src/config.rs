@@ -3,12 +3,12 @@
 //! *Invariant:* [`DOCUMENT`], which people read, holds every key with its default; a test compares
 //! it with [`Config::default`]. An unknown key is an error with its place.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ingress::Limits;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::cli::RunArgs;
 use crate::exit::{self, Failure};
@@ -26,6 +26,7 @@ pub(crate) struct Config {
     pub(crate) data: PathBuf,
     pub(crate) http: Http,
     pub(crate) mqtt: Mqtt,
+    pub(crate) tls: Tls,
     pub(crate) log: LogConfig,
     pub(crate) limits: DoorLimits,
     /// Added to every flush of the log; for measurements, and only from the command line.
@@ -37,6 +38,26 @@ pub(crate) struct Config {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Http {
     pub(crate) listen: SocketAddr,
+    /// Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
+    pub(crate) proxies: Vec<IpAddr>,
+    /// Origins of web pages elsewhere that may open `/mqtt`.
+    pub(crate) origins: Vec<String>,
+}
+
+/// Encryption, of MQTT and of HTTP.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Tls {
+    /// MQTT over TLS; empty: not offered.
+    #[serde(deserialize_with = "address_or_empty")]
+    pub(crate) mqtts: Option<SocketAddr>,
+    /// HTTP listens with TLS only.
+    pub(crate) https: bool,
+    /// PEM files of one's own; empty: the server's own authority issues a certificate.
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: PathBuf,
+    /// What else the issued certificate is for.
+    pub(crate) names: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -63,17 +84,47 @@ pub(crate) struct LogConfig {
 pub(crate) struct DoorLimits {
     pub(crate) connections_max: usize,
     pub(crate) greeting_per_address_max: usize,
+    pub(crate) greeting_max: usize,
+    pub(crate) connects_per_address_per_s_max: u64,
+    pub(crate) connects_per_address_burst: u64,
     pub(crate) greeting_timeout_s: u64,
+    pub(crate) login_failures_max: u32,
+    pub(crate) login_failures_per_address_max: u64,
+    pub(crate) login_failures_per_device_max: u64,
+    pub(crate) login_failure_forgiven_s: u64,
+    pub(crate) login_lockout_s_max: u64,
     pub(crate) packet_bytes_max: u32,
     pub(crate) unacked_bytes_max: usize,
     pub(crate) outbound_bytes_max: usize,
     pub(crate) receive_max: u16,
     pub(crate) session_queue_max: usize,
     pub(crate) session_expiry_s_max: u32,
+    pub(crate) connections_per_device_max: usize,
+    pub(crate) sessions_per_device_max: usize,
+    pub(crate) sessions_per_tenant_max: usize,
+    pub(crate) device_messages_per_s_max: u64,
+    pub(crate) device_messages_burst: u64,
+    pub(crate) device_bytes_per_s_max: u64,
+    pub(crate) device_bytes_burst: u64,
+    pub(crate) tenant_messages_per_s_max: u64,
+    pub(crate) tenant_messages_burst: u64,
+    pub(crate) tenant_bytes_per_s_max: u64,
+    pub(crate) tenant_bytes_burst: u64,
+    pub(crate) urgent_per_s_max: u64,
+    pub(crate) urgent_burst: u64,
     pub(crate) subscriptions_per_session_max: usize,
     pub(crate) topic_bytes_max: usize,
     pub(crate) retained_bytes_max: usize,
+    pub(crate) retained_messages_max: usize,
+    pub(crate) queued_bytes_per_tenant_max: u64,
     pub(crate) http_waiting_max: usize,
+}
+
+/// An address, or nothing at all, which the document can write down.
+fn address_or_empty<'de, D: Deserializer<'de>>(d: D) -> Result<Option<SocketAddr>, D::Error> {
+    let text = String::deserialize(d)?;
+    let address = (!text.is_empty()).then(|| text.parse()).transpose();
+    address.map_err(serde::de::Error::custom)
 }
 
 impl Default for Config {
@@ -82,6 +133,7 @@ impl Default for Config {
             data: PathBuf::from("iotbiz-data"),
             http: Http::default(),
             mqtt: Mqtt::default(),
+            tls: Tls::default(),
             log: LogConfig::default(),
             limits: DoorLimits::default(),
             flush_delay: Duration::ZERO,
@@ -91,7 +143,8 @@ impl Default for Config {
 
 impl Default for Http {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 7070)) }
+        let listen = SocketAddr::from(([127, 0, 0, 1], 7070));
+        Self { listen, proxies: Vec::new(), origins: Vec::new() }
     }
 }
 
@@ -122,16 +175,39 @@ impl Default for DoorLimits {
         Self {
             connections_max: limits.connections_max,
             greeting_per_address_max: limits.greeting_per_address_max,
+            greeting_max: limits.greeting_max,
+            connects_per_address_per_s_max: limits.connects_per_address_per_s_max,
+            connects_per_address_burst: limits.connects_per_address_burst,
             greeting_timeout_s: limits.greeting_timeout.as_secs(),
+            login_failures_max: limits.login_failures_max,
+            login_failures_per_address_max: limits.login_failures_per_address_max,
+            login_failures_per_device_max: limits.login_failures_per_device_max,
+            login_failure_forgiven_s: limits.login_failure_forgiven.as_secs(),
+            login_lockout_s_max: limits.login_lockout_max.as_secs(),
             packet_bytes_max: limits.packet_bytes_max,
             unacked_bytes_max: limits.unacked_bytes_max,
             outbound_bytes_max: limits.outbound_bytes_max,
             receive_max: limits.receive_max,
             session_queue_max: limits.session_queue_max,
             session_expiry_s_max: limits.session_expiry_s_max,
+            connections_per_device_max: limits.connections_per_device_max,
+            sessions_per_device_max: limits.sessions_per_device_max,
+            sessions_per_tenant_max: limits.sessions_per_tenant_max,
+            device_messages_per_s_max: limits.device_messages_per_s_max,
+            device_messages_burst: limits.device_messages_burst,
+            device_bytes_per_s_max: limits.device_bytes_per_s_max,
+            device_bytes_burst: limits.device_bytes_burst,
+            tenant_messages_per_s_max: limits.tenant_messages_per_s_max,
+            tenant_messages_burst: limits.tenant_messages_burst,
+            tenant_bytes_per_s_max: limits.tenant_bytes_per_s_max,
+            tenant_bytes_burst: limits.tenant_bytes_burst,
+            urgent_per_s_max: limits.urgent_per_s_max,
+            urgent_burst: limits.urgent_burst,
             subscriptions_per_session_max: limits.subscriptions_per_session_max,
             topic_bytes_max: limits.topic_bytes_max,
             retained_bytes_max: limits.retained_bytes_max,
+            retained_messages_max: limits.retained_messages_max,
+            queued_bytes_per_tenant_max: limits.queued_bytes_per_tenant_max,
             http_waiting_max: limits.http_waiting_max,
         }
     }
@@ -153,6 +229,10 @@ impl Config {
         if let Some(mqtt) = args.mqtt {
             config.mqtt.listen = mqtt;
         }
+        if args.mqtts.is_some() {
+            config.tls.mqtts = args.mqtts;
+        }
+        config.tls.https |= args.https;
         config.flush_delay = Duration::from_millis(args.flush_delay_ms);
         config.check()?;
         Ok(config)
@@ -196,6 +276,10 @@ impl Config {
                 .fix("use 1 or more"));
         }
         let frame_bytes_max = eventlog::Options::default().frame_bytes_max;
+        if self.tls.certificate.as_os_str().is_empty() != self.tls.key.as_os_str().is_empty() {
+            return Err(wrong("tls.certificate and tls.key are only one of the two".to_owned())
+                .fix("name both PEM files, or neither: then the server issues its own"));
+        }
         if u64::from(self.limits.packet_bytes_max) + 8192 > u64::from(frame_bytes_max) {
             return Err(wrong(format!(
                 "limits.packet_bytes_max = {} does not fit in a record of the log",
@@ -240,16 +324,39 @@ impl Config {
         Limits {
             connections_max: limits.connections_max,
             greeting_per_address_max: limits.greeting_per_address_max,
+            greeting_max: limits.greeting_max,
+            connects_per_address_per_s_max: limits.connects_per_address_per_s_max,
+            connects_per_address_burst: limits.connects_per_address_burst,
             greeting_timeout: Duration::from_secs(limits.greeting_timeout_s),
+            login_failures_max: limits.login_failures_max,
+            login_failures_per_address_max: limits.login_failures_per_address_max,
+            login_failures_per_device_max: limits.login_failures_per_device_max,
+            login_failure_forgiven: Duration::from_secs(limits.login_failure_forgiven_s),
+            login_lockout_max: Duration::from_secs(limits.login_lockout_s_max),
             packet_bytes_max: limits.packet_bytes_max,
             unacked_bytes_max: limits.unacked_bytes_max,
             outbound_bytes_max: limits.outbound_bytes_max,
             receive_max: limits.receive_max,
             session_queue_max: limits.session_queue_max,
             session_expiry_s_max: limits.session_expiry_s_max,
+            connections_per_device_max: limits.connections_per_device_max,
+            sessions_per_device_max: limits.sessions_per_device_max,
+            sessions_per_tenant_max: limits.sessions_per_tenant_max,
+            device_messages_per_s_max: limits.device_messages_per_s_max,
+            device_messages_burst: limits.device_messages_burst,
+            device_bytes_per_s_max: limits.device_bytes_per_s_max,
+            device_bytes_burst: limits.device_bytes_burst,
+            tenant_messages_per_s_max: limits.tenant_messages_per_s_max,
+            tenant_messages_burst: limits.tenant_messages_burst,
+            tenant_bytes_per_s_max: limits.tenant_bytes_per_s_max,
+            tenant_bytes_burst: limits.tenant_bytes_burst,
+            urgent_per_s_max: limits.urgent_per_s_max,
+            urgent_burst: limits.urgent_burst,
             subscriptions_per_session_max: limits.subscriptions_per_session_max,
             topic_bytes_max: limits.topic_bytes_max,
             retained_bytes_max: limits.retained_bytes_max,
+            retained_messages_max: limits.retained_messages_max,
+            queued_bytes_per_tenant_max: limits.queued_bytes_per_tenant_max,
             http_waiting_max: limits.http_waiting_max,
             ..Limits::default()
         }
@@ -266,7 +373,7 @@ mod tests {
         assert_eq!(read, Config::default());
         let table: toml::Table = DOCUMENT.parse().unwrap();
         let keys: usize = table.values().map(|v| v.as_table().map_or(1, toml::Table::len)).sum();
-        assert_eq!(keys, 23);
+        assert_eq!(keys, 53);
     }
 
     #[test]
