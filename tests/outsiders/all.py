@@ -6,6 +6,7 @@ import sys
 import clients
 import kills
 import readme
+import thingsboard
 from server import Login, Refused, Server
 from verdicts import eventually, fact
 import verdicts
@@ -102,6 +103,7 @@ def main():
     finally:
         server.remove()
     readme.facts()
+    thingsboard.facts()
     kills.facts(arguments.kills, arguments.seed)
     sys.exit(1 if verdicts.failed else 0)
 

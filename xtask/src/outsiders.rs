@@ -15,6 +15,8 @@ use crate::steps::Tally;
 
 /// Versions are pinned so that a client's new release cannot turn an old commit red.
 const PYPI: [&str; 2] = ["paho-mqtt==2.2.0", "gmqtt==0.8.0"];
+/// ThingsBoard's client brings its own copy of paho-mqtt, so it has an environment of its own.
+const THINGSBOARD: [&str; 2] = ["tb-mqtt-client==1.13.14", "tb-paho-mqtt-client==2.1.2"];
 const NPM: [&str; 1] = ["mqtt@5.16.0"];
 
 /// Runs every script of `tests/outsiders` and counts its `PASS` and `FAIL` lines.
@@ -28,6 +30,7 @@ pub fn run(place: &Place, kills: u32) -> Result<Tally> {
         .args(["--kills", &kills.to_string()])
         .env("IOTBIZ", place.binary(Profile::Dev))
         .env("NODE_PATH", place.outsiders().join("node/node_modules"))
+        .env("THINGSBOARD_PYTHON", thingsboard(place).join("bin/python"))
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("PYTHONUNBUFFERED", "1");
     let ok = run::each_line(&mut command, |line| match line.split_once(' ') {
@@ -50,7 +53,12 @@ fn prepare(place: &Place) -> Result<PathBuf> {
         ("node", &["nodejs", "npm"]),
     ])?;
     node_clients(&place.outsiders().join("node"))?;
-    python_clients(&place.outsiders().join("venv"))
+    python_clients(&thingsboard(place), &THINGSBOARD)?;
+    python_clients(&place.outsiders().join("venv"), &PYPI)
+}
+
+fn thingsboard(place: &Place) -> PathBuf {
+    place.outsiders().join("venv-thingsboard")
 }
 
 /// Installs Debian packages for the programs that are missing.
@@ -91,9 +99,10 @@ fn install(packages: &[&str]) -> Result<()> {
     Ok(())
 }
 
-fn python_clients(venv: &Path) -> Result<PathBuf> {
+/// Installs clients in an environment of their own; gives its Python.
+fn python_clients(venv: &Path, clients: &[&str]) -> Result<PathBuf> {
     let python = venv.join("bin/python");
-    let wanted = PYPI.join("\n");
+    let wanted = clients.join("\n");
     if done(venv, &wanted) && python.is_file() {
         return Ok(python);
     }
@@ -103,8 +112,8 @@ fn python_clients(venv: &Path) -> Result<PathBuf> {
     }
     run::shown(Command::new("python3").args(["-m", "venv", "--clear"]).arg(venv))?;
     let mut pip = Command::new(&python);
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(PYPI);
-    run::shown(&mut pip).with_context(|| format!("missing: {}", PYPI.join(", ")))?;
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(clients);
+    run::shown(&mut pip).with_context(|| format!("missing: {}", clients.join(", ")))?;
     mark_done(venv, &wanted)?;
     Ok(python)
 }
