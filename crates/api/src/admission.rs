@@ -2,9 +2,18 @@
 //!
 //! *Invariant:* the door is a fold of decisions like any other: it learns of them in log order.
 
-use identity::{CredentialFacts, DeviceFacts, Door, Owner, Role, UserFacts};
+use std::sync::Arc;
+
+use identity::certificate::ForeignAuthority;
+use identity::{
+    AuthorityFacts, ClaimFacts, CredentialFacts, DeviceFacts, Door, Owner, Proof, Role, SecretHash,
+    UserFacts,
+};
 use model::Decided;
-use registry::content::{CredentialContent, CredentialOwner, DeviceContent, UserContent};
+use registry::content::{
+    AuthorityContent, ClaimContent, CredentialContent, CredentialOwner, DeviceContent,
+    EnrolmentContent, UserContent,
+};
 use serde::de::DeserializeOwned;
 
 /// Why the door cannot take a record in; the record stays as it is.
@@ -16,6 +25,9 @@ pub fn admit(door: &Door, decided: &Decided<'_>) {
         "device" => device(door, decided),
         "user" => user(door, decided),
         "credential" => credential(door, decided),
+        "authority" => authority(door, decided),
+        "claim" => claim(door, decided),
+        "enrolment" => enrolment(door, decided),
         _ => return,
     };
     if let Err(error) = taken {
@@ -35,7 +47,7 @@ fn device(door: &Door, decided: &Decided<'_>) -> Result<(), Refused> {
         return Ok(());
     };
     let name = content.name.as_str().to_owned();
-    let facts = DeviceFacts { device, name, children: content.children };
+    let facts = DeviceFacts { device, name, origin: content.origin, children: content.children };
     Ok(door.apply_device(decided.tenant, facts)?)
 }
 
@@ -69,11 +81,51 @@ fn credential(door: &Door, decided: &Decided<'_>) -> Result<(), Refused> {
     let facts = CredentialFacts {
         credential,
         owner,
+        proof: match &content.certificate {
+            Some(_) => Proof::Certificate,
+            None => Proof::Token,
+        },
         secret: content.secret_sha256.parse()?,
+        key: match &content.certificate {
+            Some(certificate) => Some(certificate.key_sha256.parse::<SecretHash>()?.fingerprint()),
+            None => None,
+        },
         origin: content.origin,
         not_before: content.not_before,
         expires: content.expires,
         revoked: content.revoked,
     };
     Ok(door.apply_credential(decided.tenant, facts)?)
+}
+
+fn authority(door: &Door, decided: &Decided<'_>) -> Result<(), Refused> {
+    let authority = decided.id.parse()?;
+    let Some(content) = content::<AuthorityContent>(decided)? else {
+        door.remove_authority(authority);
+        return Ok(());
+    };
+    let parsed = ForeignAuthority::parse(&content.certificate, door.now())?;
+    let certificate: Arc<[u8]> = parsed.certificate_der().into();
+    door.apply_authority(decided.tenant, AuthorityFacts { authority, certificate });
+    Ok(())
+}
+
+fn claim(door: &Door, decided: &Decided<'_>) -> Result<(), Refused> {
+    let claim = decided.id.parse()?;
+    match content::<ClaimContent>(decided)? {
+        None => door.remove_claim(claim),
+        Some(content) => {
+            let facts = ClaimFacts { claim, secret: content.secret_sha256.parse()? };
+            door.apply_claim(decided.tenant, &facts);
+        }
+    }
+    Ok(())
+}
+
+fn enrolment(door: &Door, decided: &Decided<'_>) -> Result<(), Refused> {
+    let device = decided.id.parse()?;
+    let enrolled = content::<EnrolmentContent>(decided)?;
+    let enrolled = enrolled.map(|enrolled| (enrolled.claim, enrolled.name));
+    door.apply_enrolment(decided.tenant, device, enrolled);
+    Ok(())
 }

@@ -5,11 +5,13 @@
 
 use std::sync::Arc;
 
-use identity::{Door, Setup};
+use identity::{Door, Keyring, Setup};
 use model::{Clock, TenantId, Timestamp};
 use pipeline::{Relay, Shard};
 use registry::Registry;
 
+use crate::authorities::Challenges;
+use crate::provision::Provisioning;
 use crate::refusals::Refusals;
 
 /// How the program was started.
@@ -19,6 +21,26 @@ pub enum Mode {
     Demo,
     /// `iotbiz run`.
     Run,
+}
+
+/// Whether HTTP is encrypted by this program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HttpTls {
+    /// No; perhaps a proxy does it.
+    Off,
+    /// Yes.
+    On,
+}
+
+impl HttpTls {
+    /// How addresses begin.
+    #[must_use]
+    pub const fn scheme(self) -> &'static str {
+        match self {
+            Self::Off => "http",
+            Self::On => "https",
+        }
+    }
 }
 
 /// Who may come in without a token.
@@ -51,6 +73,10 @@ pub struct Facts {
     pub mqtt_host: String,
     /// MQTT port without TLS.
     pub mqtt_port: u16,
+    /// MQTT port with TLS; none: not offered.
+    pub mqtts_port: Option<u16>,
+    /// Whether console, API and ingest speak TLS.
+    pub http_tls: HttpTls,
     /// Port of console, API and ingest.
     pub http_port: u16,
     /// When it was started.
@@ -70,6 +96,12 @@ pub struct App {
     pub relay: Relay,
     /// Who may come in.
     pub door: Arc<Door>,
+    /// The authorities that sign certificates.
+    pub keyring: Arc<Keyring>,
+    /// Devices that wait for their registration.
+    pub provisioning: Arc<Provisioning>,
+    /// What waits for the proof of an authority.
+    pub challenges: Arc<Challenges>,
     /// The one-time setup of a first run.
     pub setup: Option<Arc<Setup>>,
     /// Who was not let in, and why.

@@ -4,9 +4,12 @@
 //! machine; a loopback console answers only to its own `Host` and `Origin`, so that a page
 //! elsewhere cannot reach it through the browser (DNS rebinding, cross-site requests).
 
+use std::sync::Arc;
+
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
+use identity::certificate::PeerCertificate;
 use identity::{Action, Identity, Resource, authorize};
 use model::{DeviceId, TenantId};
 
@@ -44,11 +47,12 @@ impl FromRequestParts<App> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        identify(app, &parts.headers).map(Self)
+        identify(app, parts).map(Self)
     }
 }
 
-fn identify(app: &App, headers: &HeaderMap) -> Result<Identity, Problem> {
+fn identify(app: &App, parts: &Parts) -> Result<Identity, Problem> {
+    let headers = &parts.headers;
     if let Access::LoopbackOwner(_) = app.facts.access {
         check_loopback(headers)?;
     }
@@ -57,6 +61,14 @@ fn identify(app: &App, headers: &HeaderMap) -> Result<Identity, Problem> {
             app.refusals.login(&refused);
             Problem::new(code::UNAUTHENTICATED, "the token is not accepted")
                 .fix("issue a new one: iotbiz token add")
+        });
+    }
+    // Put there by a listener that has seen the proof of its key.
+    if let Some(certificate) = parts.extensions.get::<Arc<PeerCertificate>>() {
+        return app.door.authenticate_certificate(certificate).map_err(|refused| {
+            app.refusals.login(&refused);
+            Problem::new(code::UNAUTHENTICATED, "the certificate is not accepted")
+                .fix("issue a new one: iotbiz device certificate NAME")
         });
     }
     match app.facts.access {

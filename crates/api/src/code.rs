@@ -46,6 +46,9 @@ codes! {
          devices.";
     CONFLICT = "E0202" 409 "conflict"
         "Somebody else changed it first, or the name is taken. Read it again and repeat your change.";
+    GONE = "E0205" 410 "gone"
+        "It was used before, or its time is over. Begin again: a device asks for a certificate with its \
+         claim token.";
     STALE = "E0203" 412 "precondition failed"
         "`If-Match` names another revision than the one in force. Read it again and repeat your \
          change.";

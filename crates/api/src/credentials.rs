@@ -43,6 +43,7 @@ pub(crate) async fn issue(
     let content = CredentialContent {
         owner: CredentialOwner::Device(device),
         secret_sha256: token.hash().to_string(),
+        certificate: None,
         origin,
         role: None,
         not_before: None,

@@ -40,19 +40,26 @@ pub(crate) struct DeviceQuery {
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewDevice {
     /// a-z, 0-9, `-`, `_` and `.`, at most 64, unique in the tenant.
-    name: String,
+    pub(crate) name: String,
     /// A device kind of the blueprint.
-    kind: String,
+    pub(crate) kind: String,
     /// The venture; may be left out when there is only one.
-    venture: Option<String>,
-    site: Option<String>,
+    pub(crate) venture: Option<String>,
+    pub(crate) site: Option<String>,
     #[serde(default)]
-    tags: Vec<String>,
+    pub(crate) tags: Vec<String>,
     /// `real` (default), `virtual` or `replayed`; marked for ever.
-    origin: Option<String>,
+    pub(crate) origin: Option<String>,
     /// Ids or names of linked devices, by link name.
     #[serde(default)]
-    links: BTreeMap<String, String>,
+    pub(crate) links: BTreeMap<String, String>,
+    /// Ids or names of the devices that this gateway speaks for.
+    #[serde(default)]
+    pub(crate) children: Vec<String>,
+    /// As on the board.
+    pub(crate) hardware: Option<String>,
+    /// As on the label.
+    pub(crate) serial: Option<String>,
 }
 
 /// A device and the credential it can use.
@@ -91,6 +98,10 @@ pub(crate) struct DeviceChange {
     site: Option<Option<String>>,
     tags: Option<Vec<String>>,
     links: Option<BTreeMap<String, String>>,
+    /// The devices that this gateway speaks for; an empty list takes all back.
+    children: Option<Vec<String>>,
+    hardware: Option<Option<String>>,
+    serial: Option<Option<String>>,
 }
 
 /// Finds a device of the tenant by id or name.
@@ -189,7 +200,12 @@ pub(crate) fn random() -> Result<u128, Problem> {
     Ok(u128::from_le_bytes(bytes))
 }
 
-fn content(app: &App, tenant: TenantId, new: &NewDevice) -> Result<DeviceContent, Problem> {
+/// The record of a new device.
+pub(crate) fn content(
+    app: &App,
+    tenant: TenantId,
+    new: &NewDevice,
+) -> Result<DeviceContent, Problem> {
     let picture = app.shard.picture();
     let venture = venture(&picture, tenant, new.venture.as_deref())?;
     let kind = new.kind.parse::<Name>().map_err(|e| Problem::invalid("/kind", e.to_string()))?;
@@ -214,10 +230,11 @@ fn content(app: &App, tenant: TenantId, new: &NewDevice) -> Result<DeviceContent
         site: site(&picture, tenant, new.site.as_deref())?,
         tags: new.tags.clone(),
         links: links(&picture, tenant, &new.links)?,
-        children: Vec::new(),
-        hardware: None,
-        serial: None,
+        children: children(&picture, tenant, &new.children)?,
+        hardware: new.hardware.clone(),
+        serial: new.serial.clone(),
         profile: None,
+        retired: None,
     })
 }
 
@@ -227,7 +244,11 @@ fn device_name(text: &str) -> Result<DeviceName, Problem> {
     })
 }
 
-fn venture(picture: &Picture, tenant: TenantId, asked: Option<&str>) -> Result<Name, Problem> {
+pub(crate) fn venture(
+    picture: &Picture,
+    tenant: TenantId,
+    asked: Option<&str>,
+) -> Result<Name, Problem> {
     if let Some(text) = asked {
         let name = text.parse::<Name>();
         let name = name.map_err(|error| Problem::invalid("/venture", error.to_string()))?;
@@ -277,6 +298,21 @@ fn links(
         Ok((name, target.id))
     };
     asked.iter().map(link).collect()
+}
+
+fn children(
+    picture: &Picture,
+    tenant: TenantId,
+    asked: &[String],
+) -> Result<Vec<DeviceId>, Problem> {
+    let child = |text: &String| {
+        let found = find(picture, tenant, text);
+        found.map(|twin| twin.id).map_err(|_| {
+            Problem::invalid("/children", format!("there is no device {text:?}"))
+                .fix("add the children first, then name them here")
+        })
+    };
+    asked.iter().map(child).collect()
 }
 
 /// One device by id or name.
@@ -372,6 +408,18 @@ pub(crate) async fn change(
     if let Some(asked) = change.links {
         changes.push(format!("links: {}", asked.len()));
         content.links = links(&picture, tenant, &asked)?;
+    }
+    if let Some(asked) = change.children {
+        changes.push(format!("children: {} -> {}", content.children.len(), asked.len()));
+        content.children = children(&picture, tenant, &asked)?;
+    }
+    if let Some(hardware) = change.hardware {
+        changes.push(format!("hardware: {}", hardware.as_deref().unwrap_or("none")));
+        content.hardware = hardware;
+    }
+    if let Some(serial) = change.serial {
+        changes.push(format!("serial: {}", serial.as_deref().unwrap_or("none")));
+        content.serial = serial;
     }
     if dry.dry_run {
         return Ok(Json(Changes { changes }).into_response());

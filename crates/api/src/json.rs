@@ -104,6 +104,9 @@ impl<'a> Look<'a> {
     }
 
     pub(crate) fn status(&self) -> Status {
+        if self.twin.retired.is_some() {
+            return Status::Retired;
+        }
         Status::judge(self.twin.seen.last, self.now, self.silent_after())
     }
 
@@ -171,6 +174,8 @@ pub(crate) struct Counts {
     pub(crate) live: usize,
     pub(crate) silent: usize,
     pub(crate) never: usize,
+    /// Out of service; their history stays.
+    pub(crate) retired: usize,
     #[serde(rename = "virtual")]
     pub(crate) virtual_: usize,
 }
@@ -187,6 +192,7 @@ impl Counts {
                 Status::Live => counts.live += 1,
                 Status::Silent => counts.silent += 1,
                 Status::Never => counts.never += 1,
+                Status::Retired => counts.retired += 1,
             }
             counts.virtual_ += usize::from(twin.origin == Origin::Virtual);
             counts

@@ -8,7 +8,10 @@
 
 mod admission;
 mod app;
+mod authorities;
 mod caller;
+mod certificates;
+mod claims;
 mod code;
 mod connect;
 mod console;
@@ -19,13 +22,16 @@ mod extract;
 mod health;
 mod history;
 mod idempotency;
+mod import;
 mod json;
 mod messages;
 mod openapi;
 mod page;
 mod problem;
+mod provision;
 mod quarantine;
 mod refusals;
+mod service_life;
 mod session;
 mod sites;
 mod status;
@@ -35,7 +41,9 @@ mod ventures;
 mod write;
 
 pub use admission::admit;
-pub use app::{Access, App, Facts, Metrics, Mode};
+pub use app::{Access, App, Facts, HttpTls, Metrics, Mode};
+pub use authorities::Challenges;
 pub use code::{CODES, Code};
 pub use openapi::{document, router};
+pub use provision::Provisioning;
 pub use refusals::{Refusal, Refusals};

@@ -11,14 +11,16 @@ use axum::{Json, Router};
 use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::router::UtoipaMethodRouterExt as _;
 use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::idempotency::{self, Answers};
 use crate::problem::Problem;
 use crate::{
-    code, connect, console, credentials, desired, devices, health, history, messages, quarantine,
-    refusals, session, sites, status, stream, tokens, ventures,
+    authorities, certificates, claims, code, connect, console, credentials, desired, devices,
+    health, history, import, messages, provision, quarantine, refusals, service_life, session,
+    sites, status, stream, tokens, ventures,
 };
 
 /// The largest request body.
@@ -33,6 +35,7 @@ pub(crate) const BODY_BYTES_MAX: usize = 1 << 20;
     ),
     tags(
         (name = "devices", description = "Devices, twins, messages, quarantine"),
+        (name = "provision", description = "How a new device gets in"),
         (name = "ventures", description = "Product lines and their blueprints"),
         (name = "live", description = "What happens now"),
         (name = "server", description = "This server")
@@ -49,7 +52,18 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(devices::show, devices::change, devices::remove))
         .routes(routes!(desired::show))
         .routes(routes!(desired::change))
-        .routes(routes!(credentials::add))
+        .routes(routes!(import::add).layer(DefaultBodyLimit::max(import::IMPORT_BYTES_MAX)))
+        .routes(routes!(service_life::replace))
+        .routes(routes!(service_life::retire))
+        .routes(routes!(certificates::list, credentials::add))
+        .routes(routes!(certificates::add))
+        .routes(routes!(certificates::authorities))
+        .routes(routes!(certificates::revocation_list))
+        .routes(routes!(authorities::challenge))
+        .routes(routes!(authorities::list, authorities::add))
+        .routes(routes!(authorities::remove))
+        .routes(routes!(claims::list, claims::add))
+        .routes(routes!(claims::revoke))
         .routes(routes!(credentials::revoke))
         .routes(routes!(history::show))
         .routes(routes!(messages::list))
@@ -63,8 +77,13 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(ventures::list))
         .routes(routes!(ventures::show, ventures::apply))
         .routes(routes!(stream::stream));
+    let provision = OpenApiRouter::new()
+        .routes(routes!(provision::csr))
+        .routes(routes!(provision::register))
+        .routes(routes!(provision::renew));
     OpenApiRouter::with_openapi(Document::openapi())
         .nest("/api/v1", v1)
+        .nest("/provision/v1", provision)
         .routes(routes!(health::alive))
         .routes(routes!(health::ready))
         .routes(routes!(health::metrics))

@@ -4,7 +4,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use identity::Token;
 use model::{CredentialId, TenantId, UserId};
@@ -41,6 +41,7 @@ pub(crate) struct SignedIn {
     responses((status = 200, body = SignedIn), (status = "default", body = Problem)))]
 pub(crate) async fn sign_in(
     State(app): State<App>,
+    headers: HeaderMap,
     Body(sign_in): Body<SignIn>,
 ) -> Result<Response, Problem> {
     let identity = app.door.authenticate_bearer(sign_in.token.as_bytes()).map_err(|refused| {
@@ -49,11 +50,18 @@ pub(crate) async fn sign_in(
     })?;
     let seconds = SESSION_DAYS * 86_400;
     let cookie = format!(
-        "{SESSION_COOKIE}={}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict",
-        sign_in.token
+        "{SESSION_COOKIE}={}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{}",
+        sign_in.token,
+        // A browser drops a Secure cookie that comes over plain HTTP.
+        if over_tls(&headers) { "; Secure" } else { "" },
     );
     Ok(([(header::SET_COOKIE, cookie)], Json(SignedIn { role: identity.role.as_str() }))
         .into_response())
+}
+
+/// Whether the caller's own hop was encrypted, as the listener or a trusted proxy says.
+fn over_tls(headers: &HeaderMap) -> bool {
+    headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https")
 }
 
 /// Signs a browser out.
@@ -130,6 +138,7 @@ async fn first_owner(
     let content = CredentialContent {
         owner: CredentialOwner::Person(owner),
         secret_sha256: token.hash().to_string(),
+        certificate: None,
         origin: model::Origin::Real,
         role: None,
         not_before: None,

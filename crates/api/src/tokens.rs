@@ -118,6 +118,7 @@ pub(crate) async fn add(
     let content = CredentialContent {
         owner: CredentialOwner::Service(name),
         secret_sha256: token.hash().to_string(),
+        certificate: None,
         origin: Origin::Real,
         role: Some(word),
         not_before: None,

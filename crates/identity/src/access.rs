@@ -163,6 +163,8 @@ pub enum Action {
     ChangeDevices,
     /// Issue and revoke credentials of devices and services.
     ChangeCredentials,
+    /// A device's own next certificate.
+    RenewCertificate,
     /// Apply a blueprint, replay the quarantine.
     ChangeBlueprint,
     /// Ideas, experiments and their results.
@@ -188,6 +190,7 @@ impl Action {
             Self::Operate => "operate",
             Self::ChangeDevices => "change_devices",
             Self::ChangeCredentials => "change_credentials",
+            Self::RenewCertificate => "renew_certificate",
             Self::ChangeBlueprint => "change_blueprint",
             Self::RecordEvidence => "record_evidence",
             Self::ReadMoney => "read_money",
@@ -209,6 +212,7 @@ impl Action {
             Self::ChangeDevices | Self::ChangeCredentials | Self::ChangeBlueprint => {
                 &[Engineer, Owner]
             }
+            Self::RenewCertificate => &[Device],
             Self::RecordEvidence => &[Engineer, Finance, Owner],
             Self::ReadMoney | Self::ChangeMoney => &[Finance, Owner],
             Self::DecideGate | Self::ManageTenant => &[Owner],
@@ -369,13 +373,14 @@ mod tests {
 
     const HERE: TenantId = TenantId::from_u128(1);
     const THERE: TenantId = TenantId::from_u128(2);
-    const ACTIONS: [Action; 12] = [
+    const ACTIONS: [Action; 13] = [
         Action::Publish,
         Action::Subscribe,
         Action::Read,
         Action::Operate,
         Action::ChangeDevices,
         Action::ChangeCredentials,
+        Action::RenewCertificate,
         Action::ChangeBlueprint,
         Action::RecordEvidence,
         Action::ReadMoney,

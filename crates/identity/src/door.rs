@@ -9,18 +9,20 @@
 
 mod book;
 mod certified;
+mod claims;
 mod refusal;
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use model::{
-    AuthorityId, Clock, CredentialId, DeviceId, ErrorKind, Origin, TenantId, Timestamp, UserId,
+    AuthorityId, ClaimId, Clock, CredentialId, DeviceId, ErrorKind, Origin, TenantId, Timestamp,
+    UserId,
 };
 
 pub use refusal::{Refusal, RefusedLogin};
 
-use crate::certificate::PeerCertificate;
+use crate::certificate::{Fingerprint, PeerCertificate};
 use crate::revocation::News;
 use crate::token::SECRET_BYTES_MAX;
 use crate::{
@@ -102,6 +104,8 @@ pub struct CredentialFacts {
     pub proof: Proof,
     /// Of the secret, or of the certificate.
     pub secret: SecretHash,
+    /// SHA-256 of a certificate's public key.
+    pub key: Option<Fingerprint>,
     /// Where what it sends comes from.
     pub origin: Origin,
     /// Refused before.
@@ -140,6 +144,15 @@ pub struct AuthorityFacts {
     pub authority: AuthorityId,
     /// Its own certificate, DER.
     pub certificate: Arc<[u8]>,
+}
+
+/// What the door knows of a claim: enough to tell whose it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimFacts {
+    /// Which.
+    pub claim: ClaimId,
+    /// Of its token.
+    pub secret: SecretHash,
 }
 
 /// A record the door cannot take in.
@@ -230,7 +243,7 @@ impl Door {
             Some(held) => {
                 admit(&book, held, self.clock.now()).map_err(|reason| held.refused("", reason))
             }
-            None => Err(RefusedLogin::unattributed("", Refusal::UnknownSecret)),
+            None => Err(book.explain_bearer(&hash)),
         }
     }
 
@@ -247,6 +260,13 @@ impl Door {
     ) -> Result<Identity, Box<RefusedLogin>> {
         let now = self.clock.now();
         self.read().certified(certificate, now)
+    }
+
+    /// The device of a tenant whose certificate, valid or not, has this public key: a key is used
+    /// by one device, or it proves neither of two.
+    #[must_use]
+    pub fn key_holder(&self, tenant: TenantId, key: &Fingerprint) -> Option<DeviceId> {
+        self.read().key_holder(tenant, key)
     }
 
     /// The authorities whose certificates may open, as DER.
@@ -396,6 +416,12 @@ impl Door {
     pub fn remove_user(&self, user: UserId) {
         let Some((tenant, _)) = self.write().users.remove(&user) else { return };
         self.news.announce(tenant, Actor::Person(user), None);
+    }
+
+    /// Now, by the clock that credentials are judged by.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Grows by one with each revocation.

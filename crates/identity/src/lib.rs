@@ -8,6 +8,7 @@
 mod access;
 pub mod certificate;
 mod door;
+mod keyring;
 mod revocation;
 mod setup;
 mod token;
@@ -15,9 +16,10 @@ pub mod topic;
 
 pub use access::{Action, Actor, Denied, Identity, Resource, Role, RoleError, authorize};
 pub use door::{
-    AuthorityFacts, CREDENTIALS_PER_ACTOR_MAX, CredentialFacts, DeviceFacts, Door, Error, Owner,
-    Proof, Refusal, RefusedLogin, UserFacts,
+    AuthorityFacts, CREDENTIALS_PER_ACTOR_MAX, ClaimFacts, CredentialFacts, DeviceFacts, Door,
+    Error, Owner, Proof, Refusal, RefusedLogin, UserFacts,
 };
+pub use keyring::{Keyring, KeyringError};
 pub use revocation::{RECENT_REVOCATIONS_MAX, Revocation, Revocations};
 pub use setup::{RefusedSetup, SETUP_ATTEMPTS_MAX, SETUP_VALID, Setup};
 pub use token::{CredentialKind, HashError, SECRET_BYTES_MAX, SecretHash, Token};

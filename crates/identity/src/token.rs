@@ -98,6 +98,12 @@ impl SecretHash {
         Self(Sha256::digest(secret).into())
     }
 
+    /// The bytes, of a hash that is no secret: a certificate's or a public key's.
+    #[must_use]
+    pub const fn fingerprint(&self) -> [u8; 32] {
+        self.0
+    }
+
     /// Of a hash made elsewhere: the fingerprint of a certificate.
     pub(crate) const fn from_bytes(bytes: [u8; HASH_BYTES]) -> Self {
         Self(bytes)

@@ -18,7 +18,10 @@ pub(super) struct Book {
     held: HashMap<CredentialId, Arc<Held>>,
     by_actor: HashMap<Actor, Vec<Arc<Held>>>,
     by_secret: HashMap<[u8; 32], CredentialId>,
+    /// Certificates by their public key; usually one, while a certificate is renewed two.
+    by_key: HashMap<Fingerprint, Vec<CredentialId>>,
     pub(super) authorities: HashMap<AuthorityId, KnownAuthority>,
+    pub(super) claims: claims::Claims,
 }
 
 #[derive(Debug)]
@@ -96,6 +99,14 @@ impl Book {
         // nobody to find the secret. The match itself is compared in constant time.
         let held = self.held(*self.by_secret.get(&hash.bytes())?)?;
         (held.facts.secret == *hash).then_some(held)
+    }
+
+    pub(super) fn key_holder(&self, tenant: TenantId, key: &Fingerprint) -> Option<DeviceId> {
+        let holders = self.by_key.get(key)?.iter().filter_map(|held| self.held(*held));
+        holders.filter(|held| held.tenant == tenant).find_map(|held| match held.facts.owner {
+            Owner::Device(device) => Some(device),
+            Owner::Service { .. } | Owner::Person(_) => None,
+        })
     }
 
     /// The caller a credential makes, if its actor still exists in the same tenant.
@@ -234,6 +245,9 @@ impl Book {
         if let Owner::Service { name, .. } = &held.facts.owner {
             self.names.entry(name.clone()).or_default().push((held.tenant, actor));
         }
+        if let Some(key) = held.facts.key {
+            self.by_key.entry(key).or_default().push(credential);
+        }
         self.by_secret.insert(held.facts.secret.bytes(), credential);
         self.by_actor.entry(actor).or_default().push(Arc::clone(&held));
         self.held.insert(credential, held);
@@ -253,6 +267,14 @@ impl Book {
         let held = self.held.remove(&credential)?;
         let actor = held.facts.actor();
         self.by_secret.remove(&held.facts.secret.bytes());
+        if let Some(key) = held.facts.key
+            && let Some(all) = self.by_key.get_mut(&key)
+        {
+            all.retain(|other| *other != credential);
+            if all.is_empty() {
+                self.by_key.remove(&key);
+            }
+        }
         if let Owner::Service { name, .. } = &held.facts.owner {
             self.unname(name, actor);
         }

@@ -73,6 +73,9 @@ pub enum Refusal {
         /// Whose certificate it is.
         certified: Actor,
     },
+    /// A claim token, where a credential is needed.
+    #[error("this is a claim token, which only enrols new devices")]
+    ClaimOnly,
     /// Nothing was presented.
     #[error("no token was presented")]
     NoSecret,
@@ -146,6 +149,7 @@ impl Refusal {
             Self::UnknownSecret => "unknown_token",
             Self::UnknownCertificate => "unknown_certificate",
             Self::OtherCertificate { .. } => "certificate_of_another",
+            Self::ClaimOnly => "claim_token",
             Self::NoSecret => "no_token",
             Self::SecretTooLong { .. } => "token_too_long",
             Self::WrongSecret { .. } => "wrong_token",
@@ -177,6 +181,9 @@ impl Refusal {
             }
             Self::OtherCertificate { certified } => {
                 return format!("leave the user name empty, or use {certified}");
+            }
+            Self::ClaimOnly => {
+                "enrol first: POST /provision/v1/csr gives the device a certificate of its own"
             }
             Self::UnknownCertificate => {
                 "issue a certificate here, or register the authority that signed this one"

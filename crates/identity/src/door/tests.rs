@@ -73,6 +73,7 @@ fn credential(number: u128, owner: Owner) -> (CredentialFacts, Token) {
         owner,
         proof: Proof::Token,
         secret: token.hash(),
+        key: None,
         origin: Origin::Virtual,
         not_before: None,
         expires: None,
