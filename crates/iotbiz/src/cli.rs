@@ -157,6 +157,12 @@ pub(crate) struct RunArgs {
     /// Address of MQTT; port 0 picks a free one.
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) mqtt: Option<SocketAddr>,
+    /// Address of MQTT over TLS; port 0 picks a free one. Default: not offered.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) mqtts: Option<SocketAddr>,
+    /// Console, API and ingest speak TLS and nothing else.
+    #[arg(long)]
+    pub(crate) https: bool,
     /// Whoever reaches the loopback address owns everything: for tests and a machine of one's own.
     #[arg(long)]
     pub(crate) trust_loopback: bool,

@@ -3,21 +3,24 @@
 //! *Invariant:* one process holds a data folder, by a lock on a file in it. Stopping is: take
 //! nothing more, let the log cover what was read, answer it, write snapshots.
 
+mod https;
+mod keys;
 mod tasks;
 mod tenancy;
+mod tls;
 
 use std::fs::{File, TryLockError};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use anyhow::Context;
-use api::{Access, App, Facts, Metrics, Mode, Refusals};
+use api::{Access, App, Facts, HttpTls, Metrics, Mode, Refusals};
 use eventlog::{Log, OsDisk, SlowFlush, Snapshots};
-use identity::Door;
-use ingress::Ingress;
+use identity::{Door, Keyring};
+use ingress::{Ingress, Tls};
 use model::{Clock, Disk, SystemClock};
 use pipeline::{Driver, Relay, RelayTask, Shard};
 use registry::Registry;
@@ -56,6 +59,10 @@ impl Trust {
 pub(crate) struct Server {
     pub(crate) http: SocketAddr,
     pub(crate) mqtt: SocketAddr,
+    /// MQTT over TLS.
+    pub(crate) mqtts: Option<SocketAddr>,
+    /// Whether `http` speaks TLS.
+    pub(crate) http_tls: HttpTls,
     /// To be shown to whoever started a server that has no owner yet.
     pub(crate) setup_token: Option<String>,
     ingress: Arc<Ingress>,
@@ -75,6 +82,7 @@ struct Foundation {
     log: Log,
     registry: Registry,
     door: Arc<Door>,
+    keyring: Arc<Keyring>,
     driver: Driver,
     shard: Shard,
     relay: Relay,
@@ -106,21 +114,35 @@ impl Server {
         };
         let (setup, setup_token) = setup.unzip();
 
+        let encrypted = config.tls.https || config.tls.mqtts.is_some();
+        let listeners: Vec<_> =
+            [Some(config.http.listen), config.tls.mqtts].into_iter().flatten().collect();
+        let certificates = encrypted
+            .then(|| tls::Certificates::new(config, &on.keyring, &on.clock, &listeners))
+            .transpose()?;
+
         let parts = ingress::Parts {
             log: on.log.clone(),
             door: Arc::clone(&on.door),
             clock: Arc::clone(&on.clock),
             disk: on.disk,
             snapshots: config.data.join("snapshots"),
+            tls: certificates.as_ref().map(|certificates| Arc::clone(&certificates.tls)),
         };
-        let (ingress, mqtt) = open_door(config, parts).await?;
+        let (ingress, mqtt, mqtts) = open_door(config, parts).await?;
         let (listener, http) = bind(config.http.listen).await?;
+        let https = certificates.as_ref().filter(|_| config.tls.https);
+        let https = https.map(|known| Arc::new(known.tls.speaking(&["http/1.1"])));
+        let http_tls = if https.is_some() { HttpTls::On } else { HttpTls::Off };
+        warn_of_plain(config);
         let figures = Arc::clone(&ingress);
         let facts = Facts {
             mode: trust.mode(),
             access,
             mqtt_host: public_host(config, mqtt),
             mqtt_port: mqtt.port(),
+            mqtts_port: mqtts.map(|address| address.port()),
+            http_tls,
             http_port: http.port(),
             started_at: on.clock.now(),
             metrics: Metrics(Arc::new(move || tasks::door_metrics(figures.figures()))),
@@ -130,7 +152,10 @@ impl Server {
             shard: on.shard,
             registry: on.registry.clone(),
             relay: on.relay,
-            door: on.door,
+            door: Arc::clone(&on.door),
+            keyring: Arc::clone(&on.keyring),
+            provisioning: Arc::default(),
+            challenges: Arc::default(),
             setup: setup.map(Arc::new),
             refusals: refusals.clone(),
             facts: Arc::new(facts),
@@ -138,11 +163,20 @@ impl Server {
         };
         tasks.spawn(tasks::forward_refusals(ingress.refusals(), refusals, stop.clone()));
         tasks.spawn(tasks::keep_floor(Arc::clone(&ingress), on.floor, stop.clone()));
-        let http_task = serve(listener, api::router(app).merge(ingress.http()), stop.clone());
+        if let Some(certificates) = certificates {
+            let all = std::iter::once(Arc::clone(&certificates.tls)).chain(https.clone());
+            let known = (Arc::clone(&on.door), Arc::clone(&on.keyring));
+            tasks.spawn(tls::keep_trust(all.collect(), known, stop.clone()));
+            tasks.spawn(certificates.run(stop.clone()));
+        }
+        let router = api::router(app).merge(ingress.http());
+        let http_task = serve((listener, https), router, &config.http.proxies, stop.clone())?;
         tracing::info!(%http, %mqtt, offset = %on.log.committed(), "server started");
         Ok(Self {
             http,
             mqtt,
+            mqtts,
+            http_tls,
             setup_token,
             ingress,
             driver: on.driver,
@@ -274,22 +308,42 @@ async fn open(config: &Config) -> anyhow::Result<Foundation> {
     // The door must know its credentials before it lets anybody in.
     let patience = Duration::from_secs(600);
     shard.applied(log.committed(), patience).await.context("apply what the log holds")?;
-    Ok(Foundation { clock, disk, log, registry, door, driver, shard, relay, relay_task, floor })
+    let keyring = Arc::new(keys::open(&config.data, &*clock).context("open the authorities")?);
+    Ok(Foundation {
+        clock,
+        disk,
+        log,
+        registry,
+        door,
+        keyring,
+        driver,
+        shard,
+        relay,
+        relay_task,
+        floor,
+    })
 }
 
 async fn open_door(
     config: &Config,
     parts: ingress::Parts,
-) -> anyhow::Result<(Arc<Ingress>, SocketAddr)> {
+) -> anyhow::Result<(Arc<Ingress>, SocketAddr, Option<SocketAddr>)> {
     let listen = config.mqtt.listen;
-    let door = ingress::Config { mqtt: vec![listen], limits: config.door_limits() };
+    let door = ingress::Config {
+        mqtt: vec![listen],
+        mqtts: config.tls.mqtts.into_iter().collect(),
+        origins: config.http.origins.clone(),
+        proxies: config.http.proxies.clone(),
+        limits: config.door_limits(),
+    };
     match Ingress::start(door, parts).await {
         Ok(ingress) => {
             let mqtt = ingress.addresses().first().copied().unwrap_or(listen);
-            Ok((Arc::new(ingress), mqtt))
+            let mqtts = ingress.addresses().get(1).copied();
+            Ok((Arc::new(ingress), mqtt, mqtts))
         }
-        Err(ingress::Error::Listen { source, .. }) => {
-            Err(Failure::new(exit::CONFLICT, format!("cannot listen on {listen} for MQTT"))
+        Err(ingress::Error::Listen { source, address }) => {
+            Err(Failure::new(exit::CONFLICT, format!("cannot listen on {address} for MQTT"))
                 .why(source.to_string())
                 .fix("name another address: --mqtt 127.0.0.1:0 picks a free port")
                 .into())
@@ -299,14 +353,46 @@ async fn open_door(
 }
 
 fn serve(
-    listener: TcpListener,
+    (listener, tls): (TcpListener, Option<Arc<Tls>>),
     router: axum::Router,
+    proxies: &[IpAddr],
     stop: CancellationToken,
-) -> JoinHandle<std::io::Result<()>> {
+) -> anyhow::Result<JoinHandle<std::io::Result<()>>> {
+    let proxies: Arc<[IpAddr]> = proxies.into();
+    let router = router.layer(axum::middleware::from_fn_with_state(proxies, https::introduce));
     // Refusals name their peer.
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let serve = axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned());
-    tokio::spawn(async move { serve.await })
+    let service = router.into_make_service_with_connect_info::<https::Peer>();
+    let stopped = stop.clone().cancelled_owned();
+    match tls {
+        None => {
+            let serve = axum::serve(listener, service).with_graceful_shutdown(stopped);
+            Ok(tokio::spawn(async move { serve.await }))
+        }
+        Some(tls) => {
+            let listener = https::Encrypted::new(listener, tls, stop).context("listen")?;
+            let serve = axum::serve(listener, service).with_graceful_shutdown(stopped);
+            Ok(tokio::spawn(async move { serve.await }))
+        }
+    }
+}
+
+/// Says loudly what goes over a network in the clear.
+fn warn_of_plain(config: &Config) {
+    if !config.mqtt.listen.ip().is_loopback() {
+        tracing::warn!(
+            address = %config.mqtt.listen,
+            "MQTT without TLS is open to the network: tokens and readings can be read on the way; \
+             use --mqtts and keep the plain port on 127.0.0.1"
+        );
+    }
+    if !config.http.listen.ip().is_loopback() && !config.tls.https && config.http.proxies.is_empty()
+    {
+        tracing::warn!(
+            address = %config.http.listen,
+            "console and API without TLS are open to the network; use --https, or a proxy and \
+             [http] proxies"
+        );
+    }
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<(TcpListener, SocketAddr)> {

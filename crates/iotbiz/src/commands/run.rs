@@ -1,6 +1,7 @@
 //! `iotbiz run`: a server in the foreground.
 
 use anyhow::Context;
+use api::HttpTls;
 use serde_json::json;
 
 use crate::cli::{Format, RunArgs};
@@ -23,12 +24,17 @@ fn announce(server: &Server, format: Format) -> anyhow::Result<()> {
     if format == Format::Json {
         let said = json!({
             "http": server.http.to_string(), "mqtt": server.mqtt.to_string(),
-            "setup_token": server.setup_token,
+            "mqtts": server.mqtts.map(|address| address.to_string()),
+            "https": server.http_tls == HttpTls::On, "setup_token": server.setup_token,
         });
         return output::line(&said.to_string());
     }
-    output::line(&format!("console and API  http://{}", server.http))?;
+    let scheme = server.http_tls.scheme();
+    output::line(&format!("console and API  {scheme}://{}", server.http))?;
     output::line(&format!("MQTT             {}", server.mqtt))?;
+    if let Some(mqtts) = server.mqtts {
+        output::line(&format!("MQTT with TLS    {mqtts}"))?;
+    }
     if let Some(token) = &server.setup_token {
         output::line(&format!("setup token      {token}"))?;
         output::talk(
