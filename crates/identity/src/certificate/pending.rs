@@ -131,6 +131,13 @@ impl<T> Pending<T> {
         self.waiting.len()
     }
 
+    /// How many of those that wait are such: a caller bounds what one claim may have waiting, so
+    /// that nobody fills the table for all others.
+    #[must_use]
+    pub fn count(&self, now: Timestamp, such: impl Fn(&T) -> bool) -> usize {
+        self.waiting.values().filter(|one| now < one.until && such(&one.held)).count()
+    }
+
     /// Whether nobody waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -99,6 +99,17 @@ fn c1_an_ownership_token_is_gone_after_ten_minutes() {
 }
 
 #[test]
+fn c3_what_one_claim_has_waiting_can_be_counted() {
+    let mut pending = Pending::default();
+    for claim in ["mine", "mine", "theirs"] {
+        pending.open(claim, now()).unwrap();
+    }
+    let mine = |at| pending.count(at, |claim| *claim == "mine");
+    assert_eq!(mine(now()), 2);
+    assert_eq!(mine(now() + OWNERSHIP_TOKEN_LIFE), 0);
+}
+
+#[test]
 fn a_flood_is_refused_and_nobody_is_forgotten_before_the_end() {
     let mut pending = Pending::default();
     let first = pending.open(0, now()).unwrap();

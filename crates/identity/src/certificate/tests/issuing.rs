@@ -137,6 +137,14 @@ fn a_chain_leads_upward_and_only_authorities_sign() {
 }
 
 #[test]
+fn a_chain_has_a_limit() {
+    let (_, authority) = authorities();
+    let many = authority.certificate_pem().repeat(CHAIN_MAX + 1);
+    let refused = Authority::from_pem(&many, authority.key_pem().reveal()).unwrap_err();
+    assert_eq!(refused.to_string(), "the certificate is not PEM with 1 to 4 CERTIFICATE blocks");
+}
+
+#[test]
 fn a_subject_that_cannot_be_written_again_is_refused() {
     let mut params = named("twice");
     params.distinguished_name.push(DnType::OrganizationalUnitName, "A");

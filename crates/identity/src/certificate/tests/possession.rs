@@ -74,6 +74,15 @@ fn only_a_good_authority_is_registered() {
 }
 
 #[test]
+fn what_signs_the_devices_is_registered_also_when_it_is_no_root() {
+    let (_, between) = authorities();
+    let authority = ForeignAuthority::parse(&between.certificate_pem(), now()).unwrap();
+    let made = between.issue_device_with_new_key(tenant(), device(), year()).unwrap();
+    let seen = peer(&made.leaf.certificate_der);
+    seen.judge(&[authority.certificate_der()], now()).unwrap();
+}
+
+#[test]
 fn an_authority_is_registered_while_it_lives() {
     let long_ago: Timestamp = "2010-01-01T00:00:00Z".parse().unwrap();
     let root = Authority::root("old", long_ago).unwrap();
