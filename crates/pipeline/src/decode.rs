@@ -1,7 +1,8 @@
 //! From the bytes of a message to readings, once for all folds.
 //!
-//! *Invariant:* good values of a message are taken, bad ones are told one by one with a reason;
-//! no input panics or makes more readings than [`VALUES_MAX`].
+//! *Invariant:* good values of a message are taken, bad ones are told one by one with a reason, up
+//! to [`BAD_MAX`]; no input panics, and no more than [`VALUES_MAX`] values are looked at.
+//! *Invariant:* a name counts once in an object: which of two values a device meant is not guessed.
 //!
 //! A body is `{"temperature":3.9}`, `{"ts":ms,"values":{...}}` or an array of those
 //! (an offline buffer). `ts` and `values` are reserved: an object with exactly these two is the
@@ -16,6 +17,11 @@ use crate::profile::{Lane, Profile, Rule};
 
 /// Values one message may carry.
 pub const VALUES_MAX: usize = 10_000;
+/// Bad values told one by one; the others of the message are counted, so that one message cannot
+/// push out what others left in quarantine.
+const BAD_MAX: usize = 100;
+/// Names that a known one is suggested for; the others of the message are likely no slips.
+const SUGGESTIONS_MAX: usize = 16;
 /// How far ahead of the log a device's clock may be.
 pub const FUTURE_MAX: Duration = Duration::from_secs(300);
 /// 2000-01-01: an earlier `ts` is a clock that was never set, or seconds instead of milliseconds.
@@ -71,12 +77,13 @@ pub(crate) enum Again {
 /// Reads a body by a profile.
 #[must_use]
 pub(crate) fn decode(profile: &Profile, door: Door, body: &[u8], arrival: Arrival) -> Decoded {
-    let mut reader = BodyReader { profile, door, arrival, out: Decoded::default() };
+    let out = Decoded::default();
+    let mut reader = BodyReader { profile, door, arrival, out, left: VALUES_MAX + 1, untold: 0 };
     match parse(body) {
         Ok(item) => reader.message(&item),
         Err(reason) => reader.bad(None, reason),
     }
-    reader.out
+    reader.end()
 }
 
 struct BodyReader<'p> {
@@ -84,30 +91,63 @@ struct BodyReader<'p> {
     door: Door,
     arrival: Arrival,
     out: Decoded,
+    /// Values that may still come, and one more.
+    left: usize,
+    /// Bad values beyond [`BAD_MAX`].
+    untold: usize,
 }
+
+/// The message has more than [`VALUES_MAX`] values: the rest is not looked at.
+struct Full;
 
 impl BodyReader<'_> {
     fn bad(&mut self, property: Option<&str>, reason: String) {
-        if self.out.bad.len() < VALUES_MAX {
-            /// Enough of a wrong name to recognise it.
-            const SHOWN: usize = 80;
-            let property = property.map(|name| name.chars().take(SHOWN).collect());
-            self.out.bad.push(Bad { property, reason });
+        if self.out.bad.len() >= BAD_MAX {
+            self.untold += 1;
+            return;
         }
+        /// Enough of a wrong name to recognise it.
+        const SHOWN: usize = 80;
+        let property = property.map(|name| name.chars().take(SHOWN).collect());
+        self.out.bad.push(Bad { property, reason });
+    }
+
+    fn end(mut self) -> Decoded {
+        let mut told = |reason| self.out.bad.push(Bad { property: None, reason });
+        if self.untold > 0 {
+            told(format!("{} more bad values, after BAD_MAX = {BAD_MAX} of them", self.untold));
+        }
+        if self.left == 0 {
+            told(format!("message has more than VALUES_MAX = {VALUES_MAX} values"));
+        }
+        self.out
+    }
+
+    /// Counts a value before it is looked at.
+    fn next(&mut self) -> Result<(), Full> {
+        self.left = self.left.saturating_sub(1);
+        if self.left == 0 { Err(Full) } else { Ok(()) }
     }
 
     fn message(&mut self, item: &Item<'_>) {
         match item {
             Item::List(list) => {
                 for entry in list {
-                    if let Item::Object(object) = entry {
-                        self.object(object);
+                    let taken = if let Item::Object(object) = entry {
+                        self.object(object)
                     } else {
                         self.bad(None, format!("a list holds objects, got {}", entry.kind()));
+                        self.next()
+                    };
+                    if taken.is_err() {
+                        return;
                     }
                 }
             }
-            Item::Object(object) => self.object(object),
+            Item::Object(object) => {
+                // How full it is, is said at the end.
+                let _full = self.object(object);
+            }
             Item::Null | Item::Boolean(_) | Item::Number(_) | Item::Text(_) => self.bad(
                 None,
                 format!("a body is an object such as {{\"temperature\":3.9}}, got {}", item.kind()),
@@ -115,11 +155,14 @@ impl BodyReader<'_> {
         }
     }
 
-    fn object(&mut self, object: &[(std::borrow::Cow<'_, str>, Item<'_>)]) {
+    fn object(&mut self, object: Entries<'_, '_>) -> Result<(), Full> {
         match long_form(object) {
             Some((ts, values)) => match self.time(ts) {
                 Ok((time, mark)) => self.values(values, time, mark),
-                Err(reason) => self.bad(None, reason),
+                Err(reason) => {
+                    self.bad(None, reason);
+                    self.next()
+                }
             },
             None => self.values(object, self.arrival.log_time, ReadingMark::LogTime),
         }
@@ -149,26 +192,32 @@ impl BodyReader<'_> {
 
     fn values(
         &mut self,
-        values: &[(std::borrow::Cow<'_, str>, Item<'_>)],
+        values: Entries<'_, '_>,
         time: Timestamp,
         mark: ReadingMark,
-    ) {
+    ) -> Result<(), Full> {
         let mark = match self.arrival.again {
             Again::First => mark,
             Again::Again => ReadingMark::Redecoded,
         };
+        let first = self.out.readings.len();
         for (key, item) in values {
-            if self.out.readings.len() >= VALUES_MAX {
-                let reason = format!("message has more than {VALUES_MAX} values");
-                return self.bad(Some(key), reason);
-            }
+            self.next()?;
             match self.value(key, item) {
                 Ok((property, value)) => {
+                    // No longer than the profile, as each name is in it once.
+                    let before = self.out.readings.get(first..).unwrap_or_default();
+                    if before.iter().any(|reading| reading.property == property) {
+                        let reason = "is twice in one object; the first value was taken";
+                        self.bad(Some(key), reason.to_owned());
+                        continue;
+                    }
                     self.out.readings.push(Reading { property, time, value, mark });
                 }
                 Err(reason) => self.bad(Some(key), reason),
             }
         }
+        Ok(())
     }
 
     fn value(&self, key: &str, item: &Item<'_>) -> Result<(Name, Value), String> {
@@ -181,7 +230,7 @@ impl BodyReader<'_> {
 
     fn reading(&self, key: &str, item: &Item<'_>, lane: Lane) -> Result<(Name, Value), String> {
         let Some(rule) = self.profile.readings.get(key) else {
-            return Err(unknown("reading", key, self.profile.readings.keys()));
+            return Err(self.unknown("reading", key, self.profile.readings.keys()));
         };
         match (rule.lane, lane) {
             (Lane::Urgent, Lane::Telemetry) => {
@@ -208,9 +257,25 @@ impl BodyReader<'_> {
                 let value = rule.read(&Item::Text(text.clone()))?;
                 Ok((rule.name, value))
             }
-            _ => Err(unknown("setting", key, self.profile.settings.keys())),
+            _ => Err(self.unknown("setting", key, self.profile.settings.keys())),
         }
     }
+
+    fn unknown<'n>(&self, what: &str, key: &str, known: impl Iterator<Item = &'n Name>) -> String {
+        let asks = self.out.bad.len() < SUGGESTIONS_MAX;
+        match known.filter(|_| asks).filter_map(|name| Some((slips(key, name)?, name))).min() {
+            Some((_, name)) => format!("no such {what} in the blueprint; did you mean {name}?"),
+            None => format!("no such {what} in the blueprint"),
+        }
+    }
+}
+
+/// How many edits make `name` of what was sent; `None` for another word.
+fn slips(key: &str, name: &Name) -> Option<usize> {
+    /// More edits than this is another word, not a slip.
+    const EDITS_MAX: usize = 3;
+    let near = key.len().abs_diff(name.as_str().len()) <= EDITS_MAX;
+    near.then(|| edits(key, name.as_str())).filter(|count| *count <= EDITS_MAX)
 }
 
 type Entries<'i, 'a> = &'i [(std::borrow::Cow<'a, str>, Item<'a>)];
@@ -220,19 +285,6 @@ fn long_form<'i, 'a>(object: Entries<'i, 'a>) -> Option<(&'i Item<'a>, Entries<'
         [(a, ts), (b, Item::Object(values))] if a == "ts" && b == "values" => Some((ts, values)),
         [(a, Item::Object(values)), (b, ts)] if a == "values" && b == "ts" => Some((ts, values)),
         _ => None,
-    }
-}
-
-fn unknown<'n>(what: &str, key: &str, known: impl Iterator<Item = &'n Name>) -> String {
-    /// More edits than this is another word, not a slip.
-    const EDITS_MAX: usize = 3;
-    let nearest = known
-        .map(|name| (edits(key, name.as_str()), name))
-        .min()
-        .filter(|(count, _)| *count <= EDITS_MAX);
-    match nearest {
-        Some((_, name)) => format!("no such {what} in the blueprint; did you mean {name}?"),
-        None => format!("no such {what} in the blueprint"),
     }
 }
 
@@ -255,6 +307,9 @@ fn edits(left: &str, right: &str) -> usize {
     }
     row.last().copied().unwrap_or(0)
 }
+
+#[cfg(test)]
+mod bombs;
 
 #[cfg(test)]
 mod tests {
@@ -362,6 +417,19 @@ mod tests {
             "3.9",
             &expect![[r#"
                 bad None: a body is an object such as {"temperature":3.9}, got a number
+            "#]],
+        );
+    }
+
+    #[test]
+    fn a_name_counts_once_in_an_object() {
+        check(
+            Door::Telemetry,
+            r#"[{"temperature":1,"temperature":2},{"temperature":3}]"#,
+            &expect![[r#"
+                temperature Number(1.0) 2026-11-25T12:00:00Z LogTime
+                temperature Number(3.0) 2026-11-25T12:00:00Z LogTime
+                bad Some("temperature"): is twice in one object; the first value was taken
             "#]],
         );
     }

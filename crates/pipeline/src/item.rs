@@ -1,16 +1,20 @@
 //! A message body before it has a meaning: JSON (RFC 8259) or CBOR (RFC 8949).
 //!
-//! *Invariant:* parsing is bounded by the body's own length and a nesting limit, and never panics.
+//! *Invariant:* parsing is bounded by a number of items and a nesting limit, and never panics.
 //! Text borrows from the body where it can.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 /// Levels of nesting that CBOR bodies may have; JSON is bounded by its parser at 128.
 const CBOR_DEPTH_MAX: usize = 32;
+
+/// Items of one body: ten thousand positions with their times have fewer.
+const ITEMS_MAX: usize = 100_000;
 
 /// A value of a body.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,9 +49,24 @@ impl Item<'_> {
     }
 }
 
-struct ItemVisitor;
+/// Reads an item; how many more the body may have.
+#[derive(Clone, Copy)]
+struct Reading<'c>(&'c Cell<usize>);
 
-impl<'de> Visitor<'de> for ItemVisitor {
+impl<'de> DeserializeSeed<'de> for Reading<'_> {
+    type Value = Item<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, d: D) -> Result<Self::Value, D::Error> {
+        let left = self.0.get().checked_sub(1);
+        let left = left.ok_or_else(|| {
+            D::Error::custom(format_args!("more than ITEMS_MAX = {ITEMS_MAX} items"))
+        })?;
+        self.0.set(left);
+        d.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Reading<'_> {
     type Value = Item<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -98,7 +117,7 @@ impl<'de> Visitor<'de> for ItemVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         let mut list = Vec::new();
-        while let Some(item) = seq.next_element()? {
+        while let Some(item) = seq.next_element_seed(self)? {
             list.push(item);
         }
         Ok(Item::List(list))
@@ -106,8 +125,8 @@ impl<'de> Visitor<'de> for ItemVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut object = Vec::new();
-        while let Some((Key(key), item)) = map.next_entry()? {
-            object.push((key, item));
+        while let Some(Key(key)) = map.next_key()? {
+            object.push((key, map.next_value_seed(self)?));
         }
         Ok(Item::Object(object))
     }
@@ -115,7 +134,7 @@ impl<'de> Visitor<'de> for ItemVisitor {
 
 impl<'de> Deserialize<'de> for Item<'de> {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        d.deserialize_any(ItemVisitor)
+        Reading(&Cell::new(ITEMS_MAX)).deserialize(d)
     }
 }
 
@@ -141,12 +160,17 @@ impl<'de> Deserialize<'de> for Key<'de> {
     }
 }
 
+/// The tag that says "this is CBOR" (RFC 8949, section 3.4.6).
+const CBOR_TAG: [u8; 3] = [0xD9, 0xD9, 0xF7];
+
 /// Reads a body: JSON when it starts like JSON, CBOR otherwise. The first byte decides, because
-/// no JSON text starts with a byte that opens a CBOR map (0xA0 to 0xBF) or array (0x80 to 0x9F).
+/// no JSON text starts with a byte that opens a CBOR map (0xA0 to 0xBF), an array (0x80 to 0x9F)
+/// or the tag that names CBOR (0xD9); a content type can only repeat it.
 ///
 /// # Errors
 /// A text for the owner that names the place.
 pub(crate) fn parse(body: &[u8]) -> Result<Item<'_>, String> {
+    let body = body.strip_prefix(&CBOR_TAG).unwrap_or(body);
     match body.first() {
         None => Err("the body is empty".to_owned()),
         Some(0x80..=0xBF) => {
