@@ -86,6 +86,9 @@ pub(crate) fn translated(
         return None;
     }
     let Actor::Device(_) = who.actor else { return None };
+    if renamed(topic).is_some() {
+        return None;
+    }
     Some(up::read(topic, payload)?.and_then(|said| judged(shared, who, said)))
 }
 
@@ -113,13 +116,21 @@ fn judged(shared: &Shared, who: &Identity, said: Vec<up::Said>) -> Result<Transl
         };
         all.parts.push(Part { device, topic, payload: body });
     }
-    match all.denied.pop() {
-        Some(denial) if all.parts.is_empty() && all.denied.is_empty() => Err(denial),
-        last => {
-            all.denied.extend(last);
-            Ok(all)
-        }
+    if all.parts.is_empty() {
+        return Err(refused(all.denied));
     }
+    Ok(all)
+}
+
+/// One refusal for a message of which nothing is taken: it may be that nothing is in it.
+fn refused(denied: Vec<Denial>) -> Denial {
+    let more = denied.len().saturating_sub(1);
+    let first = denied.into_iter().next();
+    let mut first = first.unwrap_or_else(up::nothing_said);
+    if more > 0 {
+        first.detail = format!("{}, and {more} more", first.detail);
+    }
+    first
 }
 
 /// Bits of an offset that make a command's number: request ids are positive 32-bit integers.

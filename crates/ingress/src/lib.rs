@@ -29,6 +29,7 @@ mod limits;
 mod listen;
 mod login;
 mod refusal;
+mod responses;
 mod serve;
 mod sessions;
 mod shared;

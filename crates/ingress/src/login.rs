@@ -19,6 +19,7 @@ use crate::conn::{Conn, Open, Stage};
 use crate::guard::{self, Barred};
 use crate::hub::{Hub, Who, Will};
 use crate::refusal::{Refusal, RefusalReason, cut};
+use crate::responses;
 use crate::sessions::{self, Start};
 use crate::shared::{Shared, lock};
 use crate::topics;
@@ -144,12 +145,11 @@ impl Conn {
         let will = match &connect.will {
             None => None,
             Some(will) => {
-                let target = topics::publish(&shared.door, &identity, will.topic);
-                let target = target.map_err(|denial| {
+                let kept = keep_will(shared, &identity, will);
+                Some(kept.map_err(|denial| {
                     let detail = format!("the will: {}", denial.detail);
                     named(denial.answer, denial.reason, detail, denial.fix)
-                })?;
-                Some(keep_will(will, target))
+                })?)
             }
         };
         let assigned = connect
@@ -337,14 +337,19 @@ fn find_place(
     Ok(())
 }
 
-fn keep_will(will: &WillPacket<'_>, target: topics::Target) -> Will {
+fn keep_will(
+    shared: &Shared,
+    who: &Identity,
+    will: &WillPacket<'_>,
+) -> Result<Will, topics::Denial> {
+    let target = topics::publish(&shared.door, who, will.topic)?;
     let mut properties = Vec::new();
-    will.properties.forwarded(&mut properties);
+    responses::forwarded(&shared.door, who, will.properties, &mut properties)?;
     let delay = will
         .properties
         .iter()
         .find_map(|p| if let Property::WillDelay(s) = p { Some(s) } else { None });
-    Will {
+    Ok(Will {
         target,
         topic: will.topic.into(),
         qos: will.qos,
@@ -352,7 +357,7 @@ fn keep_will(will: &WillPacket<'_>, target: topics::Target) -> Will {
         properties: properties.into(),
         payload: will.payload.into(),
         delay_s: delay.unwrap_or_default(),
-    }
+    })
 }
 
 /// Takes a session from the connection that serves it; its will is sent unless it is delayed

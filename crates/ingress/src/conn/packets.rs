@@ -15,6 +15,7 @@ use mqtt::{Connection, Packet, Reason, Version, decode};
 
 use crate::dialect::{self, Translated};
 use crate::refusal::RefusalReason;
+use crate::responses;
 use crate::sessions;
 use crate::shared::Shared;
 use crate::topics;
@@ -224,7 +225,7 @@ impl Open {
                 let identity = &self.who.identity;
                 if let Some(said) = dialect::translated(shared, identity, topic, publish.payload) {
                     let said = said.map_err(Trouble::Denied)?;
-                    return self.publish_translated(publish, said, (batch, properties));
+                    return self.publish_translated(shared, publish, said, (batch, properties));
                 }
                 let target =
                     topics::publish(&shared.door, identity, topic).map_err(Trouble::Denied)?;
@@ -241,7 +242,8 @@ impl Open {
             urgent::admit(shared, (&self.who, &self.meter), publish).map_err(Trouble::Denied)?;
         }
         properties.clear();
-        publish.properties.forwarded(properties);
+        responses::forwarded(&shared.door, &self.who.identity, publish.properties, properties)
+            .map_err(Trouble::Denied)?;
         push_raw(batch, &self.who, publish, (target.device, topic, properties, publish.payload));
         self.machine.answer(publish.qos, publish.packet_id, Reason::Success);
         Ok(())
@@ -250,12 +252,14 @@ impl Open {
     /// Makes frames of a PUBLISH in a dialect's words; one answer waits for all of them.
     fn publish_translated(
         &mut self,
+        shared: &Shared,
         publish: &Publish<'_>,
         said: Translated,
         (batch, properties): (&mut Batch, &mut Vec<u8>),
     ) -> Result<(), Trouble> {
         properties.clear();
-        publish.properties.forwarded(properties);
+        responses::forwarded(&shared.door, &self.who.identity, publish.properties, properties)
+            .map_err(Trouble::Denied)?;
         for part in &said.parts {
             let what = (Some(part.device), &*part.topic, &**properties, &*part.payload);
             push_raw(batch, &self.who, publish, what);

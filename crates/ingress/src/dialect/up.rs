@@ -148,6 +148,16 @@ fn malformed(topic: &str, why: &body::Malformed) -> Denial {
     }
 }
 
+/// A gateway's message that speaks for no child.
+pub(super) fn nothing_said() -> Denial {
+    Denial {
+        answer: Reason::PayloadFormatInvalid,
+        reason: RefusalReason::Publish,
+        detail: "the body names no child".to_owned(),
+        fix: "name each child with its values",
+    }
+}
+
 fn no_number(topic: &str) -> Denial {
     Denial {
         answer: Reason::TopicNameInvalid,
