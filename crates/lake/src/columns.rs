@@ -356,15 +356,21 @@ pub(crate) fn primitive<'b, T: ArrowPrimitiveType>(
 
 /// Devices of a batch: number in the dictionary of each row, and the dictionary.
 pub(crate) fn devices(batch: &RecordBatch) -> Result<(&[i32], Vec<DeviceId>), Strange> {
+    let (keys, names) = device_names(batch)?;
+    let parsed = names.iter().map(|name| name.unwrap_or_default().parse::<DeviceId>());
+    let parsed: Result<Vec<DeviceId>, _> = parsed.collect();
+    Ok((keys, parsed.map_err(|error| error.to_string())?))
+}
+
+/// The same, with the dictionary as text.
+pub(crate) fn device_names(batch: &RecordBatch) -> Result<(&[i32], &StringArray), Strange> {
     let array = batch
         .column_by_name(DEVICE)
         .and_then(|a| a.as_any().downcast_ref::<DictionaryArray<Int32Type>>())
         .ok_or_else(|| format!("column {DEVICE} is missing or has another type"))?;
     let names = array.values().as_any().downcast_ref::<StringArray>();
     let names = names.ok_or_else(|| format!("column {DEVICE} is no text"))?;
-    let parsed = names.iter().map(|name| name.unwrap_or_default().parse::<DeviceId>());
-    let parsed: Result<Vec<DeviceId>, _> = parsed.collect();
-    Ok((array.keys().values(), parsed.map_err(|error| error.to_string())?))
+    Ok((array.keys().values(), names))
 }
 
 fn origins(batch: &RecordBatch) -> Result<Vec<Origin>, Strange> {
@@ -431,11 +437,64 @@ pub(crate) enum Whose {
     One(DeviceId),
 }
 
+/// What all rows of a file have in common, so that these columns need not be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Alike {
+    pub(crate) index: u32,
+    pub(crate) origin: Origin,
+    pub(crate) stamp: Stamp,
+}
+
+/// Columns that are left out when all rows are alike; `_source` is then null throughout.
+pub(crate) const ALIKE: [&str; 4] = [INDEX, ORIGIN, DEVICE_TIME, SOURCE];
+
+/// The columns that rows may have in common, as they were read.
+enum Common<'b> {
+    Alike(Alike),
+    Columns {
+        index: &'b PrimitiveArray<Int32Type>,
+        origin: Vec<Origin>,
+        stamp: &'b BooleanArray,
+        source: &'b PrimitiveArray<Int64Type>,
+    },
+}
+
+impl<'b> Common<'b> {
+    fn of(batch: &'b RecordBatch, alike: Option<Alike>) -> Result<Self, Strange> {
+        if let Some(alike) = alike {
+            return Ok(Self::Alike(alike));
+        }
+        let stamp = batch.column_by_name(DEVICE_TIME).and_then(|a| a.as_any().downcast_ref());
+        let stamp =
+            stamp.ok_or_else(|| format!("column {DEVICE_TIME} is missing or has another type"))?;
+        Ok(Self::Columns {
+            index: primitive(batch, INDEX)?,
+            origin: origins(batch)?,
+            stamp,
+            source: primitive(batch, SOURCE)?,
+        })
+    }
+
+    fn get(&self, row: usize) -> (Alike, Option<u64>) {
+        match self {
+            Self::Alike(alike) => (*alike, None),
+            Self::Columns { index, origin, stamp, source } => {
+                let stamp = if stamp.value(row) { Stamp::Device } else { Stamp::Log };
+                let origin = origin.get(row).copied().unwrap_or(Origin::Real);
+                let index = index.value(row).cast_unsigned();
+                let source = source.is_valid(row).then(|| source.value(row).cast_unsigned());
+                (Alike { index, origin, stamp }, source)
+            }
+        }
+    }
+}
+
 /// Rows of a batch, with the values of the columns that it has; rows without any are left out.
 pub(crate) fn rows(
     batch: &RecordBatch,
     columns: &Columns,
     whose: Whose,
+    alike: Option<Alike>,
 ) -> Result<Vec<Stored>, Strange> {
     let (keys, names) = match whose {
         Whose::Each => devices(batch)?,
@@ -443,12 +502,7 @@ pub(crate) fn rows(
     };
     let time = primitive::<TimestampMillisecondType>(batch, TIME)?;
     let offset = primitive::<Int64Type>(batch, OFFSET)?;
-    let index = primitive::<Int32Type>(batch, INDEX)?;
-    let origin = origins(batch)?;
-    let source = primitive::<Int64Type>(batch, SOURCE)?;
-    let stamp = batch.column_by_name(DEVICE_TIME).and_then(|a| a.as_any().downcast_ref());
-    let stamp: &BooleanArray =
-        stamp.ok_or_else(|| format!("column {DEVICE_TIME} is missing or has another type"))?;
+    let common = Common::of(batch, alike)?;
     let mut values = Vec::new();
     for (number, column) in (0_u16..).zip(columns.list()) {
         if let Some(array) = batch.column_by_name(column.name.as_str()) {
@@ -468,14 +522,15 @@ pub(crate) fn rows(
         }
         let key = keys.get(row).map_or(Some(0), |key| usize::try_from(*key).ok());
         let device = key.and_then(|key| names.get(key)).copied();
+        let (alike, source) = common.get(row);
         rows.push(Stored {
             device: device.ok_or_else(|| format!("{DEVICE} points outside its dictionary"))?,
             time: time.value(row),
             offset: offset.value(row).cast_unsigned(),
-            index: index.value(row).cast_unsigned(),
-            stamp: if stamp.value(row) { Stamp::Device } else { Stamp::Log },
-            origin: origin.get(row).copied().unwrap_or(Origin::Real),
-            source: source.is_valid(row).then(|| source.value(row).cast_unsigned()),
+            index: alike.index,
+            stamp: alike.stamp,
+            origin: alike.origin,
+            source,
             cells,
         });
     }
@@ -531,7 +586,7 @@ mod tests {
         for _ in 0..2 {
             rows.iter().for_each(|row| builder.push(row));
             let batch = builder.finish().unwrap();
-            assert_eq!(super::rows(&batch, &columns, Whose::Each).unwrap(), rows);
+            assert_eq!(super::rows(&batch, &columns, Whose::Each, None).unwrap(), rows);
         }
     }
 }

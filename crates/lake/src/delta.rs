@@ -88,7 +88,7 @@ fn file_name(version: u64) -> String {
 fn encode(table: &TableId, app: &str, actions: &[Action], now: Timestamp) -> String {
     let mut rest = String::new();
     for action in actions {
-        rest.push_str(&action.to_json(table, app, now).to_string());
+        rest.push_str(&action.to_json(table, app).to_string());
         rest.push('\n');
     }
     let info = json!({ "commitInfo": {
@@ -237,6 +237,7 @@ mod tests {
             from,
             to: from + 5,
             level: Level::Flushed,
+            at: 5,
             rollup: None,
         };
         Action::Add(Arc::new(entry), Changes::Data)

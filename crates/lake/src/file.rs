@@ -20,15 +20,16 @@ use parquet::arrow::arrow_reader::{
 };
 use parquet::arrow::arrow_writer::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
-use parquet::file::metadata::PageIndexPolicy;
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
+use parquet::file::statistics::Statistics;
 use parquet::schema::types::ColumnPath;
 
-use crate::Error;
-use crate::columns::{self, Columns, DEVICE, Whose};
+use crate::columns::{self, Alike, Columns, DEVICE, Whose};
 use crate::merge::{Rows, Stored};
 use crate::store::{FileReader, Store, Verified, Written};
+use crate::{Error, Stamp};
 
 /// Rows of a row group: dictionaries are shared within it, and an encoder holds one in memory.
 const GROUP_ROWS: usize = 131_072;
@@ -176,11 +177,47 @@ fn smaller_split(sample: &[ArrayRef]) -> Result<bool, Error> {
     Ok(size(Some(Encoding::BYTE_STREAM_SPLIT))? < size(None)?)
 }
 
+/// What all rows of a file have in common, by the statistics of its columns.
+fn alike(metadata: &ParquetMetaData) -> Option<Alike> {
+    let one = |name: &str| -> Option<&Statistics> {
+        let mut found: Option<&Statistics> = None;
+        for group in metadata.row_groups() {
+            let column = group.columns().iter().find(|c| c.column_path().string() == name)?;
+            let stats = column.statistics()?;
+            let exact = stats.min_is_exact() && stats.max_is_exact();
+            if !exact || stats.min_bytes_opt() != stats.max_bytes_opt() {
+                return None;
+            }
+            if found.is_some_and(|found| found.min_bytes_opt() != stats.min_bytes_opt()) {
+                return None;
+            }
+            found = Some(stats);
+        }
+        found
+    };
+    let Statistics::Int32(index) = one(columns::INDEX)? else { return None };
+    let Statistics::Boolean(device_time) = one(columns::DEVICE_TIME)? else { return None };
+    let origin = std::str::from_utf8(one(columns::ORIGIN)?.min_bytes_opt()?).ok()?;
+    let never = metadata.row_groups().iter().all(|group| {
+        let mut columns = group.columns().iter();
+        let source = columns.find(|c| c.column_path().string() == columns::SOURCE);
+        let nulls = source.and_then(|column| column.statistics()?.null_count_opt());
+        nulls == Some(group.num_rows().cast_unsigned())
+    });
+    never.then_some(())?;
+    Some(Alike {
+        index: index.min_opt()?.cast_unsigned(),
+        origin: origin.parse().ok()?,
+        stamp: if *device_time.min_opt()? { Stamp::Device } else { Stamp::Log },
+    })
+}
+
 /// An open file with its footer and page index.
 #[derive(Debug, Clone)]
 pub(crate) struct Opened {
     file: Arc<Verified>,
     footer: ArrowReaderMetadata,
+    alike: Option<Alike>,
 }
 
 impl Opened {
@@ -189,7 +226,8 @@ impl Opened {
         let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Required);
         let footer = ArrowReaderMetadata::load(&reader, options);
         let footer = footer.map_err(|error| reader.failure(&error))?;
-        Ok(Self { file, footer })
+        let alike = alike(footer.metadata());
+        Ok(Self { file, footer, alike })
     }
 
     pub(crate) fn file(&self) -> &Arc<Verified> {
@@ -209,7 +247,7 @@ impl Opened {
         FileReader::new(&self.file)
     }
 
-    fn strange(&self, what: String) -> Error {
+    pub(crate) fn strange(&self, what: String) -> Error {
         Error::Damaged { path: self.file.path().to_owned(), what }
     }
 
@@ -233,11 +271,30 @@ impl Opened {
                 .with_batch_size(BATCH_ROWS)
                 .with_projection(mask);
         if rows != (0..self.all_rows()) {
-            let selection =
-                RowSelection::from_consecutive_ranges(std::iter::once(rows), self.all_rows());
-            builder = builder.with_row_selection(selection);
+            // Row groups beside the rows are left out, because a decoder is made for each.
+            let (groups, before, total) = self.groups(&rows);
+            let rows = rows.start - before..rows.end - before;
+            let selection = RowSelection::from_consecutive_ranges(std::iter::once(rows), total);
+            builder = builder.with_row_groups(groups).with_row_selection(selection);
         }
         builder.build().map_err(|error| reader.failure(&error))
+    }
+
+    /// Row groups that have some of the rows, how many rows lie before them, and in them.
+    fn groups(&self, rows: &Range<usize>) -> (Vec<usize>, usize, usize) {
+        let (mut groups, mut before, mut total, mut base) = (Vec::new(), 0, 0, 0);
+        for (number, group) in self.footer.metadata().row_groups().iter().enumerate() {
+            let count = usize::try_from(group.num_rows()).unwrap_or(usize::MAX);
+            if base < rows.end && rows.start < base + count {
+                if groups.is_empty() {
+                    before = base;
+                }
+                groups.push(number);
+                total += count;
+            }
+            base += count;
+        }
+        (groups, before, total)
     }
 
     /// Rows that may be of a device, by the page index.
@@ -273,13 +330,14 @@ impl Opened {
         reader: &FileReader,
         device: DeviceId,
     ) -> Result<Option<Range<usize>>, Error> {
-        let Some(candidates) = self.candidates(&device.to_string()) else { return Ok(None) };
+        let text = device.to_string();
+        let Some(candidates) = self.candidates(&text) else { return Ok(None) };
         let mut at = candidates.start;
         let mut found: Option<Range<usize>> = None;
         for batch in self.batches(reader, candidates, &[DEVICE])? {
             let batch = batch.map_err(|error| reader.failure(&error))?;
-            let (keys, names) = columns::devices(&batch).map_err(|what| self.strange(what))?;
-            let is_it: Vec<bool> = names.iter().map(|name| *name == device).collect();
+            let (keys, names) = columns::device_names(&batch).map_err(|what| self.strange(what))?;
+            let is_it: Vec<bool> = names.iter().map(|name| name == Some(&*text)).collect();
             for (place, key) in keys.iter().enumerate() {
                 if usize::try_from(*key).ok().and_then(|k| is_it.get(k)) == Some(&true) {
                     let from = found.map_or(at + place, |found| found.start);
@@ -313,7 +371,7 @@ impl Opened {
         let names: Vec<&str> = columns::OWN.iter().skip(1).chain(properties).copied().collect();
         let mut rows = Vec::new();
         for batch in self.batches_of(&self.reader(), device, &names)? {
-            let stored = columns::rows(&batch, columns, Whose::One(device));
+            let stored = columns::rows(&batch, columns, Whose::One(device), self.alike);
             rows.append(&mut stored.map_err(|what| self.strange(what))?);
         }
         Ok(rows)
@@ -336,7 +394,7 @@ impl Opened {
         let (opened, columns) = (Arc::clone(self), Arc::clone(columns));
         let stored = self.scan(&names)?.flat_map(move |batch| {
             let rows = batch.and_then(|batch| {
-                let rows = columns::rows(&batch, &columns, Whose::Each);
+                let rows = columns::rows(&batch, &columns, Whose::Each, None);
                 rows.map_err(|what| opened.strange(what))
             });
             let (rows, error) = match rows {

@@ -7,7 +7,9 @@
 //! no SQL; the event log stays the truth for everything above [`Lake::flushed`].
 
 mod cache;
+mod chart;
 mod columns;
+mod compact;
 mod day;
 mod delta;
 mod error;
@@ -16,12 +18,16 @@ mod lake;
 mod memtable;
 mod merge;
 mod range;
+mod rollup;
 mod row;
 mod store;
 mod table;
 
+pub use chart::{Bucket, CHART_PX_MAX, Chart, DayAggregate};
+pub use compact::Maintained;
 pub use error::Error;
 pub use lake::{Lake, Limits, Pressure, Settings};
 pub use range::Points;
+pub use rollup::Aggregate;
 pub use row::{Column, Message, Point, Row, Series, Shape, Span, Stamp, TableId};
 pub use table::{Appended, Flushed};

@@ -21,9 +21,9 @@ use parquet::file::reader::{ChunkReader, Length};
 use crate::Error;
 
 /// Bytes that share a checksum, and the least that is read at once.
-pub(crate) const BLOCK_BYTES: usize = 128 * 1024;
+pub(crate) const BLOCK_BYTES: usize = 32 * 1024;
 /// Blocks one query keeps of one file, so that pages of neighbouring columns are read once.
-const BLOCKS_KEPT_MAX: usize = 32;
+const BLOCKS_KEPT_MAX: usize = 128;
 
 /// A folder on a disk.
 #[derive(Debug, Clone)]
@@ -439,7 +439,7 @@ mod tests {
         let store = store(&disk);
         let bytes: Vec<u8> = (0..300_000_u32).map(|n| (n % 251) as u8).collect();
         let written = write(&store, &bytes);
-        assert_eq!(written.blocks.len(), 3);
+        assert_eq!(written.blocks.len(), 10);
         let again = Written::from_text(written.bytes, &written.to_text()).unwrap();
         assert_eq!(again, written);
         let file = store.open("a", &written).unwrap();

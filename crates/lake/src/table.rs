@@ -3,10 +3,11 @@
 //! *Invariant:* a reader sees every row exactly once: in the active memtable, in the frozen one, or
 //! in the files, which change hands in one step. A flush that failed gives its rows back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use model::{Offset, Timestamp};
+use model::{Offset, Timestamp, Value};
 
 use crate::columns::{BatchBuilder, Columns};
 use crate::day::Day;
@@ -31,6 +32,16 @@ pub(crate) struct Table {
     app: Arc<str>,
     live: RwLock<Live>,
     log: Mutex<Option<DeltaLog>>,
+    swept: AtomicBool,
+}
+
+/// How often to look for files that a crash left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Again {
+    /// Once after opening.
+    Once,
+    /// Now.
+    Now,
 }
 
 /// What became of appended rows.
@@ -62,7 +73,8 @@ pub struct Flushed {
 impl Table {
     pub(crate) fn new(id: TableId, lake: &Store, app: Arc<str>) -> Self {
         let store = lake.below(&id.to_string());
-        Self { id, store, app, live: RwLock::default(), log: Mutex::default() }
+        let swept = AtomicBool::new(false);
+        Self { id, store, app, live: RwLock::default(), log: Mutex::default(), swept }
     }
 
     /// Reads what is in the files.
@@ -96,6 +108,39 @@ impl Table {
 
     pub(crate) fn state(&self) -> Arc<State> {
         Arc::clone(&self.read().state)
+    }
+
+    /// A replaced file is off the disk.
+    pub(crate) fn forget_gone(&self, path: &str) {
+        let mut live = self.write();
+        if live.state.gone.contains_key(path) {
+            Arc::make_mut(&mut live.state).gone.remove(path);
+        }
+    }
+
+    /// Files in the folders of days that nothing refers to: a crash left them. Found once after
+    /// opening, and whenever `again` says so. No flush may be under way, so the log is held.
+    pub(crate) fn orphans(&self, again: Again) -> Result<Vec<String>, Error> {
+        if self.swept.swap(true, Ordering::Relaxed) && again == Again::Once {
+            return Ok(Vec::new());
+        }
+        let _log = self.log();
+        let state = self.state();
+        let known: BTreeSet<&str> =
+            state.files().map(|f| &*f.path).chain(state.gone.keys().map(|p| &**p)).collect();
+        let gone_days = state.gone.keys().filter_map(|path| path.split('/').next());
+        let dirs: BTreeSet<String> = state
+            .days
+            .keys()
+            .map(|day| format!("_day={day}"))
+            .chain(gone_days.map(str::to_owned))
+            .collect();
+        let mut orphans = Vec::new();
+        for dir in dirs {
+            let paths = self.store.list(&dir)?.into_iter().map(|name| format!("{dir}/{name}"));
+            orphans.extend(paths.filter(|path| !known.contains(path.as_str())));
+        }
+        Ok(orphans)
     }
 
     pub(crate) fn define(&self, columns: &[Column]) {
@@ -146,7 +191,8 @@ impl Table {
             live.frozen = Some(Arc::clone(&frozen));
             (frozen, Arc::clone(&live.columns), Arc::clone(&live.state))
         };
-        let flush = Flush { table: self, columns: &columns, from: state.flushed + 1, to: up_to.0 };
+        let flush =
+            Flush { table: self, columns: &columns, from: state.flushed + 1, to: up_to.0, now };
         let mut files = Vec::new();
         let done = flush.write(&frozen, &mut files).and_then(|repeated| {
             let mut actions = Vec::new();
@@ -231,6 +277,11 @@ fn store_row(columns: &mut Arc<Columns>, row: Row, told: &mut Appended) -> Optio
                 number
             }
         };
+        // Minus zero equals zero, and a dictionary keeps only one of them.
+        let value = match value {
+            Value::Number(number) => Value::Number(number + 0.0),
+            value => value,
+        };
         match number {
             Some(number) if !cells.iter().any(|(known, _)| *known == number) => {
                 cells.push((number, value));
@@ -257,6 +308,7 @@ struct Flush<'t> {
     columns: &'t Columns,
     from: u64,
     to: u64,
+    now: Timestamp,
 }
 
 impl Flush<'_> {
@@ -276,6 +328,7 @@ impl Flush<'_> {
                 from: self.from,
                 to: self.to,
                 level: Level::Flushed,
+                at: self.now,
             };
             files.extend(writer.write(&mut rows.batches(self.columns))?.map(Arc::new));
         }
@@ -361,6 +414,7 @@ pub(crate) struct DayWriter<'t> {
     pub(crate) from: u64,
     pub(crate) to: u64,
     pub(crate) level: Level,
+    pub(crate) at: Timestamp,
 }
 
 impl DayWriter<'_> {
@@ -394,6 +448,7 @@ impl DayWriter<'_> {
             from: self.from,
             to: self.to,
             level: self.level,
+            at: self.at.as_millis(),
             rollup: None,
         }))
     }

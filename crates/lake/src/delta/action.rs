@@ -81,6 +81,8 @@ pub(crate) struct FileEntry {
     pub(crate) to: u64,
     /// How far merged.
     pub(crate) level: Level,
+    /// When it was written.
+    pub(crate) at: i64,
     /// Its hourly aggregates.
     pub(crate) rollup: Option<Arc<Rollup>>,
 }
@@ -217,12 +219,12 @@ impl FileEntry {
         tags
     }
 
-    fn to_json(&self, changes: Changes, now: Timestamp) -> Value {
+    fn to_json(&self, changes: Changes) -> Value {
         json!({ "add": {
             "path": self.path,
             "partitionValues": { DAY: self.day.to_string() },
             "size": self.written.bytes,
-            "modificationTime": now.as_millis(),
+            "modificationTime": self.at,
             "dataChange": changes == Changes::Data,
             "stats": stats(self),
             "tags": self.tags(),
@@ -248,6 +250,7 @@ impl FileEntry {
             from: tag("from")?.parse().ok()?,
             to: tag("to")?.parse().ok()?,
             level: Level::parse(tag("level")?)?,
+            at: add.get("modificationTime")?.as_i64()?,
             rollup,
         })
     }
@@ -263,7 +266,7 @@ fn changes_of(action: &Value) -> Option<Changes> {
 }
 
 impl Action {
-    pub(crate) fn to_json(&self, table: &TableId, app: &str, now: Timestamp) -> Value {
+    pub(crate) fn to_json(&self, table: &TableId, app: &str) -> Value {
         match self {
             Self::Protocol => {
                 json!({ "protocol": { "minReaderVersion": 1, "minWriterVersion": 2 } })
@@ -282,7 +285,7 @@ impl Action {
                 "version": offset,
                 "lastUpdated": at.as_millis(),
             }}),
-            Self::Add(file, changes) => file.to_json(*changes, now),
+            Self::Add(file, changes) => file.to_json(*changes),
             Self::Remove { path, day, at, changes } => json!({ "remove": {
                 "path": path,
                 "deletionTimestamp": at,

@@ -1,11 +1,13 @@
 //! What is read equals the rule, whatever happened to the files in between.
 
 use crate::model_lake::{Fixture, Naive, ever, row, series, table};
-use lake::{Column, Row, Shape, Span, Stamp};
-use model::{DeviceId, ErrorKind, Offset, Origin, Timestamp, Value};
+use lake::{Aggregate, Column, Point, Row, Series, Shape, Span, Stamp};
+use model::{DeviceId, ErrorKind, Name, Offset, Origin, Timestamp, Value};
 use proptest::prelude::*;
+use std::time::Duration;
 
 const DAY: i64 = 86_400_000;
+const HOUR: i64 = 3_600_000;
 const NOW: i64 = 1_795_608_000_000;
 const PROPERTIES: [&str; 4] = ["temperature", "open", "text", "place"];
 
@@ -48,6 +50,7 @@ enum Step {
     Say(Vec<Said>),
     Flush,
     Kill,
+    Maintain { minutes: u64 },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -55,6 +58,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => prop::collection::vec(said(), 1..6).prop_map(Step::Say),
         2 => Just(Step::Flush),
         1 => Just(Step::Kill),
+        2 => (0_u64..2000).prop_map(|minutes| Step::Maintain { minutes }),
     ]
 }
 
@@ -79,6 +83,8 @@ fn rows(said: Vec<Said>, offset: u64) -> Vec<Row> {
 fn check(fixture: &Fixture, naive: &Naive) {
     let some_time =
         Span { from: Timestamp::from_millis(NOW - DAY + 2), to: Timestamp::from_millis(NOW + 3) };
+    let days =
+        Span { from: Timestamp::from_millis(NOW - 4 * DAY), to: Timestamp::from_millis(NOW + DAY) };
     for device in 1..4 {
         for property in PROPERTIES {
             let series = series(device, property);
@@ -90,7 +96,93 @@ fn check(fixture: &Fixture, naive: &Naive) {
             for span in [ever(), some_time] {
                 assert_eq!(fixture.points(&series, span), naive.points(&series, span));
             }
+            if matches!(property, "temperature" | "open") {
+                check_numbers(fixture, naive, &series, [some_time, days]);
+            } else {
+                let refused = fixture.lake().chart(&series, days, 10, Duration::ZERO);
+                assert_eq!(refused.unwrap_err().kind(), ErrorKind::Invalid);
+            }
         }
+        check_state(fixture, naive, device);
+    }
+}
+
+fn numbers(naive: &Naive, series: &Series, span: Span) -> Vec<(i64, f64)> {
+    let number = |point: Point| match point.value {
+        Value::Number(number) => (point.time.as_millis(), number),
+        Value::Boolean(truth) => (point.time.as_millis(), f64::from(u8::from(truth))),
+        Value::Text(_) | Value::Position { .. } => panic!("not a number"),
+    };
+    naive.points(series, span).into_iter().map(number).collect()
+}
+
+/// Aggregates of values by a key of their time, one value after the other.
+fn folded(values: &[(i64, f64)], key: impl Fn(i64) -> i64) -> Vec<(i64, Aggregate)> {
+    let mut folded: Vec<(i64, Aggregate)> = Vec::new();
+    for group in values.chunk_by(|(a, _), (b, _)| key(*a) == key(*b)) {
+        // A sum is made hour by hour.
+        let hours = group.chunk_by(|(a, _), (b, _)| a.div_euclid(HOUR) == b.div_euclid(HOUR));
+        let sum = hours.map(|hour| hour.iter().map(|(_, v)| v).sum::<f64>()).sum();
+        let (first, last) = (group[0], group[group.len() - 1]);
+        let values = group.iter().map(|(_, value)| *value);
+        folded.push((
+            key(first.0),
+            Aggregate {
+                count: group.len() as u64,
+                min: values.clone().fold(f64::INFINITY, f64::min),
+                max: values.clone().fold(f64::NEG_INFINITY, f64::max),
+                first: first.1,
+                last: last.1,
+                sum,
+                first_at: Timestamp::from_millis(first.0),
+                last_at: Timestamp::from_millis(last.0),
+            },
+        ));
+    }
+    folded
+}
+
+fn check_numbers(fixture: &Fixture, naive: &Naive, series: &Series, spans: [Span; 2]) {
+    for span in spans {
+        for px in [2, 7, 200] {
+            let gap = Duration::from_secs(60);
+            let chart = fixture.lake().chart(series, span, px, gap).unwrap();
+            let width = i64::try_from(chart.width.as_millis()).unwrap();
+            let values = numbers(naive, series, chart.span);
+            let expected = folded(&values, |time| time.div_euclid(width) * width);
+            let told: Vec<(i64, Aggregate)> =
+                chart.buckets.iter().map(|b| (b.from.as_millis(), b.values)).collect();
+            // Below an hour a bucket adds value by value.
+            assert_eq!(told, expected, "{px} pixels");
+            let least = width.max(60_000);
+            let pairs = values.windows(2).map(|pair| (pair[0].0, pair[1].0));
+            let gaps: Vec<(i64, i64)> = pairs.filter(|(a, b)| b - a > least).collect();
+            let told: Vec<(i64, i64)> =
+                chart.gaps.iter().map(|g| (g.from.as_millis(), g.to.as_millis())).collect();
+            assert_eq!(told, gaps);
+        }
+        let expected = folded(&numbers(naive, series, span), |time| time.div_euclid(DAY) * DAY);
+        let told = fixture.lake().day_aggregates(series, span).unwrap();
+        let told: Vec<_> = told.iter().map(|day| (day.day.as_millis(), day.values)).collect();
+        assert_eq!(told, expected);
+    }
+}
+
+fn check_state(fixture: &Fixture, naive: &Naive, device: u128) {
+    let at = Timestamp::from_millis(NOW - DAY + 2);
+    let before =
+        Span { from: at - Duration::from_secs(172_800), to: Timestamp::from_millis(NOW - DAY + 3) };
+    let mut expected: Vec<(Name, Point)> = Vec::new();
+    for property in PROPERTIES {
+        let last = naive.points(&series(device, property), before).pop();
+        expected.extend(last.map(|point| (property.parse().unwrap(), point)));
+    }
+    expected.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let lookback = Duration::from_secs(172_800);
+    let state = fixture.lake().state_at(&table(), DeviceId::from_u128(device), at, lookback);
+    match state {
+        Ok(state) => assert_eq!(state, expected),
+        Err(error) => assert_eq!(error.kind(), ErrorKind::NotFound),
     }
 }
 
@@ -111,9 +203,15 @@ proptest! {
                     fixture.flush();
                 }
                 Step::Kill => fixture.open().unwrap(),
+                Step::Maintain { minutes } => {
+                    fixture.clock.advance(Duration::from_secs(minutes * 60));
+                    let done = fixture.lake().maintain();
+                    prop_assert!(done.failed.is_empty(), "{done:?}");
+                    check(&fixture, &naive);
+                }
             }
-            check(&fixture, &naive);
         }
+        check(&fixture, &naive);
     }
 }
 

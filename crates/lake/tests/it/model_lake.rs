@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use faultsim::{SimClock, SimDisk};
 use lake::{Lake, Limits, Point, Row, Series, Settings, Span, Stamp, TableId};
@@ -113,7 +114,11 @@ impl Fixture {
         let mut fixture = Self {
             disk: SimDisk::new(seed),
             clock: SimClock::new("2026-11-25T12:00:00Z".parse().unwrap()),
-            limits: Limits::default(),
+            limits: Limits {
+                run_files: 2,
+                file_grace: Duration::from_secs(600),
+                ..Limits::default()
+            },
             log: Vec::new(),
             last: 0,
             lake: None,

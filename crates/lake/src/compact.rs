@@ -1,0 +1,427 @@
+//! Keeping files few: flushes of a day become a run, a day becomes one file with its rollup, and
+//! rollups of a month become one. Old days are dropped, replaced files are removed.
+//!
+//! *Invariant:* new files are a function of the old ones, read back and compared before one commit
+//! swaps them. Nothing that is read changes. A damaged file stops only its own day.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, PoisonError};
+
+use model::{Timestamp, Value};
+
+use crate::columns::Columns;
+use crate::day::Day;
+use crate::delta::{Action, Changes, FileEntry, Level, Rollup};
+use crate::file::Opened;
+use crate::merge::{Keep, Merged, Stored};
+use crate::rollup::{self, HourRow, Hours};
+use crate::table::{Again, Builder, DayWriter, Rowed, Table};
+use crate::{Error, Lake};
+
+/// Rollups of a month are merged up to this size.
+const ROLLUP_BYTES_MAX: u64 = 64 << 20;
+/// Rollups of a month before they are merged while the month still goes on.
+const ROLLUP_FILES: usize = 8;
+const ROLLUPS: &str = "_rollup";
+
+/// What a round of maintenance did.
+#[derive(Debug, Default)]
+pub struct Maintained {
+    /// Runs of flushed files that became one file.
+    pub runs: usize,
+    /// Days that became one file.
+    pub days: usize,
+    /// Days that were dropped because of their age.
+    pub dropped: usize,
+    /// Files that were removed from the disk.
+    pub removed: usize,
+    /// What could not be done; everything else was.
+    pub failed: Vec<Error>,
+}
+
+/// Rows and what they hold, to compare a new file with what it was made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Tally {
+    pub(crate) rows: u64,
+    hash: u64,
+}
+
+impl Tally {
+    fn mix(&mut self, word: u64) {
+        self.hash = (self.hash ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29);
+    }
+
+    pub(crate) fn add(&mut self, row: &Stored) {
+        self.rows += 1;
+        let device = row.device.as_u128();
+        let (high, low) = ((device >> 64) as u64, (device & u128::from(u64::MAX)) as u64);
+        for word in [high, low, row.time.cast_unsigned(), row.offset, u64::from(row.index)] {
+            self.mix(word);
+        }
+        self.mix((row.stamp as u64) << 8 | u64::from(row.origin as u8));
+        self.mix(row.source.unwrap_or(u64::MAX));
+        for (column, value) in &row.cells {
+            self.mix(u64::from(*column));
+            match value {
+                Value::Number(number) => self.mix(number.to_bits()),
+                Value::Boolean(truth) => self.mix(u64::from(*truth)),
+                Value::Text(text) => self.mix(u64::from(crc32c::crc32c(text.as_bytes()))),
+                Value::Position { latitude, longitude } => {
+                    self.mix(latitude.to_bits());
+                    self.mix(longitude.to_bits());
+                }
+            }
+        }
+    }
+}
+
+impl Lake {
+    /// Merges, drops and removes what is due. To be called every minute or so, by any thread;
+    /// reading and flushing go on.
+    pub fn maintain(&self) -> Maintained {
+        let _replacing = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut done = Maintained::default();
+        for table in self.all() {
+            let work = Work { lake: self, table: &table, now: self.now() };
+            work.drop_old(&mut done);
+            work.merge(&mut done);
+            work.merge_rollups(&mut done);
+            work.sweep(&mut done);
+        }
+        done
+    }
+}
+
+/// Maintenance of one table; the holder has `Lake::replacing`.
+pub(crate) struct Work<'l> {
+    pub(crate) lake: &'l Lake,
+    pub(crate) table: &'l Table,
+    pub(crate) now: Timestamp,
+}
+
+/// A merge that is due.
+struct Due {
+    day: Day,
+    files: Vec<Arc<FileEntry>>,
+    level: Level,
+}
+
+impl Work<'_> {
+    fn settled(&self, time: i64) -> bool {
+        Timestamp::from_millis(time) + self.lake.limits.day_settles <= self.now
+    }
+
+    /// Merges that are due, by day.
+    fn due(&self) -> Vec<Due> {
+        let state = self.table.state();
+        let due = state.days.iter().filter_map(|(day, files)| {
+            let (day, run) = (*day, self.lake.limits.run_files.max(2));
+            if self.settled(day.end()) {
+                let extra: Vec<_> = files.iter().filter(|f| f.level != Level::Day).collect();
+                // Late files wait for each other, so that a trickle does not rewrite the day each
+                // time.
+                let waited = extra.iter().any(|file| self.settled(file.at));
+                let due = extra.len() == files.len() || extra.len() >= run || waited;
+                let due = due && !extra.is_empty();
+                return due.then(|| Due { day, files: files.clone(), level: Level::Day });
+            }
+            let flushed = files.iter().rev().take_while(|f| f.level == Level::Flushed).count();
+            let files = files.get(files.len() - flushed..).unwrap_or_default();
+            (flushed >= run).then(|| Due { day, files: files.to_vec(), level: Level::Run })
+        });
+        due.collect()
+    }
+
+    fn merge(&self, done: &mut Maintained) {
+        for due in self.due() {
+            match self.merge_one(&due) {
+                Ok(()) if due.level == Level::Day => done.days += 1,
+                Ok(()) => done.runs += 1,
+                Err(error) => {
+                    self.lake.cache.note(&error);
+                    done.failed.push(error);
+                }
+            }
+        }
+    }
+
+    fn merge_one(&self, due: &Due) -> Result<(), Error> {
+        // Only what is oldest may forget what it replaced, and only a day has nothing older.
+        let keep = if due.level == Level::Day { Keep::InForce } else { Keep::Changes };
+        let columns = Arc::clone(&self.table.read().columns);
+        let file = self.rewrite(&due.files, due.day, due.level, &columns, &mut |rows| {
+            Merged::new(rows, keep)
+        })?;
+        self.swap(&due.files, file, Changes::Layout)
+    }
+
+    pub(crate) fn open(&self, file: &FileEntry) -> Result<Arc<Opened>, Error> {
+        self.lake.cache.open(&self.table.store, &file.path, &file.written)
+    }
+
+    /// Writes one file from several, reads it back, compares, and makes its rollup.
+    pub(crate) fn rewrite<'f, I>(
+        &self,
+        files: &[Arc<FileEntry>],
+        day: Day,
+        level: Level,
+        columns: &Arc<Columns>,
+        make: &mut dyn FnMut(Vec<crate::merge::Rows<'f>>) -> I,
+    ) -> Result<Option<FileEntry>, Error>
+    where
+        I: Iterator<Item = Result<Stored, Error>> + 'f,
+    {
+        let sources: Result<Vec<_>, Error> =
+            files.iter().map(|file| self.open(file)?.stored(columns)).collect();
+        let mut tally = Tally::default();
+        let mut rows = make(sources?);
+        let mut builder = Builder::new(columns);
+        let mut batches = std::iter::from_fn(|| next_batch(&mut rows, &mut builder, &mut tally));
+        let writer = DayWriter {
+            store: &self.table.store,
+            columns,
+            day,
+            from: files.iter().map(|file| file.from).min().unwrap_or(0),
+            to: files.iter().map(|file| file.to).max().unwrap_or(0),
+            level,
+            at: self.now,
+        };
+        let Some(mut file) = writer.write(&mut batches)? else { return Ok(None) };
+        match self.compare(&file, columns, tally) {
+            Ok(rollup) => {
+                file.rollup = rollup;
+                Ok(Some(file))
+            }
+            Err(error) => {
+                self.remove(&file.path)?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Reads a new file back; a day's file gets its rollup on the way.
+    fn compare(
+        &self,
+        file: &FileEntry,
+        columns: &Arc<Columns>,
+        expected: Tally,
+    ) -> Result<Option<Arc<Rollup>>, Error> {
+        let mut tally = Tally::default();
+        let mut rows = self.open(file)?.stored(columns)?;
+        let mut rollup = None;
+        if file.level == Level::Day {
+            let mut hours = Hours::default();
+            let mut over = false;
+            let mut all = std::iter::from_fn(|| {
+                while !over {
+                    let hour = match rows.next() {
+                        None => {
+                            over = true;
+                            hours.take()
+                        }
+                        Some(Err(error)) => return Some(Err(error)),
+                        Some(Ok(row)) => {
+                            tally.add(&row);
+                            hours.push(&row).filter(|hour| !hour.cells.is_empty())
+                        }
+                    };
+                    if hour.is_some() {
+                        return hour.map(Ok);
+                    }
+                }
+                None
+            });
+            rollup = self.write_rollup(&file.day.to_string(), columns, &mut all)?;
+        } else {
+            rows.try_for_each(|row| row.map(|row| tally.add(&row)))?;
+        }
+        if tally == expected {
+            return Ok(rollup);
+        }
+        let what = format!("{} rows read back from {} written", tally.rows, expected.rows);
+        Err(Error::Damaged { path: self.table.store.path(&file.path), what })
+    }
+
+    /// Writes aggregates under a name that is not used yet.
+    fn write_rollup(
+        &self,
+        of: &str,
+        columns: &Columns,
+        hours: &mut dyn Iterator<Item = Result<HourRow, Error>>,
+    ) -> Result<Option<Arc<Rollup>>, Error> {
+        let store = &self.table.store;
+        store.make_dir(ROLLUPS)?;
+        let mut path = String::new();
+        for n in 0_u32.. {
+            path = format!("{ROLLUPS}/{of}-{}-{n}.parquet", self.now.as_millis());
+            if !store.exists(&path)? {
+                break;
+            }
+        }
+        let written = rollup::write(store, &path, columns.list(), hours)?;
+        store.sync_dir(ROLLUPS)?;
+        Ok(written.map(|written| Arc::new(Rollup { path, written })))
+    }
+
+    /// Puts a new file in the place of old ones, in one commit.
+    pub(crate) fn swap(
+        &self,
+        old: &[Arc<FileEntry>],
+        new: Option<FileEntry>,
+        changes: Changes,
+    ) -> Result<(), Error> {
+        let at = self.now.as_millis();
+        let removed = old.iter().map(|file| Action::Remove {
+            path: file.path.clone(),
+            day: file.day,
+            at,
+            changes,
+        });
+        let added = new.map(|file| Action::Add(Arc::new(file), changes));
+        self.commit(removed.chain(added).collect())
+    }
+
+    pub(crate) fn commit(&self, actions: Vec<Action>) -> Result<(), Error> {
+        let mut log = self.table.log();
+        self.table.commit(&mut log, actions, self.now, |_| {})
+    }
+
+    /// Drops days that are older than history is kept.
+    fn drop_old(&self, done: &mut Maintained) {
+        let Some(keep) = self.lake.limits.keep else { return };
+        let state = self.table.state();
+        let limit = (self.now - keep).as_millis();
+        for (_, files) in state.days.iter().take_while(|(day, _)| day.end() <= limit) {
+            match self.swap(files, None, Changes::Data) {
+                Ok(()) => done.dropped += 1,
+                Err(error) => done.failed.push(error),
+            }
+        }
+    }
+
+    /// Merges the rollups of a month.
+    fn merge_rollups(&self, done: &mut Maintained) {
+        let state = self.table.state();
+        let mut months: BTreeMap<String, Vec<Arc<FileEntry>>> = BTreeMap::new();
+        for file in state.files().filter(|file| file.rollup.is_some()) {
+            months.entry(file.day.month()).or_default().push(Arc::clone(file));
+        }
+        for (month, files) in months {
+            let rollups: BTreeMap<&str, &Arc<Rollup>> =
+                files.iter().filter_map(|f| f.rollup.as_ref()).map(|r| (&*r.path, r)).collect();
+            let bytes: u64 = rollups.values().map(|rollup| rollup.written.bytes).sum();
+            let over = files
+                .last()
+                .is_some_and(|last| last.day.month() != Day::of(self.now.as_millis()).month());
+            let many = rollups.len() >= ROLLUP_FILES || (over && rollups.len() > 1);
+            if many && bytes <= ROLLUP_BYTES_MAX {
+                if let Err(error) = self.merge_month(&month, &files) {
+                    self.lake.cache.note(&error);
+                    done.failed.push(error);
+                }
+            }
+        }
+    }
+
+    /// One rollup for days that lie in several, leaving out hours of files that are no more.
+    pub(crate) fn merge_month(&self, of: &str, files: &[Arc<FileEntry>]) -> Result<(), Error> {
+        let columns = Arc::clone(&self.table.read().columns);
+        let list: Arc<[crate::Column]> = columns.list().into();
+        let mut sources = Vec::new();
+        let mut days: BTreeMap<String, (Arc<Rollup>, BTreeSet<Day>)> = BTreeMap::new();
+        for file in files {
+            if let Some(rollup) = &file.rollup {
+                let entry = days.entry(rollup.path.clone());
+                let (_, days) = entry.or_insert_with(|| (Arc::clone(rollup), BTreeSet::new()));
+                days.insert(file.day);
+            }
+        }
+        for (rollup, days) in days.into_values() {
+            let opened = self.lake.cache.open(&self.table.store, &rollup.path, &rollup.written)?;
+            let hours = opened.all_hours(&list)?.filter(move |hour| {
+                hour.as_ref().map_or(true, |hour| days.contains(&Day::of(hour.hour)))
+            });
+            sources.push(hours.peekable());
+        }
+        let mut merged = std::iter::from_fn(|| {
+            // Days are apart, so the smallest head is the next hour.
+            let heads = sources.iter_mut().enumerate().filter_map(|(at, source)| {
+                let head = source.peek()?.as_ref().map(|hour| (hour.device, hour.hour));
+                Some((head.ok(), at))
+            });
+            // An error comes first: `None` is less than any hour.
+            let (_, at) = heads.min()?;
+            sources.get_mut(at)?.next()
+        });
+        let rollup = self.write_rollup(of, &columns, &mut merged)?;
+        let again = files.iter().map(|file| {
+            let file = FileEntry { rollup: rollup.clone(), ..(**file).clone() };
+            Action::Add(Arc::new(file), Changes::Layout)
+        });
+        self.commit(again.collect())
+    }
+
+    pub(crate) fn remove(&self, name: &str) -> Result<(), Error> {
+        self.lake.cache.forget(&self.table.store.path(name));
+        self.table.store.remove(name)
+    }
+
+    /// Removes files that were replaced long enough ago, and rollups that no file refers to.
+    fn sweep(&self, done: &mut Maintained) {
+        let state = self.table.state();
+        let limit = (self.now - self.lake.limits.file_grace).as_millis();
+        let old = state.gone.iter().filter(|(_, at)| **at <= limit);
+        let mut gone: Vec<String> = old.map(|(path, _)| path.clone()).collect();
+        for unused in [self.unused_rollups(limit), self.table.orphans(Again::Once)] {
+            match unused {
+                Ok(paths) => gone.extend(paths),
+                Err(error) => done.failed.push(error),
+            }
+        }
+        for path in gone {
+            match self.remove(&path) {
+                Ok(()) => {
+                    done.removed += 1;
+                    self.table.forget_gone(&path);
+                }
+                Err(error) => done.failed.push(error),
+            }
+        }
+    }
+
+    /// Rollups on the disk that no file refers to and that were made before `limit`.
+    pub(crate) fn unused_rollups(&self, limit: i64) -> Result<Vec<String>, Error> {
+        let state = self.table.state();
+        let used: BTreeSet<&str> =
+            state.files().filter_map(|file| file.rollup.as_ref()).map(|r| &*r.path).collect();
+        let names = self.table.store.list(ROLLUPS)?;
+        let paths = names.iter().filter_map(|name| {
+            // `{days}-{made}-{n}.parquet`
+            let made: i64 = name.rsplit('-').nth(1)?.parse().ok()?;
+            let path = format!("{ROLLUPS}/{name}");
+            (made <= limit && !used.contains(path.as_str())).then_some(path)
+        });
+        Ok(paths.collect())
+    }
+}
+
+/// The next batch of rows, tallied.
+fn next_batch(
+    rows: &mut dyn Iterator<Item = Result<Stored, Error>>,
+    builder: &mut Builder,
+    tally: &mut Tally,
+) -> Option<Result<Rowed, Error>> {
+    for row in rows {
+        match row {
+            Ok(row) => {
+                tally.add(&row);
+                builder.push(&row);
+                if builder.is_full() {
+                    break;
+                }
+            }
+            Err(error) => return Some(Err(error)),
+        }
+    }
+    builder.take()
+}
