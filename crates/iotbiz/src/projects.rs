@@ -8,6 +8,7 @@
 
 mod c;
 mod fill;
+mod micropython;
 mod python;
 mod rust;
 mod shape;
@@ -17,7 +18,6 @@ use clap::ValueEnum;
 use model::Name;
 
 use fill::Words;
-use shape::Shape;
 
 /// What a board is programmed in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -116,9 +116,10 @@ pub(crate) fn files(language: Language, plan: &Plan<'_>) -> Vec<File> {
         Language::Python => python::files(plan, words),
         Language::C => c::linux(plan, words),
         Language::Rust => rust::files(plan, words),
-        Language::MicroPython | Language::Arduino | Language::EspIdf | Language::Zephyr => {
-            Vec::new()
-        }
+        Language::MicroPython => micropython::files(plan, words),
+        Language::Arduino => c::arduino(plan, words),
+        Language::EspIdf => c::esp_idf(plan, words),
+        Language::Zephyr => c::zephyr(plan, words),
     };
     if let Some(Ca(pem)) = &plan.door.ca
         && keeps_ca_as_file(language)

@@ -1,5 +1,5 @@
 /* See connection.h. `iotbiz connect @device@ --for c --update` writes this file again. */
-#define _POSIX_C_SOURCE 200809L
+#define _XOPEN_SOURCE 700
 #include "connection.h"
 
 #include <errno.h>

@@ -464,3 +464,79 @@ fn interval(interval: &Interval) -> String {
         Interval::Fixed(seconds) => format!("{seconds:?}"),
     }
 }
+
+/// ESP-IDF with esp-mqtt.
+pub(super) fn esp_idf(plan: &Plan<'_>, words: Words) -> Vec<File> {
+    let (core, words) = core(plan, words, "main.c");
+    let fill = |template: &str| words.fill(template);
+    vec![
+        generated("README.md", fill(include_str!("../../projects/esp_idf/README.md"))),
+        generated(
+            ".gitignore",
+            "credential.h\nbuild/\nsdkconfig\nmanaged_components/\n".to_owned(),
+        ),
+        person("CMakeLists.txt", fill(include_str!("../../projects/esp_idf/CMakeLists.txt"))),
+        person(
+            "sdkconfig.defaults",
+            fill(include_str!("../../projects/esp_idf/sdkconfig.defaults")),
+        ),
+        person(
+            "main/CMakeLists.txt",
+            fill(include_str!("../../projects/esp_idf/main_CMakeLists.txt")),
+        ),
+        generated("main/iotbiz.h", core.iotbiz_h),
+        generated("main/iotbiz.c", core.iotbiz_c),
+        generated("main/connection.h", fill(include_str!("../../projects/esp_idf/connection.h"))),
+        generated("main/connection.c", fill(include_str!("../../projects/esp_idf/connection.c"))),
+        generated("main/device.h", core.device_h),
+        generated("main/device.c", core.device_c),
+        person("main/main.c", fill(include_str!("../../projects/esp_idf/main.c"))),
+    ]
+}
+
+/// Zephyr with its own MQTT library.
+pub(super) fn zephyr(plan: &Plan<'_>, words: Words) -> Vec<File> {
+    let tls = match plan.door.ca {
+        Some(_) => {
+            "CONFIG_MQTT_LIB_TLS=y\nCONFIG_NET_SOCKETS_SOCKOPT_TLS=y\nCONFIG_TLS_CREDENTIALS=y\n\
+             CONFIG_MBEDTLS=y\nCONFIG_MBEDTLS_ENABLE_HEAP=y\nCONFIG_MBEDTLS_HEAP_SIZE=40000\n"
+        }
+        None => "",
+    };
+    let (core, words) = core(plan, words.with("tls_conf", tls), "main.c");
+    let fill = |template: &str| words.fill(template);
+    vec![
+        generated("README.md", fill(include_str!("../../projects/zephyr/README.md"))),
+        generated(".gitignore", "credential.h\nbuild/\n".to_owned()),
+        person("CMakeLists.txt", fill(include_str!("../../projects/zephyr/CMakeLists.txt"))),
+        person("prj.conf", fill(include_str!("../../projects/zephyr/prj.conf"))),
+        generated("src/iotbiz.h", core.iotbiz_h),
+        generated("src/iotbiz.c", core.iotbiz_c),
+        generated("src/connection.h", fill(include_str!("../../projects/zephyr/connection.h"))),
+        generated("src/connection.c", fill(include_str!("../../projects/zephyr/connection.c"))),
+        generated("src/device.h", core.device_h),
+        generated("src/device.c", core.device_c),
+        person("src/main.c", fill(include_str!("../../projects/zephyr/main.c"))),
+    ]
+}
+
+/// Arduino for the ESP32 with `PubSubClient`; the sketch lies in a folder of its own name.
+pub(super) fn arduino(plan: &Plan<'_>, words: Words) -> Vec<File> {
+    let (core, words) = core(plan, words, "device.ino");
+    let fill = |template: &str| words.fill(template);
+    vec![
+        generated("README.md", fill(include_str!("../../projects/arduino/README.md"))),
+        generated(".gitignore", "credential.h\n.pio/\n".to_owned()),
+        person("platformio.ini", fill(include_str!("../../projects/arduino/platformio.ini"))),
+        generated("device/iotbiz.h", core.iotbiz_h),
+        generated("device/iotbiz.c", core.iotbiz_c),
+        generated("device/connection.h", fill(include_str!("../../projects/arduino/connection.h"))),
+        generated(
+            "device/connection.cpp",
+            fill(include_str!("../../projects/arduino/connection.cpp")),
+        ),
+        generated("device/device.h", core.device_h),
+        generated("device/device.c", core.device_c),
+        person("device/device.ino", fill(include_str!("../../projects/arduino/device.ino"))),
+    ]
+}

@@ -71,22 +71,6 @@ fn typed(shape: &Shape, words: Words) -> Words {
             format_args!("        \"{name}\": (\"{ident}\", {}),\n", checker(kind)),
         );
     }
-    let mut commands = String::new();
-    for Command { name, arguments, .. } in &shape.commands {
-        push(&mut commands, format_args!("        \"{name}\": {{\n"));
-        for field in arguments {
-            push(
-                &mut commands,
-                format_args!(
-                    "            \"{}\": (\"{}\", {}),\n",
-                    field.name,
-                    field.ident,
-                    checker(&field.kind)
-                ),
-            );
-        }
-        commands.push_str("        },\n");
-    }
     words
         .with("parameters", parameters)
         .with("readings", readings)
@@ -95,10 +79,24 @@ fn typed(shape: &Shape, words: Words) -> Words {
         .with("urgent", urgent)
         .with("settings", settings)
         .with("settings_kinds", settings_kinds)
-        .with("commands", commands)
+        .with("commands", commands(shape))
         .with("base_handlers", handlers(shape, Handler::Base))
         .with("handlers", handlers(shape, Handler::Example))
         .with("interval", interval(&shape.interval))
+}
+
+/// The commands with their arguments.
+pub(super) fn commands(shape: &Shape) -> String {
+    let mut out = String::new();
+    for Command { name, arguments, .. } in &shape.commands {
+        push(&mut out, format_args!("        \"{name}\": {{\n"));
+        for Field { name, ident, kind, .. } in arguments {
+            let checker = checker(kind);
+            push(&mut out, format_args!("            \"{name}\": (\"{ident}\", {checker}),\n"));
+        }
+        out.push_str("        },\n");
+    }
+    out
 }
 
 /// Writing to a text cannot fail.
