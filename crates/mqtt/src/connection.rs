@@ -21,7 +21,7 @@ use model::{Offset, Qos};
 use crate::encode::put_reason_ack;
 use crate::packet::{Ack, Packet, Publish, ReasonPacket, Version};
 use crate::properties::{Properties, Property, PropertyBuffer};
-use crate::reason::Reason;
+use crate::reason::{Carrier, Reason};
 use crate::{DecodeError, encode};
 
 pub use greet::{Granted, Refused, refuse};
@@ -319,6 +319,12 @@ impl Connection {
         if self.version == Version::V311 {
             return;
         }
+        // [MQTT-3.14.2-1]: a reason of another packet is said by its nearest relative.
+        let reason = match reason {
+            Reason::ServerUnavailable => Reason::ServerBusy,
+            reason if reason.is_in(Carrier::Disconnect) => reason,
+            _ => Reason::Unspecified,
+        };
         let mut properties = PropertyBuffer::default();
         // [MQTT-3.14.2-3]: not when the packet would be larger than the client accepts.
         if !text.is_empty() && self.explains(16 + text.len()) {

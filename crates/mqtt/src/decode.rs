@@ -9,7 +9,7 @@ use crate::packet::{
     SubscribeOptions, TopicList, Unsubscribe, Version, Will, qos,
 };
 use crate::properties::{Place, Properties};
-use crate::reason::Reason;
+use crate::reason::{Carrier, Reason};
 use crate::topic;
 
 /// Why bytes are not a packet.
@@ -162,22 +162,25 @@ fn other(first: u8, body: &[u8], version: Version) -> Result<Packet<'_>, DecodeE
     let packet = match first >> 4 {
         1 => Packet::Connect(connect(&mut c)?),
         2 => Packet::ConnAck(conn_ack(&mut c, version)?),
-        4 => Packet::PubAck(ack(&mut c, version)?),
-        5 => Packet::PubRec(ack(&mut c, version)?),
-        6 => Packet::PubRel(ack(&mut c, version)?),
-        7 => Packet::PubComp(ack(&mut c, version)?),
+        4 => Packet::PubAck(ack(&mut c, version, Carrier::Receipt)?),
+        5 => Packet::PubRec(ack(&mut c, version, Carrier::Receipt)?),
+        6 => Packet::PubRel(ack(&mut c, version, Carrier::Release)?),
+        7 => Packet::PubComp(ack(&mut c, version, Carrier::Release)?),
         8 => Packet::Subscribe(subscribe(&mut c, version)?),
-        9 => Packet::SubAck(sub_ack(&mut c, version)?),
+        9 => Packet::SubAck(sub_ack(&mut c, version, Carrier::SubAck)?),
         10 => Packet::Unsubscribe(unsubscribe(&mut c, version)?),
         11 if version == Version::V311 => {
             let packet_id = c.packet_id()?;
             Packet::UnsubAck(SubAck { packet_id, properties: Properties::NONE, codes: &[] })
         }
-        11 => Packet::UnsubAck(sub_ack(&mut c, version)?),
+        11 => Packet::UnsubAck(sub_ack(&mut c, version, Carrier::UnsubAck)?),
         12 => Packet::PingReq,
         13 => Packet::PingResp,
-        14 => Packet::Disconnect(reason_packet(&mut c, version, Place::Disconnect)?),
-        _ => Packet::Auth(reason_packet(&mut c, version, Place::Auth)?),
+        14 => {
+            let place = (Place::Disconnect, Carrier::Disconnect);
+            Packet::Disconnect(reason_packet(&mut c, version, place)?)
+        }
+        _ => Packet::Auth(auth(&mut c, version)?),
     };
     c.end()?;
     Ok(packet)
@@ -258,21 +261,24 @@ fn conn_ack<'a>(c: &mut Cursor<'a>, version: Version) -> Result<ConnAck<'a>, Dec
         Version::V311 => (Reason::from_connack_code(code), Properties::NONE),
         Version::V5 => (Reason::from_u8(code), Properties::read(c, Place::ConnAck)?),
     };
+    let reason = reason.filter(|reason| reason.is_in(Carrier::ConnAck));
     let reason = reason.ok_or(DecodeError::malformed("an unknown CONNACK code"))?;
     Ok(ConnAck { session_present, reason, properties })
 }
 
-fn reason(c: &mut Cursor<'_>) -> Result<Reason, DecodeError> {
-    Reason::from_u8(c.u8()?).ok_or(DecodeError::malformed("an unknown reason code"))
+const REASON: DecodeError = DecodeError::malformed("a reason code that this packet may not carry");
+
+fn reason(c: &mut Cursor<'_>, carrier: Carrier) -> Result<Reason, DecodeError> {
+    Reason::from_u8(c.u8()?).filter(|reason| reason.is_in(carrier)).ok_or(REASON)
 }
 
-fn ack<'a>(c: &mut Cursor<'a>, version: Version) -> Result<Ack<'a>, DecodeError> {
+fn ack<'a>(c: &mut Cursor<'a>, version: Version, carrier: Carrier) -> Result<Ack<'a>, DecodeError> {
     let packet_id = c.packet_id()?;
     let short = Ack { packet_id, reason: Reason::Success, properties: Properties::NONE };
     if version == Version::V311 || c.rest.is_empty() {
         return Ok(short);
     }
-    let reason = reason(c)?;
+    let reason = reason(c, carrier)?;
     if c.rest.is_empty() {
         return Ok(Ack { reason, ..short });
     }
@@ -290,10 +296,16 @@ fn subscribe<'a>(c: &mut Cursor<'a>, version: Version) -> Result<Subscribe<'a>, 
         return Err(DecodeError::protocol("SUBSCRIBE without a filter"));
     }
     while !c.rest.is_empty() {
-        c.text()?;
+        let filter = c.text()?;
         let bits = c.u8()?;
-        if SubscribeOptions::from_bits(bits).is_none() || (version == Version::V311 && bits > 2) {
+        let options = SubscribeOptions::from_bits(bits);
+        let options = options.filter(|_| version == Version::V5 || bits <= 2);
+        let Some(options) = options else {
             return Err(DecodeError::malformed("reserved subscription options are set"));
+        };
+        if options.no_local && filter.starts_with("$share/") {
+            // [MQTT-3.8.3-4]
+            return Err(DecodeError::protocol("a shared subscription cannot be no-local"));
         }
     }
     Ok(Subscribe { packet_id, properties, filters: Filters { wire } })
@@ -315,7 +327,11 @@ fn unsubscribe<'a>(c: &mut Cursor<'a>, version: Version) -> Result<Unsubscribe<'
     Ok(Unsubscribe { packet_id, properties, filters: TopicList { wire } })
 }
 
-fn sub_ack<'a>(c: &mut Cursor<'a>, version: Version) -> Result<SubAck<'a>, DecodeError> {
+fn sub_ack<'a>(
+    c: &mut Cursor<'a>,
+    version: Version,
+    carrier: Carrier,
+) -> Result<SubAck<'a>, DecodeError> {
     let packet_id = c.packet_id()?;
     let properties = match version {
         Version::V311 => Properties::NONE,
@@ -325,22 +341,38 @@ fn sub_ack<'a>(c: &mut Cursor<'a>, version: Version) -> Result<SubAck<'a>, Decod
     if codes.is_empty() {
         return Err(DecodeError::protocol("SUBACK without a code"));
     }
-    if codes.iter().any(|code| Reason::from_u8(*code).is_none()) {
-        return Err(DecodeError::malformed("an unknown reason code"));
+    let fits = |code: &u8| match version {
+        Version::V311 => matches!(code, 0..=2 | 0x80),
+        Version::V5 => Reason::from_u8(*code).is_some_and(|reason| reason.is_in(carrier)),
+    };
+    if !codes.iter().all(fits) {
+        return Err(REASON);
     }
     Ok(SubAck { packet_id, properties, codes })
+}
+
+/// An AUTH names its method, unless it says success and nothing else (section 3.15.2).
+fn auth<'a>(c: &mut Cursor<'a>, version: Version) -> Result<ReasonPacket<'a>, DecodeError> {
+    let bare = c.rest.is_empty();
+    let packet = reason_packet(c, version, (Place::Auth, Carrier::Auth))?;
+    let named = |p| matches!(p, crate::Property::AuthenticationMethod(_));
+    if bare || packet.properties.iter().any(named) {
+        Ok(packet)
+    } else {
+        Err(DecodeError::protocol("AUTH without an authentication method"))
+    }
 }
 
 fn reason_packet<'a>(
     c: &mut Cursor<'a>,
     version: Version,
-    place: Place,
+    (place, carrier): (Place, Carrier),
 ) -> Result<ReasonPacket<'a>, DecodeError> {
     let short = ReasonPacket { reason: Reason::Success, properties: Properties::NONE };
     if version == Version::V311 || c.rest.is_empty() {
         return Ok(short);
     }
-    let reason = reason(c)?;
+    let reason = reason(c, carrier)?;
     if c.rest.is_empty() {
         return Ok(ReasonPacket { reason, ..short });
     }

@@ -196,6 +196,10 @@ impl<'a> Properties<'a> {
             }
             seen |= bit;
         }
+        // Section 3.1.2.11.10.
+        if seen & bits(&[0x15, 0x16]) == bits(&[0x16]) {
+            return Err(wrong("authentication data without a method"));
+        }
         Ok(Self { wire })
     }
 

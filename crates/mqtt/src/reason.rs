@@ -119,7 +119,54 @@ reasons! {
     WildcardNotSupported = 0xA2, "wildcard subscriptions not supported";
 }
 
+/// Packets that carry a reason code, by the table that says which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Carrier {
+    /// Table 3-1.
+    ConnAck,
+    /// PUBACK and PUBREC: tables 3-4 and 3-5.
+    Receipt,
+    /// PUBREL and PUBCOMP: tables 3-6 and 3-7.
+    Release,
+    /// Table 3-8; 3.1.1 has four of them.
+    SubAck,
+    /// Table 3-9.
+    UnsubAck,
+    /// Table 3-10.
+    Disconnect,
+    /// Table 3-11.
+    Auth,
+}
+
 impl Reason {
+    /// Whether that packet may carry it (`[MQTT-3.2.2-8]`, `[MQTT-3.4.2-1]`, `[MQTT-3.5.2-1]`,
+    /// `[MQTT-3.6.2-1]`, `[MQTT-3.7.2-1]`, `[MQTT-3.9.3-2]`, `[MQTT-3.11.3-2]`,
+    /// `[MQTT-3.14.2-1]`, `[MQTT-3.15.2-1]`).
+    pub(crate) const fn is_in(self, carrier: Carrier) -> bool {
+        let code = self.code();
+        match carrier {
+            Carrier::ConnAck => matches!(
+                code,
+                0x00 | 0x80..=0x8A | 0x8C | 0x90 | 0x95 | 0x97 | 0x99..=0x9D | 0x9F
+            ),
+            Carrier::Receipt => {
+                matches!(code, 0x00 | 0x10 | 0x80 | 0x83 | 0x87 | 0x90 | 0x91 | 0x97 | 0x99)
+            }
+            Carrier::Release => matches!(code, 0x00 | 0x92),
+            Carrier::SubAck => {
+                matches!(code, 0..=2 | 0x80 | 0x83 | 0x87 | 0x8F | 0x91 | 0x97 | 0x9E | 0xA1 | 0xA2)
+            }
+            Carrier::UnsubAck => {
+                matches!(code, 0x00 | 0x11 | 0x80 | 0x83 | 0x87 | 0x8F | 0x91)
+            }
+            Carrier::Disconnect => matches!(
+                code,
+                0x00 | 0x04 | 0x80..=0x83 | 0x87 | 0x89 | 0x8B | 0x8D..=0x90 | 0x93..=0xA2
+            ),
+            Carrier::Auth => matches!(code, 0x00 | 0x18 | 0x19),
+        }
+    }
+
     /// The byte on the wire.
     #[must_use]
     pub const fn code(self) -> u8 {
