@@ -2,12 +2,20 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test names what it expects")]
 
+#[path = "door/abuse.rs"]
+mod abuse;
+#[path = "door/borders.rs"]
+mod borders;
 #[path = "door/durable.rs"]
 mod durable;
 #[path = "door/harness.rs"]
 mod harness;
+#[path = "door/histories.rs"]
+mod histories;
 #[path = "door/http.rs"]
 mod http;
+#[path = "door/isolation.rs"]
+mod isolation;
 #[path = "door/limits.rs"]
 mod limits;
 #[path = "door/login.rs"]
@@ -16,5 +24,9 @@ mod login;
 mod messages;
 #[path = "door/sessions.rs"]
 mod sessions;
+#[path = "door/statements.rs"]
+mod statements;
 #[path = "door/system.rs"]
 mod system;
+#[path = "door/thingsboard.rs"]
+mod thingsboard;

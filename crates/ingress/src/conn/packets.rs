@@ -14,7 +14,6 @@ use mqtt::session::Change;
 use mqtt::{Connection, Packet, Reason, Version, decode};
 
 use crate::dialect::{self, Translated};
-use crate::refusal::RefusalReason;
 use crate::responses;
 use crate::sessions;
 use crate::shared::Shared;
@@ -164,16 +163,6 @@ enum Next {
     Over,
 }
 
-/// Section 4.7.2: a server keeps clients from using its `$` topics among themselves.
-fn servers_own() -> topics::Denial {
-    topics::Denial {
-        answer: Reason::NotAuthorized,
-        reason: RefusalReason::Publish,
-        detail: "$SYS/ is where the server tells of itself".to_owned(),
-        fix: "publish to a topic with another first level",
-    }
-}
-
 enum Trouble {
     Broken(Violation),
     Denied(topics::Denial),
@@ -219,9 +208,6 @@ impl Open {
         let target = match &self.last {
             Some((known, target)) if **known == *topic => *target,
             Some(_) | None => {
-                if topic.starts_with(crate::follow::SYSTEM_PREFIX) {
-                    return Err(Trouble::Denied(servers_own()));
-                }
                 let identity = &self.who.identity;
                 if let Some(said) = dialect::translated(shared, identity, topic, publish.payload) {
                     let said = said.map_err(Trouble::Denied)?;
