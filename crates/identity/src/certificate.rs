@@ -52,7 +52,9 @@ use sha2::{Digest as _, Sha256};
 /// SHA-256, of a certificate or of a public key.
 pub type Fingerprint = [u8; 32];
 
-fn fingerprint(der: &[u8]) -> Fingerprint {
+/// SHA-256 of a certificate or public key in DER.
+#[must_use]
+pub fn fingerprint(der: &[u8]) -> Fingerprint {
     Sha256::digest(der).into()
 }
 

@@ -82,3 +82,49 @@ fn a_serial_is_hexadecimal_and_short() {
     assert_eq!("1".parse::<Serial>().unwrap(), "0001".parse().unwrap());
     assert_eq!("0".parse::<Serial>().unwrap().to_string(), "00");
 }
+
+fn unread(der: &[u8]) -> String {
+    PeerCertificate::parse(der).unwrap_err().to_string()
+}
+
+/// Where a pattern stands in a certificate, all places.
+fn places(der: &[u8], pattern: &[u8]) -> Vec<usize> {
+    let windows = der.windows(pattern.len()).enumerate();
+    windows.filter(|(_, window)| *window == pattern).map(|(at, _)| at).collect()
+}
+
+#[test]
+fn a_certificate_that_contradicts_itself_is_refused() {
+    let (root, _) = authorities();
+    let mut longer = root.certificate_der().to_vec();
+    longer.push(0);
+    assert!(unread(&longer).ends_with("bytes follow after its end"));
+    assert!(unread(&vec![0; CERTIFICATE_BYTES_MAX + 1]).ends_with("16385 bytes exceed 16384"));
+    // ecdsa-with-SHA256 becomes ecdsa-with-SHA384 outside, not inside.
+    let algorithm = [0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2];
+    let mut mixed = root.certificate_der().to_vec();
+    let outside = places(&mixed, &algorithm).pop().unwrap() + algorithm.len() - 1;
+    mixed[outside] = 3;
+    let text = unread(&mixed);
+    assert!(text.ends_with("it names two signature algorithms"), "{text}");
+    let mut older = root.certificate_der().to_vec();
+    let version = places(&older, &[0xa0, 3, 2, 1, 2])[0] + 4;
+    older[version] = 1;
+    let text = unread(&older);
+    assert!(text.ends_with("it is not of X.509 version 3"), "{text}");
+}
+
+#[test]
+fn an_extension_stands_once_and_can_be_read() {
+    let sign = |oid: &[u64], content: &[u8], times: usize| {
+        let mut params = named("x");
+        let extension = rcgen::CustomExtension::from_oid_content(oid, content.to_vec());
+        params.custom_extensions = vec![extension; times];
+        params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().to_vec()
+    };
+    let unknown = [1, 2, 3, 4];
+    assert!(PeerCertificate::parse(&sign(&unknown, &[5, 0], 1)).is_ok());
+    assert!(unread(&sign(&unknown, &[5, 0], 2)).ends_with("an extension stands twice"));
+    let key_usage = [2, 5, 29, 15];
+    assert!(unread(&sign(&key_usage, &[5, 0], 1)).ends_with("extension 2.5.29.15 cannot be read"));
+}
