@@ -46,6 +46,11 @@ fn device(door: &Door, decided: &Decided<'_>) -> Result<(), Refused> {
         door.remove_device(device);
         return Ok(());
     };
+    if content.retired.is_some() {
+        // Out of service nothing opens for it, whoever signs for it. Its enrolment stays known.
+        door.remove_device(device);
+        return Ok(());
+    }
     let name = content.name.as_str().to_owned();
     let facts = DeviceFacts { device, name, origin: content.origin, children: content.children };
     Ok(door.apply_device(decided.tenant, facts)?)

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use identity::{Door, Keyring, Setup};
-use model::{Clock, TenantId, Timestamp};
+use model::{Clock, DeviceId, TenantId, Timestamp};
 use pipeline::{Relay, Shard};
 use registry::Registry;
 
@@ -62,6 +62,16 @@ impl std::fmt::Debug for Metrics {
     }
 }
 
+/// Whether a device has a connection now; asked of the door that devices use.
+#[derive(Clone)]
+pub struct Presence(pub Arc<dyn Fn(DeviceId) -> bool + Send + Sync>);
+
+impl std::fmt::Debug for Presence {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Presence")
+    }
+}
+
 /// Facts about this server that never change while it runs.
 #[derive(Debug, Clone)]
 pub struct Facts {
@@ -81,6 +91,8 @@ pub struct Facts {
     pub http_port: u16,
     /// When it was started.
     pub started_at: Timestamp,
+    /// Whether a device has a connection now.
+    pub presence: Presence,
     /// Extra text for `/metrics`: counters of the door that devices use.
     pub metrics: Metrics,
 }

@@ -24,6 +24,7 @@ use crate::devices::{find, random};
 use crate::extract::Body;
 use crate::page::Page;
 use crate::problem::Problem;
+use crate::refusals::Refusal;
 use crate::write::{applied, key};
 
 /// Longest life that may be asked for.
@@ -265,7 +266,7 @@ pub(crate) fn sign(
     Ok(Signed { id, leaf, key })
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -331,8 +332,18 @@ pub(crate) fn refuse_shared_key(app: &App, whose: Whose, leaf: &Leaf) -> Result<
         Some(holder) => {
             tracing::warn!(device = %whose.device, %holder, "a key is used twice");
             let detail = format!("{holder} holds the same key");
-            Err(Problem::new(code::CONFLICT, detail)
-                .fix("make a key on each device; an image with a key in it is on all of them"))
+            let fix = "make a key on each device; an image with a key in it is on all of them";
+            app.refusals.push(Refusal {
+                tenant: Some(whose.tenant),
+                at: app.clock.now(),
+                claimed: whose.device.to_string(),
+                device: Some(holder),
+                peer: String::new(),
+                reason: "shared_key".to_owned(),
+                detail: detail.clone(),
+                fix: fix.to_owned(),
+            });
+            Err(Problem::new(code::CONFLICT, detail).fix(fix))
         }
     }
 }

@@ -6,6 +6,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use identity::Action;
+use identity::certificate::fingerprint;
 use pipeline::Shape;
 use serde::Serialize;
 
@@ -22,7 +23,13 @@ pub(crate) struct Connect {
     username: String,
     host: String,
     mqtt_port: u16,
+    /// MQTT with TLS; none: not offered.
+    mqtts_port: Option<u16>,
     http_port: u16,
+    /// How HTTP addresses begin: `http` or `https`.
+    http_scheme: &'static str,
+    /// SHA-256 of the certificate that a device trusts, in hexadecimal.
+    ca_sha256: String,
     /// A body that the blueprint accepts.
     #[schema(value_type = Object)]
     example_payload: serde_json::Value,
@@ -78,6 +85,7 @@ pub(crate) async fn show(
         host: &app.facts.mqtt_host,
         mqtt_port: app.facts.mqtt_port,
         http_port: app.facts.http_port,
+        scheme: app.facts.http_tls.scheme(),
         username: &twin.id.to_string(),
         name: &twin.name,
         payload: &serde_json::Value::Object(payload.clone()).to_string(),
@@ -86,7 +94,10 @@ pub(crate) async fn show(
         username: twin.id.to_string(),
         host: app.facts.mqtt_host.clone(),
         mqtt_port: app.facts.mqtt_port,
+        mqtts_port: app.facts.mqtts_port,
         http_port: app.facts.http_port,
+        http_scheme: app.facts.http_tls.scheme(),
+        ca_sha256: crate::certificates::hex(&fingerprint(app.keyring.root().certificate_der())),
         snippets: place.snippets(),
         example_payload: payload.into(),
     }))
@@ -96,6 +107,7 @@ struct Place<'a> {
     host: &'a str,
     mqtt_port: u16,
     http_port: u16,
+    scheme: &'a str,
     username: &'a str,
     name: &'a str,
     payload: &'a str,
@@ -121,9 +133,9 @@ impl Place<'_> {
     }
 
     fn curl(&self) -> String {
-        let Self { host, http_port, payload, .. } = self;
+        let Self { host, http_port, scheme, payload, .. } = self;
         format!(
-            "curl -sS http://{host}:{http_port}/ingest/v1/telemetry \\\n  \
+            "curl -sS {scheme}://{host}:{http_port}/ingest/v1/telemetry \\\n  \
              -H 'Authorization: Bearer {{TOKEN}}' \\\n  -H 'Content-Type: application/json' \\\n  \
              -d '{payload}'"
         )

@@ -122,7 +122,7 @@ fn read(
     let columns = Columns::of(&heads)?;
     let mut wrong = Vec::new();
     let mut lines = Vec::new();
-    let mut names = BTreeSet::new();
+    let (mut names, mut tokens) = (BTreeSet::new(), BTreeSet::new());
     for record in reader.records() {
         let record = record.map_err(|error| malformed(&error))?;
         let number = record.position().map_or(0, csv::Position::line);
@@ -131,11 +131,14 @@ fn read(
             return Err(Problem::new(code::TOO_LARGE, detail).fix("split the file"));
         }
         match line(app, tenant, query, (&columns, &record), number) {
-            Ok(line) if names.insert(line.content.name.as_str().to_owned()) => lines.push(line),
-            Ok(line) => {
+            Ok(line) if !names.insert(line.content.name.as_str().to_owned()) => {
                 let name = line.content.name;
                 wrong.push((number, "name".to_owned(), format!("{name} stands there twice")));
             }
+            Ok(line) if line.token.as_ref().is_some_and(|token| !tokens.insert(token.clone())) => {
+                wrong.push((number, "token".to_owned(), "it stands there twice".to_owned()));
+            }
+            Ok(line) => lines.push(line),
             Err(problem) => {
                 let at = problem.errors.first().map_or("", |wrong| wrong.pointer.as_str());
                 wrong.push((number, at.trim_start_matches('/').to_owned(), problem.detail));
@@ -223,13 +226,25 @@ fn line(
         return Err(Problem::invalid("/name", format!("{} is already there", content.name)));
     }
     let token = text("token");
-    if let Some(token) = &token
-        && token.chars().count() < TOKEN_CHARS_MIN
-    {
-        let message = format!("a token of less than {TOKEN_CHARS_MIN} characters can be guessed");
-        return Err(Problem::invalid("/token", message));
+    if let Some(token) = &token {
+        check_token(app, token)?;
     }
     Ok(Line { number, content, token })
+}
+
+/// A token that is brought along opens for one device, and can be neither guessed nor too long.
+fn check_token(app: &App, token: &str) -> Result<(), Problem> {
+    let wrong = |message: String| Err(Problem::invalid("/token", message));
+    if token.chars().count() < TOKEN_CHARS_MIN {
+        return wrong(format!("a token of less than {TOKEN_CHARS_MIN} characters can be guessed"));
+    }
+    match app.door.authenticate_bearer(token.as_bytes()) {
+        Err(refused) if refused.reason == identity::Refusal::UnknownSecret => Ok(()),
+        Err(refused) if matches!(refused.reason, identity::Refusal::SecretTooLong { .. }) => {
+            wrong(refused.reason.to_string())
+        }
+        Ok(_) | Err(_) => wrong("it is in use already".to_owned()),
+    }
 }
 
 /// Writes a batch in one transaction; the last place in the outbox.

@@ -18,6 +18,7 @@ mod console;
 mod credentials;
 mod desired;
 mod devices;
+mod expiry;
 mod extract;
 mod health;
 mod history;
@@ -41,7 +42,7 @@ mod ventures;
 mod write;
 
 pub use admission::admit;
-pub use app::{Access, App, Facts, HttpTls, Metrics, Mode};
+pub use app::{Access, App, Facts, HttpTls, Metrics, Mode, Presence};
 pub use authorities::Challenges;
 pub use code::{CODES, Code};
 pub use openapi::{document, router};

@@ -19,8 +19,8 @@ use crate::idempotency::{self, Answers};
 use crate::problem::Problem;
 use crate::{
     authorities, certificates, claims, code, connect, console, credentials, desired, devices,
-    health, history, import, messages, provision, quarantine, refusals, service_life, session,
-    sites, status, stream, tokens, ventures,
+    expiry, health, history, import, messages, provision, quarantine, refusals, service_life,
+    session, sites, status, stream, tokens, ventures,
 };
 
 /// The largest request body.
@@ -59,6 +59,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(certificates::add))
         .routes(routes!(certificates::authorities))
         .routes(routes!(certificates::revocation_list))
+        .routes(routes!(expiry::show))
         .routes(routes!(authorities::challenge))
         .routes(routes!(authorities::list, authorities::add))
         .routes(routes!(authorities::remove))

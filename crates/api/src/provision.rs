@@ -133,6 +133,7 @@ pub(crate) async fn csr(
     let request = parse(asked.csr.as_bytes())?;
     let whose = Whose { tenant, device: place.device(), origin: content.origin };
     let signed = sign(&app, whose, Some(&request), DEVICE_LIFE)?;
+    certificates::refuse_shared_key(&app, whose, &signed.leaf)?;
     let shown = certificates::shown_again(&signed, &app.keyring);
     let waiting = Waiting { tenant, claim, serial: asked.serial, name, place, signed };
     let token = pending
@@ -157,12 +158,17 @@ async fn claim_of(
     let (tenant, claim) = app.door.claim(token.as_bytes()).ok_or_else(refused)?;
     let row = app.registry.get(key(tenant, Kind::Claim, &claim.to_string())).await?;
     let content: ClaimContent = row.ok_or_else(refused)?.content()?;
-    if let Some(at) = content.revoked {
-        let detail = format!("the claim {} was revoked at {at}", content.name);
-        tell(app, tenant, "", ("claim_revoked", &detail, "make a new claim for the batch"));
-        return Err(refused());
-    }
+    refuse_revoked(app, tenant, &content)?;
     Ok((tenant, claim, content))
+}
+
+/// A revoked claim admits nobody, also who has asked before.
+fn refuse_revoked(app: &App, tenant: TenantId, content: &ClaimContent) -> Result<(), Problem> {
+    let Some(at) = content.revoked else { return Ok(()) };
+    let detail = format!("the claim {} was revoked at {at}", content.name);
+    tell(app, Some(tenant), "", ("claim_revoked", &detail, "make a new claim for the batch"));
+    Err(Problem::new(code::UNAUTHENTICATED, "no valid claim token")
+        .fix("send Authorization: Bearer followed by the token of the batch"))
 }
 
 /// Whether the device may come in, and as which record.
@@ -192,7 +198,7 @@ fn admit(
     let standing = if taken { Standing::Taken } else { Standing::Free };
     let applicant = Applicant { serial, kind: asked.kind.as_deref(), standing };
     rules.admit(&applicant, app.clock.now()).map_err(|refusal| {
-        tell(app, tenant, serial, (refusal.code(), &refusal.to_string(), refusal.fix()));
+        tell(app, Some(tenant), serial, (refusal.code(), &refusal.to_string(), refusal.fix()));
         Problem::from_kind(refusal.kind(), &refusal).fix(refusal.fix())
     })?;
     let name = name.ok_or_else(|| {
@@ -212,12 +218,17 @@ fn device_name(serial: &str) -> Option<DeviceName> {
 }
 
 /// Tells the owner what the device is not told.
-fn tell(app: &App, tenant: TenantId, serial: &str, (reason, detail, fix): (&str, &str, &str)) {
+fn tell(
+    app: &App,
+    tenant: Option<TenantId>,
+    serial: &str,
+    (reason, detail, fix): (&str, &str, &str),
+) {
     app.refusals.push(Refusal {
-        tenant: Some(tenant),
+        tenant,
         at: app.clock.now(),
         claimed: serial.chars().take(128).collect(),
-        device: app.door.enrolled(tenant, serial),
+        device: tenant.and_then(|tenant| app.door.enrolled(tenant, serial)),
         peer: String::new(),
         reason: reason.to_owned(),
         detail: detail.to_owned(),
@@ -234,23 +245,33 @@ pub(crate) async fn register(
 ) -> Result<(StatusCode, Json<Registered>), Problem> {
     let mut pending = app.provisioning.0.lock().await;
     let now = app.clock.now();
-    let waiting = pending
-        .take(&asked.ownership_token, now)
-        .map_err(|refusal| Problem::new(code::GONE, refusal.to_string()).fix(refusal.fix()))?;
+    let waiting = pending.take(&asked.ownership_token, now).map_err(|refusal| {
+        // Whose it was is forgotten with it.
+        let told = (refusal.code(), &*refusal.to_string(), refusal.fix());
+        tell(&app, None, &asked.serial, told);
+        Problem::new(code::GONE, refusal.to_string()).fix(refusal.fix())
+    })?;
     let tenant = waiting.tenant;
     if waiting.serial != asked.serial {
         let detail = format!("the certificate was asked for serial number {:?}", waiting.serial);
-        tell(&app, tenant, &asked.serial, ("serial_mismatch", &detail, "look at both devices"));
+        let told = ("serial_mismatch", &*detail, "look at both devices");
+        tell(&app, Some(tenant), &asked.serial, told);
         return Err(Problem::invalid("/serial", "another serial number than in the request"));
     }
     let claim_id = waiting.claim.to_string();
     let row = app.registry.get(key(tenant, Kind::Claim, &claim_id)).await?;
     let row = row.ok_or_else(|| Problem::not_found("claim", &claim_id))?;
     let content: ClaimContent = row.content()?;
+    refuse_revoked(&app, tenant, &content)?;
     // Judged again: others may have used it up, or the serial number, since the certificate.
     let again = CsrRequest { serial: asked.serial, csr: String::new(), kind: None };
     let (_, place) = admit(&app, (tenant, waiting.claim), &content, &again)?;
-    if matches!((place, waiting.place), (Place::Prepared(a), Place::Prepared(b)) if a != b) {
+    let same = match (place, waiting.place) {
+        (Place::New(_), Place::New(_)) => true,
+        (Place::Prepared(now), Place::Prepared(then)) => now == then,
+        (Place::New(_), Place::Prepared(_)) | (Place::Prepared(_), Place::New(_)) => false,
+    };
+    if !same {
         return Err(Problem::new(code::CONFLICT, "the device's record changed meanwhile")
             .fix("ask for a certificate again"));
     }
@@ -320,8 +341,8 @@ pub(crate) async fn renew(
 ) -> Result<(StatusCode, Json<IssuedCertificate>), Problem> {
     let Caller(identity) = &caller;
     let Actor::Device(device) = identity.actor else {
-        return Err(Problem::new(code::FORBIDDEN, "only a device renews its certificate here")
-            .fix("iotbiz device certificate NAME"));
+        let detail = format!("only a device renews its certificate here, not a {}", identity.role);
+        return Err(Problem::new(code::FORBIDDEN, detail).fix("iotbiz device certificate NAME"));
     };
     let resource = Resource::Device(identity.tenant, device);
     authorize(identity, Action::RenewCertificate, &resource)?;

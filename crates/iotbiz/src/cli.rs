@@ -48,6 +48,9 @@ pub(crate) struct Global {
         help_heading = "Server"
     )]
     pub(crate) token: Option<String>,
+    /// Authority of a server with --https, PEM; `iotbiz ca show` prints it.
+    #[arg(long, global = true, env = "IOTBIZ_CA", value_name = "FILE", help_heading = "Server")]
+    pub(crate) ca: Option<PathBuf>,
     /// One JSON document instead of a table.
     #[arg(long, global = true, help_heading = "Output")]
     pub(crate) json: bool,
@@ -97,6 +100,12 @@ pub(crate) enum Command {
                             box-0001 --for esp-idf --host 192.168.1.10 --out firmware\n  iotbiz \
                             connect box-0001 --for python --out firmware --update")]
     Connect(commands::connect::ConnectArgs),
+    /// Certificates: what devices trust, and the authorities of makers.
+    #[command(subcommand)]
+    Ca(commands::ca::CaCommand),
+    /// Production batches that enrol their devices: list, add, revoke.
+    #[command(subcommand)]
+    Claim(commands::claim::ClaimCommand),
     /// Tokens of programs: list, add, revoke.
     #[command(subcommand)]
     Token(commands::token::TokenCommand),

@@ -3,11 +3,13 @@
 //! *Invariant:* a problem of the server becomes three lines (what, why, do this) and the exit code
 //! of its kind; a server that cannot be reached is code 6.
 
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
 use ureq::Agent;
 use ureq::http::Response;
+use ureq::tls::{RootCerts, TlsConfig};
 
 use crate::cli::Global;
 use crate::exit::{self, Failure};
@@ -25,25 +27,43 @@ pub(crate) struct Client {
     token: Option<String>,
 }
 
+/// What makes requests; a server with TLS is verified against `ca` alone.
+fn agent(ca: Option<&Path>) -> Agent {
+    let config = Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_connect(Some(Duration::from_secs(5)))
+        .user_agent(concat!("iotbiz/", env!("CARGO_PKG_VERSION")));
+    let roots = ca.and_then(|file| std::fs::read(file).ok()).map(|pem| {
+        let found = ureq::tls::parse_pem(&pem).filter_map(|item| match item {
+            Ok(ureq::tls::PemItem::Certificate(certificate)) => Some(certificate),
+            Ok(_) | Err(_) => None,
+        });
+        RootCerts::new_with_certs(&found.collect::<Vec<_>>())
+    });
+    match roots {
+        None => config.build().into(),
+        Some(roots) => {
+            let tls = TlsConfig::builder().root_certs(roots).build();
+            config.tls_config(tls).build().into()
+        }
+    }
+}
+
 /// The bytes of a stream, as they come.
 pub(crate) type Stream = Box<dyn std::io::Read + Send>;
 
 impl Client {
     pub(crate) fn new(global: &Global) -> Self {
-        Self { token: global.token.clone(), ..Self::local(&global.server) }
+        let mut client = Self { token: global.token.clone(), ..Self::local(&global.server) };
+        if let Some(file) = &global.ca {
+            client.agent = agent(Some(file));
+        }
+        client
     }
 
     /// For a server that asks this machine for no token.
     pub(crate) fn local(server: &str) -> Self {
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_connect(Some(Duration::from_secs(5)))
-            .user_agent(concat!("iotbiz/", env!("CARGO_PKG_VERSION")));
-        Self {
-            agent: config.build().into(),
-            server: server.trim_end_matches('/').to_owned(),
-            token: None,
-        }
+        Self { agent: agent(None), server: server.trim_end_matches('/').to_owned(), token: None }
     }
 
     pub(crate) fn server(&self) -> &str {
@@ -54,6 +74,20 @@ impl Client {
         self.call("GET", path, None)
     }
 
+    /// A text, such as PEM, as it is.
+    pub(crate) fn text(&self, path: &str) -> Result<String, Failure> {
+        let mut answer = self.ask("GET", path, ("", ""))?;
+        let status = answer.status().as_u16();
+        let body = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX);
+        let text = body.read_to_string().map_err(|error| self.unreachable(&error))?;
+        if status >= 400 { Err(problem(status, &text)) } else { Ok(text) }
+    }
+
+    /// Posts a text of another kind than JSON.
+    pub(crate) fn send_text(&self, path: &str, kind: &str, text: &str) -> Result<Value, Failure> {
+        self.read(self.ask("POST", path, (kind, text))?)
+    }
+
     /// One call; an empty answer is null.
     pub(crate) fn call(
         &self,
@@ -62,24 +96,34 @@ impl Client {
         body: Option<&Value>,
     ) -> Result<Value, Failure> {
         let text = body.map(ToString::to_string).unwrap_or_default();
+        let kind = if body.is_some() { "application/json" } else { "" };
+        self.read(self.ask(method, path, (kind, &text))?)
+    }
+
+    /// Sends a request; an empty kind is no body.
+    fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        (kind, text): (&str, &str),
+    ) -> Result<Response<ureq::Body>, Failure> {
         let mut request = ureq::http::Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.server))
             .header("accept", "application/json");
-        if body.is_some() {
-            request = request.header("content-type", "application/json");
+        if !kind.is_empty() {
+            request = request.header("content-type", kind);
         }
         if let Some(token) = &self.token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
-        let request = request.body(text).map_err(|error| {
+        let request = request.body(text.to_owned()).map_err(|error| {
             Failure::new(exit::USAGE, format!("{} is no address", self.server))
                 .why(error.to_string())
         })?;
         let agent = &self.agent;
         let request = agent.configure_request(request).timeout_global(Some(REQUEST_MAX)).build();
-        let answer = agent.run(request).map_err(|error| self.unreachable(&error))?;
-        self.read(answer)
+        agent.run(request).map_err(|error| self.unreachable(&error))
     }
 
     fn read(&self, mut answer: Response<ureq::Body>) -> Result<Value, Failure> {

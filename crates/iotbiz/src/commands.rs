@@ -2,8 +2,10 @@
 
 pub(crate) mod apply;
 pub(crate) mod bill;
+pub(crate) mod ca;
 pub(crate) mod case;
 pub(crate) mod check;
+pub(crate) mod claim;
 pub(crate) mod connect;
 pub(crate) mod device;
 pub(crate) mod doctor;

@@ -68,6 +68,8 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Export(args) => commands::apply::export(args, &client()),
         Command::Device(command) => commands::device::run(command, &client(), format),
         Command::Connect(args) => commands::connect::run(args, &client(), format),
+        Command::Ca(command) => commands::ca::run(command, &client(), format),
+        Command::Claim(command) => commands::claim::run(command, &client(), format),
         Command::Token(command) => commands::token::run(command, &client(), format),
         Command::Send(args) => commands::send::run(args, &client(), format),
         Command::Tail(args) => commands::tail::run(args, &client(), format),

@@ -17,7 +17,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use anyhow::Context;
-use api::{Access, App, Facts, HttpTls, Metrics, Mode, Refusals};
+use api::{Access, App, Facts, HttpTls, Metrics, Mode, Presence, Refusals};
 use eventlog::{Log, OsDisk, SlowFlush, Snapshots};
 use identity::{Door, Keyring};
 use ingress::{Ingress, Tls};
@@ -135,7 +135,7 @@ impl Server {
         let https = https.map(|known| Arc::new(known.tls.speaking(&["http/1.1"])));
         let http_tls = if https.is_some() { HttpTls::On } else { HttpTls::Off };
         warn_of_plain(config);
-        let figures = Arc::clone(&ingress);
+        let (figures, presence) = (Arc::clone(&ingress), Arc::clone(&ingress));
         let facts = Facts {
             mode: trust.mode(),
             access,
@@ -145,6 +145,7 @@ impl Server {
             http_tls,
             http_port: http.port(),
             started_at: on.clock.now(),
+            presence: Presence(Arc::new(move |device| presence.is_connected(device))),
             metrics: Metrics(Arc::new(move || tasks::door_metrics(figures.figures()))),
         };
         let refusals = Refusals::new(Arc::clone(&on.clock));

@@ -6,8 +6,16 @@
 #[cfg(test)]
 mod authorization;
 #[cfg(test)]
+mod certificates;
+#[cfg(test)]
 mod idempotency;
 #[cfg(test)]
+mod import;
+#[cfg(test)]
+mod provision;
+#[cfg(test)]
 mod requests;
+#[cfg(test)]
+mod service_life;
 #[cfg(test)]
 mod site;

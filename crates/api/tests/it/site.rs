@@ -3,7 +3,7 @@
 //! *Invariant:* everything in it was decided through the registry, like on a real server.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use api::{Access, App, Facts, Metrics, Mode, Refusals};
@@ -11,8 +11,9 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode, header};
 use eventlog::{Log, OsDisk, Snapshots};
-use identity::{Door, Token};
-use model::{Clock, CredentialId, Disk, SystemClock, TenantId, UserId};
+use identity::certificate::Authority;
+use identity::{Door, Keyring, Token};
+use model::{Clock, CredentialId, Disk, SystemClock, TenantId, Timestamp, UserId};
 use pipeline::{Driver, Relay};
 use registry::content::{CredentialContent, CredentialOwner, TenantContent, UserContent};
 use registry::{Author, Decision, Kind, Registry};
@@ -33,10 +34,30 @@ interval = { min = "10 s", max = "1 h", drives = "temperature.every" }
 
 pub(crate) struct Site {
     router: Router,
-    app: App,
+    pub(crate) app: App,
+    pub(crate) log: Log,
+    moved: Arc<Moved>,
     stop: CancellationToken,
     driver: Option<Driver>,
     _folder: tempfile::TempDir,
+}
+
+/// The system's clock, moved forward by whoever tests what happens later.
+#[derive(Debug)]
+struct Moved {
+    system: SystemClock,
+    by_ms: AtomicI64,
+}
+
+impl Clock for Moved {
+    fn now(&self) -> Timestamp {
+        let by = u64::try_from(self.by_ms.load(Ordering::Relaxed)).unwrap();
+        self.system.now() + Duration::from_millis(by)
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.system.monotonic()
+    }
 }
 
 /// Status and body of an answer.
@@ -54,25 +75,27 @@ impl Answer {
 impl Site {
     pub(crate) async fn open() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let system: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let moved = Arc::new(Moved { system: SystemClock::new(), by_ms: AtomicI64::new(0) });
+        let clock: Arc<dyn Clock> = Arc::clone(&moved) as Arc<dyn Clock>;
         let disk: Arc<dyn Disk> = Arc::new(OsDisk);
         let url = format!("sqlite://{}", folder.path().join("registry.db").display());
         let registry = Registry::open(&url, Arc::clone(&clock)).await.unwrap();
         let options = eventlog::Options { grow_bytes: 0, ..eventlog::Options::default() };
         let log =
-            Log::open(Arc::clone(&disk), Arc::clone(&clock), &folder.path().join("log"), options)
+            Log::open(Arc::clone(&disk), Arc::clone(&system), &folder.path().join("log"), options)
                 .unwrap();
         let door = Arc::new(Door::new(Arc::clone(&clock)));
         let told = Arc::clone(&door);
         let parts = pipeline::Parts {
             log: log.clone(),
             snapshots: Snapshots::open(disk, &folder.path().join("snapshots"), "pipeline").unwrap(),
-            clock: Arc::clone(&clock),
+            clock: system,
             floor: Arc::new(AtomicU64::new(0)),
             on_decided: Box::new(move |decided| api::admit(&told, decided)),
         };
         let (driver, shard) = Driver::start(parts, pipeline::Options::default()).unwrap();
-        let (relay, task) = Relay::new(registry.clone(), log);
+        let (relay, task) = Relay::new(registry.clone(), log.clone());
         let stop = CancellationToken::new();
         tokio::spawn(task.run(stop.clone()));
         let app = App {
@@ -80,6 +103,13 @@ impl Site {
             registry,
             relay,
             door,
+            keyring: Arc::new(Keyring::new(
+                Authority::root("test root", clock.now()).unwrap(),
+                [],
+                |_, _| Ok(()),
+            )),
+            provisioning: Arc::default(),
+            challenges: Arc::default(),
             setup: None,
             refusals: Refusals::new(Arc::clone(&clock)),
             facts: Arc::new(Facts {
@@ -87,14 +117,23 @@ impl Site {
                 access: Access::Tokens,
                 mqtt_host: "127.0.0.1".to_owned(),
                 mqtt_port: 1883,
+                mqtts_port: Some(8883),
+                http_tls: api::HttpTls::Off,
                 http_port: 7070,
                 started_at: clock.now(),
+                presence: api::Presence(Arc::new(|_| false)),
                 metrics: Metrics(Arc::new(String::new)),
             }),
             clock,
         };
         let router = api::router(app.clone());
-        Self { router, app, stop, driver: Some(driver), _folder: folder }
+        Self { router, app, log, moved, stop, driver: Some(driver), _folder: folder }
+    }
+
+    /// Lets time pass for records, certificates and the door; the log goes on by the system's clock.
+    pub(crate) fn pass(&self, time: Duration) {
+        let ms = i64::try_from(time.as_millis()).unwrap();
+        self.moved.by_ms.fetch_add(ms, Ordering::Relaxed);
     }
 
     pub(crate) async fn tenant(&self, name: &str) -> TenantId {
@@ -114,6 +153,7 @@ impl Site {
         let content = CredentialContent {
             owner: CredentialOwner::Person(user),
             secret_sha256: token.hash().to_string(),
+            certificate: None,
             origin: model::Origin::Real,
             role: None,
             not_before: None,
@@ -172,7 +212,10 @@ impl Site {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request.body(Body::from(body.to_owned())).unwrap();
+        self.send(request.body(Body::from(body.to_owned())).unwrap()).await
+    }
+
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         let answer = self.router.clone().oneshot(request).await.unwrap();
         let status = answer.status();
         // A live stream never ends; its status is all that is asked for here.

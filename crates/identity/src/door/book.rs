@@ -101,6 +101,23 @@ impl Book {
         (held.facts.secret == *hash).then_some(held)
     }
 
+    pub(super) fn certificate_ends(
+        &self,
+        tenant: TenantId,
+        now: Timestamp,
+    ) -> Vec<(DeviceId, Timestamp)> {
+        let open = self.held.values().filter(|held| {
+            held.tenant == tenant
+                && held.facts.proof == Proof::Certificate
+                && held.facts.ended(now).is_none()
+        });
+        open.filter_map(|held| match held.facts.owner {
+            Owner::Device(device) => Some((device, held.facts.expires?)),
+            Owner::Service { .. } | Owner::Person(_) => None,
+        })
+        .collect()
+    }
+
     pub(super) fn key_holder(&self, tenant: TenantId, key: &Fingerprint) -> Option<DeviceId> {
         let holders = self.by_key.get(key)?.iter().filter_map(|held| self.held(*held));
         holders.filter(|held| held.tenant == tenant).find_map(|held| match held.facts.owner {
@@ -139,6 +156,12 @@ impl Book {
         candidates: &[(TenantId, Actor)],
         hash: &SecretHash,
     ) -> Box<RefusedLogin> {
+        if let Some((tenant, _)) = self.claims.of(hash) {
+            // Whatever name it gave, what it holds is the news.
+            let mut refused = RefusedLogin::unattributed(username, Refusal::ClaimOnly);
+            refused.tenant = Some(tenant);
+            return refused;
+        }
         let holder = self.by_secret(hash);
         let Some((tenant, _)) = candidates.first() else {
             // The secret is right, the name is not: its owner is the one to tell.

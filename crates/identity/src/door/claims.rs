@@ -84,6 +84,13 @@ impl Door {
         self.read().claims.enrolled.get(&(tenant, serial.to_owned())).copied()
     }
 
+    /// When the certificates of a tenant's devices end, those that open now.
+    #[must_use]
+    pub fn certificate_ends(&self, tenant: TenantId) -> Vec<(DeviceId, Timestamp)> {
+        let now = self.clock.now();
+        self.read().certificate_ends(tenant, now)
+    }
+
     /// Whether a device has a credential that opens now.
     #[must_use]
     pub fn has_credential(&self, tenant: TenantId, device: DeviceId) -> bool {

@@ -1,5 +1,7 @@
 //! `iotbiz device`: list, add, show, change and remove devices.
 
+mod credential;
+
 use std::collections::BTreeMap;
 
 use clap::Subcommand;
@@ -64,6 +66,41 @@ pub(crate) enum DeviceCommand {
         /// Name or id.
         device: String,
     },
+    /// Issue a certificate, for a request of the device or with a key made here.
+    #[command(after_help = "Example: iotbiz device certificate box-0001 --csr box.csr --out certs")]
+    Certificate(credential::CertificateArgs),
+    /// Its tokens and certificates, without their secrets.
+    Credentials {
+        /// Name or id.
+        device: String,
+    },
+    /// End a token or certificate; its connections are closed at once.
+    Revoke {
+        /// Name or id.
+        device: String,
+        /// Id of the credential, as `device credentials` prints it.
+        credential: String,
+    },
+    /// Add the devices of a sheet; existing tokens may come along.
+    #[command(after_help = "Example: iotbiz device import fleet.csv --kind box --dry-run")]
+    Import(credential::ImportArgs),
+    /// Another board for the same device: its history goes on, the old board's credentials end.
+    #[command(after_help = "Example: iotbiz device replace box-0001 --serial SN-4711")]
+    Replace {
+        /// Name or id.
+        device: String,
+        /// As on the label of the new board.
+        #[arg(long)]
+        serial: Option<String>,
+        /// Hardware revision of the new board.
+        #[arg(long)]
+        hardware: Option<String>,
+    },
+    /// Take a device out of service; its history stays.
+    Retire {
+        /// Name or id.
+        device: String,
+    },
     /// Remove a device.
     #[command(visible_alias = "rm")]
     Remove {
@@ -92,6 +129,17 @@ pub(crate) fn run(command: &DeviceCommand, client: &Client, format: Format) -> a
             let issued = client.call("POST", &path, None)?;
             print_credential(&issued, format)
         }
+        DeviceCommand::Certificate(args) => credential::certificate(args, client, format),
+        DeviceCommand::Credentials { device } => credential::list(device, client, format),
+        DeviceCommand::Revoke { device, credential } => {
+            credential::revoke(device, credential, client)
+        }
+        DeviceCommand::Import(args) => credential::import(args, client, format),
+        DeviceCommand::Replace { device, serial, hardware } => {
+            let board = (device.as_str(), serial.as_deref(), hardware.as_deref());
+            credential::replace(board, client, format)
+        }
+        DeviceCommand::Retire { device } => credential::retire(device, client, format),
         DeviceCommand::Remove { device, yes: true } => remove(client, device),
         DeviceCommand::Remove { device, yes: false } => {
             Err(Failure::new(exit::USAGE, format!("removing {device} needs --yes"))
