@@ -30,3 +30,5 @@ mod statements;
 mod system;
 #[path = "door/thingsboard.rs"]
 mod thingsboard;
+#[path = "door/websocket.rs"]
+mod websocket;

@@ -16,7 +16,8 @@ use model::{
 use mqtt::packet::{Ack, Connect, FilterBuffer, Publish, Subscribe, SubscribeOptions};
 use mqtt::{Packet, Properties, Reason, Version, decode, encode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpSocket, TcpStream};
 
 pub(crate) const TENANT: TenantId = TenantId::from_u128(1);
 pub(crate) const BOX: DeviceId = DeviceId::from_u128(10);
@@ -42,6 +43,7 @@ fn admit(door: &Door, number: u128, owner: Owner) -> Token {
         owner,
         proof: identity::Proof::Token,
         secret: token.hash(),
+        key: None,
         origin: Origin::Real,
         not_before: None,
         expires: None,
@@ -61,6 +63,11 @@ impl World {
     }
 
     pub(crate) async fn with(limits: Limits) -> Self {
+        Self::configured(limits, Vec::new()).await
+    }
+
+    /// `origins`: of pages elsewhere that may open `/mqtt`.
+    pub(crate) async fn configured(limits: Limits, origins: Vec<String>) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let disk: Arc<dyn Disk> = Arc::new(SimDisk::new(1));
         let door = Arc::new(Door::new(Arc::clone(&clock)));
@@ -89,6 +96,7 @@ impl World {
         let config = Config {
             mqtt: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
             limits,
+            origins,
             ..Config::default()
         };
         let ingress = Ingress::start(config, parts).await.unwrap();
@@ -97,8 +105,14 @@ impl World {
 
     /// Stops the door and starts another on the same log.
     pub(crate) async fn restart(self) -> Self {
+        self.restart_after(|_| {}).await
+    }
+
+    /// The same; in between something is decided that no door sees happen.
+    pub(crate) async fn restart_after(self, meanwhile: impl FnOnce(&Door)) -> Self {
         let Self { log, door, disk, clock, ingress, token, service } = self;
         ingress.shutdown().await;
+        meanwhile(&door);
         let parts = Parts {
             log: log.clone(),
             door: Arc::clone(&door),
@@ -138,6 +152,14 @@ impl World {
 
     pub(crate) async fn raw(&self) -> Client {
         let stream = TcpStream::connect(self.ingress.addresses()[0]).await.unwrap();
+        Client { stream, version: Version::V311, buffer: Vec::new() }
+    }
+
+    /// A connection from another address of this machine: 127.0.0.`last`.
+    pub(crate) async fn raw_from(&self, last: u8) -> Client {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::from(([127, 0, 0, last], 0))).unwrap();
+        let stream = socket.connect(self.ingress.addresses()[0]).await.unwrap();
         Client { stream, version: Version::V311, buffer: Vec::new() }
     }
 
@@ -378,6 +400,44 @@ impl Client {
     pub(crate) async fn silent(&mut self) {
         self.send(&[Packet::PingReq]).await;
         self.expect(|p| matches!(p, Packet::PingResp).then_some(())).await;
+    }
+
+    /// One byte more; the server may have closed the connection.
+    pub(crate) async fn drip(&mut self, byte: u8) {
+        self.drip_all(&[byte]).await;
+    }
+
+    /// These bytes; the server may have closed the connection.
+    pub(crate) async fn drip_all(&mut self, bytes: &[u8]) {
+        let _closed = self.stream.write_all(bytes).await;
+    }
+
+    /// These bytes, all of them, whatever comes back in between.
+    pub(crate) async fn send_all(&mut self, bytes: Vec<u8>) {
+        let (mut reading, mut writing) = self.stream.split();
+        let buffer = &mut self.buffer;
+        let write = async { writing.write_all(&bytes).await.unwrap() };
+        let read = async {
+            loop {
+                reading.read_buf(buffer).await.unwrap();
+            }
+        };
+        tokio::select! {
+            () = write => {}
+            () = read => {}
+        }
+    }
+
+    /// The two halves of its socket.
+    pub(crate) fn split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
+        self.stream.into_split()
+    }
+
+    /// The end of the connection, by a goodbye or without.
+    pub(crate) async fn gone(&mut self) {
+        let mut sink = [0; 256];
+        let read = async { while self.stream.read(&mut sink).await.is_ok_and(|n| n > 0) {} };
+        tokio::time::timeout(PATIENCE, read).await.expect("the server keeps it open");
     }
 
     pub(crate) async fn ended(&mut self) {
