@@ -129,7 +129,10 @@ pub(crate) async fn csr(
 ) -> Result<(StatusCode, Json<PendingCertificate>), Problem> {
     let (tenant, claim, content) = claim_of(&app, &headers).await?;
     let mut pending = app.provisioning.0.lock().await;
-    let (name, place) = admit(&app, (tenant, claim), &content, &asked)?;
+    // Whoever holds one claim must not fill the table that all share.
+    let waiting = pending.count(app.clock.now(), |waiting| waiting.claim == claim);
+    let waiting = u32::try_from(waiting).unwrap_or(u32::MAX);
+    let (name, place) = admit(&app, (tenant, claim, waiting), &content, &asked)?;
     let request = parse(asked.csr.as_bytes())?;
     let whose = Whose { tenant, device: place.device(), origin: content.origin };
     let signed = sign(&app, whose, Some(&request), DEVICE_LIFE)?;
@@ -174,7 +177,7 @@ fn refuse_revoked(app: &App, tenant: TenantId, content: &ClaimContent) -> Result
 /// Whether the device may come in, and as which record.
 fn admit(
     app: &App,
-    (tenant, claim): (TenantId, ClaimId),
+    (tenant, claim, waiting): (TenantId, ClaimId, u32),
     content: &ClaimContent,
     asked: &CsrRequest,
 ) -> Result<(DeviceName, Place), Problem> {
@@ -189,7 +192,7 @@ fn admit(
         app.door.enrolled(tenant, serial).is_some() || (known.is_some() && prepared.is_none());
     let rules = Claim {
         uses_max: content.uses_max,
-        uses: app.door.claim_uses(claim),
+        uses: app.door.claim_uses(claim).saturating_add(waiting),
         expires: content.expires,
         serials: (!content.serials.is_empty())
             .then(|| content.serials.iter().cloned().collect::<BTreeSet<_>>()),
@@ -265,7 +268,7 @@ pub(crate) async fn register(
     refuse_revoked(&app, tenant, &content)?;
     // Judged again: others may have used it up, or the serial number, since the certificate.
     let again = CsrRequest { serial: asked.serial, csr: String::new(), kind: None };
-    let (_, place) = admit(&app, (tenant, waiting.claim), &content, &again)?;
+    let (_, place) = admit(&app, (tenant, waiting.claim, 0), &content, &again)?;
     let same = match (place, waiting.place) {
         (Place::New(_), Place::New(_)) => true,
         (Place::Prepared(now), Place::Prepared(then)) => now == then,

@@ -32,7 +32,7 @@ impl Claims {
             None => u32::try_from(count()).unwrap_or(u32::MAX),
         };
         self.remove(facts.claim);
-        let known = KnownClaim { tenant, secret: facts.secret.clone(), uses };
+        let known = KnownClaim { tenant, secret: facts.secret, uses };
         self.by_secret.insert(facts.secret.bytes(), facts.claim);
         self.known.insert(facts.claim, known);
     }
