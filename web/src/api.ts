@@ -7,7 +7,7 @@
  */
 
 export type Origin = 'real' | 'virtual' | 'replayed';
-export type DeviceStatus = 'live' | 'silent' | 'never';
+export type DeviceStatus = 'live' | 'silent' | 'never' | 'retired';
 export type Value = number | string | boolean | null | number[] | { [key: string]: unknown };
 
 export interface Reading {
@@ -43,6 +43,8 @@ export interface DeviceDetail extends Device {
   path: { id: string; name: string } | string | null;
   expected_every: Record<string, number>;
   silent_after_ms?: number;
+  /** Whether it has a connection now. */
+  connected?: boolean;
   messages?: number;
   duplicates?: number;
   late?: number;
@@ -106,13 +108,71 @@ export interface ConnectInfo {
   username: string;
   host: string;
   mqtt_port: number;
+  /** MQTT with TLS, when it is offered. */
+  mqtts_port?: number | null;
   http_port: number;
+  http_scheme?: 'http' | 'https';
+  /** SHA-256 of what a device trusts, in hexadecimal. */
+  ca_sha256?: string;
   example_payload: Record<string, unknown>;
   snippets: Snippet[];
 }
 export interface Credential {
   username: string;
   token: string;
+}
+/** A token or a certificate, without its secret. */
+export interface HeldCredential {
+  id: string;
+  kind: 'token' | 'certificate';
+  serial: string | null;
+  issued_by: string;
+  issued_at: string;
+  expires: string | null;
+  revoked: string | null;
+  state: 'valid' | 'revoked' | 'expired' | 'not_yet_valid';
+  rotate_by: string | null;
+}
+/** As it is answered once; all texts are PEM. */
+export interface IssuedCertificate {
+  id: string;
+  serial: string;
+  certificate: string;
+  chain: string;
+  ca: string;
+  private_key: string | null;
+  not_before: string;
+  not_after: string;
+}
+export interface Claim {
+  id: string;
+  name: string;
+  venture: string;
+  kind: string;
+  uses_max: number;
+  uses: number;
+  /** How many serial numbers it lists; 0: any. */
+  serials: number;
+  expires: string;
+  revoked: string | null;
+  made_by: string;
+  made_at: string;
+}
+export interface NewClaim {
+  name: string;
+  kind: string;
+  venture?: string;
+  uses_max: number;
+  days?: number;
+  serials?: string[];
+  origin?: Origin;
+}
+export interface Expiry {
+  items: { kind: string; name: string; at: string; note: string }[];
+  /** Devices by the 30-day month their last certificate ends in; the last entry holds all later ones. */
+  devices_by_month: number[];
+  due: number;
+  devices: number;
 }
 export interface Status {
   version: string;
@@ -134,6 +194,7 @@ export interface Status {
     live: number;
     silent: number;
     never: number;
+    retired?: number;
     quarantined: number;
     refused: number;
     /** Since the log began. */
@@ -362,6 +423,20 @@ export const api = {
     }),
   newCredential: (device: string) =>
     request<Credential>(`/devices/${id(device)}/credentials`, { method: 'POST', body: {} }),
+  credentials: (device: string) => request<Page<HeldCredential>>(`/devices/${id(device)}/credentials`),
+  revokeCredential: (device: string, credential: string) =>
+    request<void>(`/devices/${id(device)}/credentials/${id(credential)}`, { method: 'DELETE' }),
+  newCertificate: (device: string, body: { days?: number; overlap_days?: number }) =>
+    request<IssuedCertificate>(`/devices/${id(device)}/certificates`, { method: 'POST', body }),
+  replaceBoard: (device: string, body: { serial?: string; hardware?: string }) =>
+    request<{ credential: Credential; revoked: number }>(`/devices/${id(device)}/replace`, { method: 'POST', body }),
+  retire: (device: string) =>
+    request<{ revoked: number }>(`/devices/${id(device)}/retire`, { method: 'POST' }),
+  claims: () => request<Page<Claim>>('/claims'),
+  addClaim: (body: NewClaim) => request<Claim & { token: string }>('/claims', { method: 'POST', body }),
+  revokeClaim: (claim: string) => request<void>(`/claims/${id(claim)}`, { method: 'DELETE' }),
+  expiry: () => request<Expiry>('/expiry'),
+  ca: () => request<{ root: string }>('/ca'),
   history: (device: string, values: Query, signal?: AbortSignal) =>
     request<History>(`/devices/${id(device)}/history${query(values)}`, { signal }),
   messages: (device: string, limit: number, signal?: AbortSignal) =>

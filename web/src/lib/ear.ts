@@ -58,3 +58,42 @@ export function fixes(refusal: Refusal): string[] {
   if (!refusal.fix) return [];
   return Array.isArray(refusal.fix) ? refusal.fix : [refusal.fix];
 }
+
+/** Reasons whose word for programs is no phrase for people. */
+const phrases: Record<string, string> = {
+  ca_as_leaf: 'authority in place of a certificate',
+  claim_token: 'claim token, not its own',
+  connect_refused: 'connection refused',
+  device_clock: 'clock of the device is wrong',
+  device_distrusts_ca: 'device does not trust this server',
+  device_refuses_certificate: 'device refuses this server’s certificate',
+  not_mqtt: 'not MQTT',
+  not_tls: 'no TLS where TLS is spoken',
+  tls_broken_off: 'TLS broke off',
+  tls_failed: 'TLS did not succeed',
+  tls_too_old: 'TLS too old',
+  tls_unavailable: 'TLS of this server does not work',
+  unlisted_serial: 'serial number not in the list',
+  serial_taken: 'serial number is taken',
+  used_up: 'claim is used up',
+  unknown_id: 'unknown name or id',
+};
+
+/** A reason such as wrong_token in words. */
+export function reasonWords(reason: string): string {
+  return phrases[reason] ?? reason.replaceAll('_', ' ');
+}
+
+/** A refusal before anybody said a name, as in a handshake of TLS: it may be any device. */
+export function nameless(refusal: Refusal): boolean {
+  return refusal.device === null && refusal.claimed === '';
+}
+
+/** A fix as text and commands: what stands in backticks, or is one command as a whole. */
+export function fixParts(fix: string): { text: string; code: boolean }[] {
+  if (/^iotbiz [\w-]/.test(fix)) return [{ text: fix, code: true }];
+  return fix
+    .split('`')
+    .map((text, index) => ({ text, code: index % 2 === 1 }))
+    .filter((part) => part.text !== '');
+}
