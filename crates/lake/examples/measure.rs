@@ -102,8 +102,9 @@ fn main() -> Result<(), Failure> {
     let lake = Lake::open(Arc::new(OsDisk), Arc::new(clock.clone()), settings)?;
     let table = table()?;
     ingest(&lake, &clock, &table, trucks)?;
+    merge(&lake, &clock)?;
     charts(&lake, &clock, &table, trucks)?;
-    Ok(())
+    ten_years(&lake, &clock)
 }
 
 fn ingest(lake: &Lake, clock: &dyn Clock, table: &TableId, trucks: usize) -> Result<(), Failure> {
@@ -132,22 +133,91 @@ fn ingest(lake: &Lake, clock: &dyn Clock, table: &TableId, trucks: usize) -> Res
     Ok(())
 }
 
+fn merge(lake: &Lake, clock: &dyn Clock) -> Result<(), Failure> {
+    let start = clock.monotonic();
+    let done = lake.maintain();
+    if let Some(error) = done.failed.into_iter().next() {
+        return Err(error.into());
+    }
+    let took = seconds(clock.monotonic().saturating_sub(start));
+    println!("merged           {:>10} days in {took:.2} s", done.days);
+    let sizes = lake.sizes();
+    let (rows, bytes) = (sizes.rows as f64, sizes.bytes as f64);
+    println!("day files        {:>10.2} bytes/row", bytes / rows);
+    println!("rollups          {:>10.2} bytes/row", sizes.rollup_bytes as f64 / rows);
+    Ok(())
+}
+
 fn charts(lake: &Lake, clock: &dyn Clock, table: &TableId, trucks: usize) -> Result<(), Failure> {
     let span =
         Span { from: Timestamp::from_millis(START), to: Timestamp::from_millis(START + DAY_MS) };
-    for round in ["cold", "warm"] {
+    let series = |truck: usize| -> Result<Series, Failure> {
+        let device = device(truck * trucks / 9);
+        Ok(Series { table: table.clone(), device, property: "velocity".parse()? })
+    };
+    time(clock, "1 device, a day", || {
+        Ok(lake.chart(&series(8)?, span, 1000, Duration::from_secs(180))?.buckets.len())
+    })?;
+    time(clock, "8 devices, a day", || {
+        (0..8).try_fold(0, |sum, truck| {
+            let chart = lake.chart(&series(truck)?, span, 1000, Duration::from_secs(180))?;
+            Ok(sum + chart.buckets.len())
+        })
+    })
+}
+
+/// Best of some rounds, and the first, which opens the files.
+fn time(
+    clock: &dyn Clock,
+    what: &str,
+    mut run: impl FnMut() -> Result<usize, Failure>,
+) -> Result<(), Failure> {
+    let mut rounds = Vec::new();
+    let mut count = 0;
+    for _ in 0..20 {
         let start = clock.monotonic();
-        let mut points = 0;
-        for truck in 0..8 {
-            let series = Series {
-                table: table.clone(),
-                device: device(truck * trucks / 8),
-                property: "velocity".parse()?,
-            };
-            points += lake.range(&series, span)?.count();
-        }
-        let took = seconds(clock.monotonic().saturating_sub(start)) * 1000.0;
-        println!("8 devices, a day, {round}: {points} points in {took:.2} ms");
+        count = run()?;
+        rounds.push(seconds(clock.monotonic().saturating_sub(start)) * 1000.0);
     }
+    let first = rounds.first().copied().unwrap_or_default();
+    let best = rounds.into_iter().fold(f64::INFINITY, f64::min);
+    println!("{what:<24} {count:>6} buckets, first {first:.2} ms, best {best:.2} ms");
     Ok(())
+}
+
+fn ten_years(lake: &Lake, clock: &dyn Clock) -> Result<(), Failure> {
+    let table = TableId { kind: "meter".parse()?, ..table()? };
+    let (device, property): (DeviceId, Name) = (device(0), "power".parse()?);
+    let mut rng = Rng::new(3);
+    let mut offset = lake.flushed().0;
+    let minutes = 3650 * 1440;
+    let from = START - minutes * 60_000;
+    let mut power: f64 = 500.0;
+    for chunk in 0..minutes / 1440 {
+        let rows = (0..1440).map(|minute| {
+            offset += 1;
+            power = (power + (unit(&mut rng) * 2.0 - 1.0) * 20.0).clamp(0.0, 3000.0);
+            Row {
+                device,
+                time: Timestamp::from_millis(from + (chunk * 1440 + minute) * 60_000),
+                stamp: Stamp::Device,
+                offset: Offset(offset),
+                index: 0,
+                origin: Origin::Virtual,
+                source: None,
+                values: vec![(property.clone(), Value::Number((power * 10.0).round() / 10.0))],
+            }
+        });
+        lake.append(&table, rows.collect())?;
+        if lake.pressure() == lake::Pressure::Flush {
+            lake.flush(Offset(offset))?;
+        }
+    }
+    lake.flush(Offset(offset))?;
+    merge(lake, clock)?;
+    let span = Span { from: Timestamp::from_millis(from), to: Timestamp::from_millis(START) };
+    let series = Series { table, device, property };
+    time(clock, "10 years of 1 property", || {
+        Ok(lake.chart(&series, span, 1000, Duration::from_secs(180))?.buckets.len())
+    })
 }

@@ -1,5 +1,5 @@
 //! Keeping files few: flushes of a day become a run, a day becomes one file with its rollup, and
-//! rollups of a month become one. Old days are dropped, replaced files are removed.
+//! rollups of a month and of a year become one. Old days are dropped, replaced files are removed.
 //!
 //! *Invariant:* new files are a function of the old ones, read back and compared before one commit
 //! swaps them. Nothing that is read changes. A damaged file stops only its own day.
@@ -18,7 +18,13 @@ use crate::rollup::{self, HourRow, Hours};
 use crate::table::{Again, Builder, DayWriter, Rowed, Table};
 use crate::{Error, Lake};
 
-/// Rollups of a month are merged up to this size.
+/// Days that are swapped by one commit.
+const DAYS_PER_COMMIT: usize = 32;
+/// `2026-11` of a day's name.
+const MONTH_LETTERS: usize = 7;
+/// `2026` of a day's name.
+const YEAR_LETTERS: usize = 4;
+/// Rollups are merged up to this size.
 const ROLLUP_BYTES_MAX: u64 = 64 << 20;
 /// Rollups of a month before they are merged while the month still goes on.
 const ROLLUP_FILES: usize = 8;
@@ -133,26 +139,44 @@ impl Work<'_> {
     }
 
     fn merge(&self, done: &mut Maintained) {
-        for due in self.due() {
-            match self.merge_one(&due) {
-                Ok(()) if due.level == Level::Day => done.days += 1,
-                Ok(()) => done.runs += 1,
-                Err(error) => {
-                    self.lake.cache.note(&error);
-                    done.failed.push(error);
+        for some in self.due().chunks(DAYS_PER_COMMIT) {
+            let mut actions = Vec::new();
+            let (mut runs, mut days) = (0, 0);
+            for due in some {
+                match self.merge_one(due) {
+                    Ok(swap) => {
+                        actions.extend(swap);
+                        runs += usize::from(due.level == Level::Run);
+                        days += usize::from(due.level == Level::Day);
+                    }
+                    Err(error) => self.note(error, done),
                 }
+            }
+            match self.commit(actions) {
+                Ok(()) => {
+                    done.runs += runs;
+                    done.days += days;
+                }
+                // The new files are found by the sweep after the next start.
+                Err(error) => self.note(error, done),
             }
         }
     }
 
-    fn merge_one(&self, due: &Due) -> Result<(), Error> {
+    fn note(&self, error: Error, done: &mut Maintained) {
+        self.lake.cache.note(&error);
+        done.failed.push(error);
+    }
+
+    /// Makes one file of several; what has to be committed for it.
+    fn merge_one(&self, due: &Due) -> Result<Vec<Action>, Error> {
         // Only what is oldest may forget what it replaced, and only a day has nothing older.
         let keep = if due.level == Level::Day { Keep::InForce } else { Keep::Changes };
         let columns = Arc::clone(&self.table.read().columns);
         let file = self.rewrite(&due.files, due.day, due.level, &columns, &mut |rows| {
             Merged::new(rows, keep)
         })?;
-        self.swap(&due.files, file, Changes::Layout)
+        Ok(self.swap(&due.files, file, Changes::Layout))
     }
 
     pub(crate) fn open(&self, file: &FileEntry) -> Result<Arc<Opened>, Error> {
@@ -263,13 +287,13 @@ impl Work<'_> {
         Ok(written.map(|written| Arc::new(Rollup { path, written })))
     }
 
-    /// Puts a new file in the place of old ones, in one commit.
+    /// A new file in the place of old ones.
     pub(crate) fn swap(
         &self,
         old: &[Arc<FileEntry>],
         new: Option<FileEntry>,
         changes: Changes,
-    ) -> Result<(), Error> {
+    ) -> Vec<Action> {
         let at = self.now.as_millis();
         let removed = old.iter().map(|file| Action::Remove {
             path: file.path.clone(),
@@ -278,10 +302,13 @@ impl Work<'_> {
             changes,
         });
         let added = new.map(|file| Action::Add(Arc::new(file), changes));
-        self.commit(removed.chain(added).collect())
+        removed.chain(added).collect()
     }
 
     pub(crate) fn commit(&self, actions: Vec<Action>) -> Result<(), Error> {
+        if actions.is_empty() {
+            return Ok(());
+        }
         let mut log = self.table.log();
         self.table.commit(&mut log, actions, self.now, |_| {})
     }
@@ -291,40 +318,44 @@ impl Work<'_> {
         let Some(keep) = self.lake.limits.keep else { return };
         let state = self.table.state();
         let limit = (self.now - keep).as_millis();
-        for (_, files) in state.days.iter().take_while(|(day, _)| day.end() <= limit) {
-            match self.swap(files, None, Changes::Data) {
-                Ok(()) => done.dropped += 1,
-                Err(error) => done.failed.push(error),
-            }
+        let old: Vec<_> = state.days.iter().take_while(|(day, _)| day.end() <= limit).collect();
+        let actions = old.iter().flat_map(|(_, files)| self.swap(files, None, Changes::Data));
+        match self.commit(actions.collect()) {
+            Ok(()) => done.dropped += old.len(),
+            Err(error) => done.failed.push(error),
         }
     }
 
-    /// Merges the rollups of a month.
+    /// Merges the rollups of a month, and of a year once it is over.
     fn merge_rollups(&self, done: &mut Maintained) {
-        let state = self.table.state();
-        let mut months: BTreeMap<String, Vec<Arc<FileEntry>>> = BTreeMap::new();
-        for file in state.files().filter(|file| file.rollup.is_some()) {
-            months.entry(file.day.month()).or_default().push(Arc::clone(file));
-        }
-        for (month, files) in months {
-            let rollups: BTreeMap<&str, &Arc<Rollup>> =
-                files.iter().filter_map(|f| f.rollup.as_ref()).map(|r| (&*r.path, r)).collect();
-            let bytes: u64 = rollups.values().map(|rollup| rollup.written.bytes).sum();
-            let over = files
-                .last()
-                .is_some_and(|last| last.day.month() != Day::of(self.now.as_millis()).month());
-            let many = rollups.len() >= ROLLUP_FILES || (over && rollups.len() > 1);
-            if many && bytes <= ROLLUP_BYTES_MAX {
-                if let Err(error) = self.merge_month(&month, &files) {
-                    self.lake.cache.note(&error);
-                    done.failed.push(error);
+        for letters in [MONTH_LETTERS, YEAR_LETTERS] {
+            let period = |day: Day| -> String { day.to_string().chars().take(letters).collect() };
+            let now = period(Day::of(self.now.as_millis()));
+            let state = self.table.state();
+            let mut periods: BTreeMap<String, Vec<Arc<FileEntry>>> = BTreeMap::new();
+            for file in state.files().filter(|file| file.rollup.is_some()) {
+                periods.entry(period(file.day)).or_default().push(Arc::clone(file));
+            }
+            for (period, files) in periods {
+                let rollups: BTreeMap<&str, &Arc<Rollup>> =
+                    files.iter().filter_map(|f| f.rollup.as_ref()).map(|r| (&*r.path, r)).collect();
+                let bytes: u64 = rollups.values().map(|rollup| rollup.written.bytes).sum();
+                let least = match (letters, period == now) {
+                    (_, false) => 2,
+                    (MONTH_LETTERS, true) => ROLLUP_FILES,
+                    (_, true) => usize::MAX,
+                };
+                if rollups.len() >= least && bytes <= ROLLUP_BYTES_MAX {
+                    if let Err(error) = self.merge_period(&period, &files) {
+                        self.note(error, done);
+                    }
                 }
             }
         }
     }
 
     /// One rollup for days that lie in several, leaving out hours of files that are no more.
-    pub(crate) fn merge_month(&self, of: &str, files: &[Arc<FileEntry>]) -> Result<(), Error> {
+    pub(crate) fn merge_period(&self, of: &str, files: &[Arc<FileEntry>]) -> Result<(), Error> {
         let columns = Arc::clone(&self.table.read().columns);
         let list: Arc<[crate::Column]> = columns.list().into();
         let mut sources = Vec::new();

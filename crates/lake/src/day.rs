@@ -33,11 +33,6 @@ impl Day {
         let last = span.to.as_millis().checked_sub(1)?;
         (span.from < span.to).then(|| Self::of(span.from.as_millis())..=Self::of(last))
     }
-
-    /// `2026-11`.
-    pub(crate) fn month(self) -> String {
-        self.to_string().chars().take(7).collect()
-    }
 }
 
 impl fmt::Display for Day {
@@ -64,6 +59,5 @@ mod tests {
         let day = Day::of(-1);
         assert_eq!((day.to_string().as_str(), day.start(), day.end()), ("1969-12-31", -DAY_MS, 0));
         assert_eq!("1969-12-31".parse(), Ok(day));
-        assert_eq!(day.month(), "1969-12");
     }
 }

@@ -59,6 +59,19 @@ pub struct Settings {
     pub limits: Limits,
 }
 
+/// How much there is on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Sizes {
+    /// Data files.
+    pub files: u64,
+    /// Rows in them.
+    pub rows: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Bytes of hourly aggregates.
+    pub rollup_bytes: u64,
+}
+
 /// Whether the driver should flush.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pressure {
@@ -281,6 +294,26 @@ impl Lake {
             self.flushed.store(up_to.0, Ordering::Release);
         }
         Ok(total)
+    }
+
+    /// How much there is on the disk, without files that wait to be removed.
+    #[must_use]
+    pub fn sizes(&self) -> Sizes {
+        let mut sizes = Sizes::default();
+        for table in self.all() {
+            let state = table.state();
+            let mut rollups = BTreeMap::new();
+            for file in state.files() {
+                sizes.files += 1;
+                sizes.rows += file.rows;
+                sizes.bytes += file.written.bytes;
+                if let Some(rollup) = &file.rollup {
+                    rollups.insert(&*rollup.path, rollup.written.bytes);
+                }
+            }
+            sizes.rollup_bytes += rollups.values().sum::<u64>();
+        }
+        sizes
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -26,7 +26,7 @@ mod table;
 pub use chart::{Bucket, CHART_PX_MAX, Chart, DayAggregate};
 pub use compact::Maintained;
 pub use error::Error;
-pub use lake::{Lake, Limits, Pressure, Settings};
+pub use lake::{Lake, Limits, Pressure, Settings, Sizes};
 pub use range::Points;
 pub use rollup::Aggregate;
 pub use row::{Column, Message, Point, Row, Series, Shape, Span, Stamp, TableId};

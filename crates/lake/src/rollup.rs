@@ -16,7 +16,7 @@ use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef};
 use model::{DeviceId, Name, Timestamp, Value};
 
 use crate::columns::{DEVICE, DeviceColumn, Strange, TIME, device_type, primitive, time_type};
-use crate::file::{self, Opened};
+use crate::file::{self, Effort, Opened};
 use crate::merge::Stored;
 use crate::store::{Store, Written};
 use crate::{Column, Error, Shape};
@@ -230,7 +230,7 @@ pub(crate) fn write(
     });
     let Some(head) = batches.next().transpose()? else { return Ok(None) };
     let mut batches = std::iter::once(Ok(head)).chain(batches);
-    file::write(store, name, &schema, &mut batches).map(Some)
+    file::write(store, name, &schema, Effort::Thorough, &mut batches).map(Some)
 }
 
 /// The aggregates of one property in a batch, with their hours.

@@ -12,6 +12,7 @@ use model::{Offset, Timestamp, Value};
 use crate::columns::{BatchBuilder, Columns};
 use crate::day::Day;
 use crate::delta::{Action, Changes, DeltaLog, FileEntry, Level, State};
+use crate::file::Effort;
 use crate::memtable::Memtable;
 use crate::merge::{Keep, Stored, reduce};
 use crate::store::Store;
@@ -436,7 +437,8 @@ impl DayWriter<'_> {
         self.store.make_dir(&dir)?;
         let path = self.unused(&dir)?;
         let schema = crate::columns::schema(self.columns.list());
-        let written = file::write(self.store, &path, &schema, &mut counted)?;
+        let effort = if self.level == Level::Day { Effort::Thorough } else { Effort::Quick };
+        let written = file::write(self.store, &path, &schema, effort, &mut counted)?;
         self.store.sync_dir(&dir)?;
         Ok(Some(FileEntry {
             path,
