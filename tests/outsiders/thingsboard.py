@@ -160,7 +160,9 @@ def device_facts(server, program):
 def gateway_facts(server, program):
     from tb_gateway_mqtt import TBGatewayMqttClient
 
-    children = [server.add(f"tb-child-{n}") for n in (1, 2)]
+    # Names of ThingsBoard may have capitals and spaces; here the second is `tb-child-2`.
+    names = ["tb-child-1", "TB Child 2"]
+    children = [server.add(name) for name in ("tb-child-1", "tb-child-2")]
     gateway = server.add("tb-gateway")
     listed = {"children": [child.user for child in children]}
     server.api("PATCH", f"/devices/{gateway.user}", listed)
@@ -169,13 +171,13 @@ def gateway_facts(server, program):
     with fact("thingsboard gateway: connects its children"):
         connected(client)
         eventually("subscribed", lambda: not client.get_subscriptions_in_progress())
-        for n in (1, 2):
-            assert client.gw_connect_device(f"tb-child-{n}").get() == 0
+        for name in names:
+            assert client.gw_connect_device(name).get() == 0
 
     with fact("thingsboard gateway: each child's telemetry is in its own twin"):
         for n in (1, 2):
             values = {"ts": 1795608000000 + n, "values": {"temperature": n + 0.5}}
-            client.gw_send_telemetry(f"tb-child-{n}", values).get()
+            client.gw_send_telemetry(names[n - 1], values).get()
         for n, child in enumerate(children, start=1):
             eventually("its own", lambda: server.reading(child.user, "temperature") == n + 0.5)
 
@@ -206,8 +208,8 @@ def gateway_facts(server, program):
         attributes = Heard()
         client.gw_subscribe_to_all_attributes(attributes)
         server.api("PATCH", f"/devices/{children[1].user}/desired", {"interval": "5 min"})
-        body = attributes.until(lambda told: told[0].get("device") == "tb-child-2")[0]
-        assert body == {"device": "tb-child-2", "data": {"interval": 300}}, body
+        body = attributes.until(lambda told: told[0].get("device") == names[1])[0]
+        assert body == {"device": names[1], "data": {"interval": 300}}, body
 
     with fact("thingsboard gateway: attributes of a child are answered"):
         answer = Heard()
@@ -220,9 +222,9 @@ def gateway_facts(server, program):
         client.gw_set_server_side_rpc_request_handler(calls)
         program.command(children[1].user, "cmd_b2", '{"name":"blink","args":3}')
         _, call = calls.next()
-        assert call["device"] == "tb-child-2", call
+        assert call["device"] == names[1], call
         assert (call["data"]["method"], call["data"]["params"]) == ("blink", 3), call
-        client.gw_send_rpc_reply("tb-child-2", call["data"]["id"], {"blinked": 3})
+        client.gw_send_rpc_reply(names[1], call["data"]["id"], {"blinked": 3})
         answer = program.answer(children[1].user, "cmd_b2")
         assert '"ok":true' in answer and '"blinked":3' in answer, answer
 

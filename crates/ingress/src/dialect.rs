@@ -14,6 +14,7 @@
 
 mod body;
 mod down;
+mod spelling;
 mod up;
 
 use std::borrow::Cow;
@@ -23,9 +24,14 @@ use model::{DeviceId, Offset};
 use mqtt::connection::{Source, View};
 
 use crate::follow::Message;
-use crate::shared::Shared;
+use crate::hub::Who;
+use crate::refusal::RefusalReason;
+use crate::shared::{Shared, lock};
 use crate::topics::{self, Denial};
 
+use spelling::Use;
+
+pub(crate) use spelling::Spellings;
 pub(crate) use up::renamed;
 
 /// How a subscriber names what it gets.
@@ -94,32 +100,61 @@ pub(crate) fn translated(
 
 fn judged(shared: &Shared, who: &Identity, said: Vec<up::Said>) -> Result<Translated, Denial> {
     let mut all = Translated::default();
-    for up::Said { child, about, below, body } in said {
-        let shown = if let up::Below::Named(name) = &below { name.as_ref() } else { "" };
-        let device = match topics::branch(&shared.door, who, child.as_deref(), shown) {
-            Ok(device) => device,
-            Err(denial) => {
-                all.denied.push(denial);
-                continue;
-            }
-        };
-        if let Some(about) = about {
+    for one in said {
+        if let Some(about) = &one.about {
             // Its gateway may connect it before it is listed; its owner shall know.
-            all.denied.extend(topics::branch(&shared.door, who, Some(&about), shown).err());
+            all.denied.extend(whose(shared, who, Some((about, Use::Introduces)), "").err());
         }
-        let topic = match below {
-            up::Below::Named(name) => name,
-            up::Below::Answer(number) => {
-                let id = command(shared, device, number).unwrap_or_else(|| number.to_string());
-                format!("command/{id}/answer").into()
-            }
-        };
-        all.parts.push(Part { device, topic, payload: body });
+        let child = one.child.as_deref().map(|child| (child, Use::Speaks));
+        match whose(shared, who, child, one.below.name()) {
+            Ok(device) => all.parts.push(part(shared, device, one)),
+            Err(denial) => all.denied.push(denial),
+        }
     }
     if all.parts.is_empty() {
         return Err(refused(all.denied));
     }
     Ok(all)
+}
+
+/// Whose branch a message lies in, if the caller may speak there.
+fn whose(
+    shared: &Shared,
+    who: &Identity,
+    child: Option<(&str, Use)>,
+    below: &str,
+) -> Result<DeviceId, Denial> {
+    let Some((spelled, how)) = child else {
+        return topics::branch(&shared.door, who, None, below);
+    };
+    let name = spelling::here(&shared.door, who, spelled);
+    let device = topics::branch(&shared.door, who, Some(&name), below).map_err(|mut denial| {
+        // The owner knows it by the name that the gateway uses.
+        if denial.reason == RefusalReason::UnknownChild {
+            denial = topics::unknown_child(spelled);
+        }
+        denial
+    })?;
+    if *name != *spelled || how == Use::Introduces {
+        lock(&shared.spellings).note(who, (device, spelled), how)?;
+    }
+    Ok(device)
+}
+
+fn part(shared: &Shared, device: DeviceId, said: up::Said) -> Part {
+    let (topic, payload) = match said.below {
+        up::Below::Named(name) => (name, said.body),
+        up::Below::Answer(number) => {
+            let id = command(shared, device, number).unwrap_or_else(|| number.to_string());
+            (format!("command/{id}/answer").into(), said.body)
+        }
+        up::Below::Limits(number) => {
+            let limits = &shared.limits;
+            let answer = body::limits(limits.packet_bytes_max, limits.receive_max);
+            (format!("request/{number}/answer").into(), answer)
+        }
+    };
+    Part { device, topic, payload }
 }
 
 /// One refusal for a message of which nothing is taken: it may be that nothing is in it.
@@ -218,11 +253,19 @@ impl Shown {
 type Written<'b> = ([&'b str; 3], &'b [u8]);
 
 /// How a subscriber sees a message.
-pub(crate) fn shown(shared: &Shared, message: &Message<'_>, view: View, source: &Source) -> Shown {
+pub(crate) fn shown(
+    shared: &Shared,
+    who: &Who,
+    message: &Message<'_>,
+    (view, source): (View, &Source),
+) -> Shown {
     let Some(dialect) = Dialect::of(view) else { return Shown::Plain };
-    let name = match (dialect, message.device) {
-        (Dialect::Gateway, Some(child)) => shared.door.device_name(child),
-        (Dialect::Device | Dialect::Short | Dialect::Gateway, _) => None,
+    let name = match (dialect, who.device(), message.device) {
+        (Dialect::Gateway, Some(gateway), Some(child)) => {
+            let spelled = lock(&shared.spellings).of(gateway, child);
+            spelled.or_else(|| shared.door.device_name(child))
+        }
+        (Dialect::Device | Dialect::Short | Dialect::Gateway, _, _) => None,
     };
     let told = down::Told {
         below: message.topic,

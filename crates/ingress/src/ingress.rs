@@ -105,6 +105,7 @@ impl Ingress {
             hub: Mutex::new(Hub::default()),
             keys: Mutex::default(),
             tickets: Mutex::default(),
+            spellings: Mutex::default(),
             conns: Mutex::default(),
             meters: Meters::default(),
             strangers: Strangers::default(),

@@ -46,6 +46,8 @@ pub(crate) struct Shared {
     pub(crate) hub: Mutex<Hub>,
     pub(crate) keys: Mutex<Keys>,
     pub(crate) tickets: Mutex<VecDeque<Ticket>>,
+    /// What gateways call their children; taken last, held for one look.
+    pub(crate) spellings: Mutex<crate::dialect::Spellings>,
     pub(crate) conns: Mutex<Conns>,
     pub(crate) meters: Meters,
     pub(crate) strangers: Strangers,

@@ -39,7 +39,7 @@ pub(crate) struct Denial {
     pub(crate) fix: &'static str,
 }
 
-fn unknown_child(child: &str) -> Denial {
+pub(crate) fn unknown_child(child: &str) -> Denial {
     Denial {
         answer: Reason::NotAuthorized,
         reason: RefusalReason::UnknownChild,

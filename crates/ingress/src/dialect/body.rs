@@ -76,12 +76,34 @@ pub(super) fn wanted(payload: &[u8]) -> Result<Vec<u8>, Malformed> {
     Ok(twin(keys(asked.remove("clientKeys")), keys(asked.remove("sharedKeys"))))
 }
 
+/// A call from the device.
+pub(super) struct Call {
+    pub(super) method: String,
+    /// As a request of ours.
+    pub(super) body: Vec<u8>,
+}
+
 /// `{"method":"m","params":p}` as a request of ours.
-pub(super) fn call(payload: &[u8]) -> Result<Vec<u8>, Malformed> {
+pub(super) fn call(payload: &[u8]) -> Result<Call, Malformed> {
     let mut asked = object(payload)?;
-    let name = text(&mut asked, "method")?;
+    let method = text(&mut asked, "method")?;
     let args = asked.remove("params").unwrap_or_default();
-    Ok(json!({ "name": name, "args": args }).to_string().into_bytes())
+    let body = json!({ "name": method, "args": args }).to_string().into_bytes();
+    Ok(Call { method, body })
+}
+
+/// What a client may send. There are no rates to keep to: a client that is too fast is read more
+/// slowly, so it needs no bucket of its own.
+pub(super) fn limits(packet_bytes_max: u32, receive_max: u16) -> Vec<u8> {
+    let none =
+        json!({ "messages": "0:0,", "telemetryMessages": "0:0,", "telemetryDataPoints": "0:0," });
+    let limits = json!({
+        "maxPayloadSize": packet_bytes_max,
+        "maxInflightMessages": receive_max,
+        "rateLimits": none,
+        "gatewayRateLimits": none,
+    });
+    json!({ "ok": true, "result": limits }).to_string().into_bytes()
 }
 
 /// An answer to a command: any body is one, and an object with `error` says that it failed.

@@ -10,8 +10,9 @@ fn said(topic: &str, payload: &str) -> Vec<(Option<String>, String, serde_json::
         let below = match below {
             Below::Named(name) => name.into_owned(),
             Below::Answer(number) => format!("answer {number}"),
+            Below::Limits(number) => format!("limits {number}"),
         };
-        (child, below, serde_json::from_slice(&body).unwrap())
+        (child, below, serde_json::from_slice(&body).unwrap_or_default())
     };
     all.into_iter().map(one).collect()
 }
@@ -56,6 +57,9 @@ fn a_call_and_an_answer_keep_their_numbers() {
     let call = said("v1/devices/me/rpc/request/9", r#"{"method":"getTime","params":{"a":1}}"#);
     let body = json!({ "name": "getTime", "args": { "a": 1 } });
     assert_eq!(call, [(None, "request/9".to_owned(), body)]);
+    let limits = said("v1/devices/me/rpc/request/1", r#"{"method":"getSessionLimits"}"#);
+    let topics: Vec<_> = limits.iter().map(|(_, below, _)| below.as_str()).collect();
+    assert_eq!(topics, ["request/1", "limits 1"]);
     for (payload, ours) in [
         (r#"{"on":true}"#, json!({ "ok": true, "result": { "on": true } })),
         ("true", json!({ "ok": true, "result": true })),

@@ -8,6 +8,7 @@
 //! v1/devices/me/attributes, v2/a                 reported                   same bytes
 //! v1/devices/me/attributes/request/{n}           request/attributes-{n}     {"name":"twin",...}
 //! v1/devices/me/rpc/request/{n}                  request/{n}                {"name","args"}
+//!   with the method getSessionLimits also        request/{n}/answer         by the door
 //! v1/devices/me/rpc/response/{n}                 command/{id}/answer        {"ok":true,"result"}
 //! v1/gateway/telemetry, v1/gateway/attributes    of each child: telemetry, reported
 //! v1/gateway/rpc                                 of the child: command/{id}/answer
@@ -43,6 +44,18 @@ pub(super) enum Below {
     Named(Cow<'static, str>),
     /// Of the command with this number.
     Answer(u32),
+    /// What the door itself answers to the request with this number.
+    Limits(u64),
+}
+
+impl Below {
+    /// The topic, where the device named it.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Named(name) => name,
+            Self::Answer(_) | Self::Limits(_) => "",
+        }
+    }
 }
 
 /// What a topic is called here, when its bytes stay as they are.
@@ -74,13 +87,28 @@ pub(super) fn read(topic: &str, payload: &[u8]) -> Option<Result<Vec<Said>, Deni
         return Some(below.and_then(|below| one(below, body::wanted(payload))));
     }
     if let Some(id) = prefixed("rpc/request/", "v2/r/req/") {
-        return Some(request(topic, "", id).and_then(|below| one(below, body::call(payload))));
+        return Some(called(topic, id, payload));
     }
     if let Some(id) = prefixed("rpc/response/", "v2/r/res/") {
         let number = id.parse().map_err(|_| no_number(topic));
         return Some(number.and_then(|n| one(Below::Answer(n), Ok(body::answer(payload)))));
     }
     (long.is_some() || topic.starts_with("v2/")).then(|| Err(not_offered(topic)))
+}
+
+/// What newer clients call once they are connected, and wait for.
+const LIMITS: &str = "getSessionLimits";
+
+fn called(topic: &str, id: &str, payload: &[u8]) -> Result<Vec<Said>, Denial> {
+    let number: u64 = id.parse().map_err(|_| no_number(topic))?;
+    let call = body::call(payload).map_err(|why| malformed(topic, &why))?;
+    let said = |below, body| Said { child: None, about: None, below, body };
+    let asks = call.method == LIMITS;
+    let mut all = vec![said(Below::Named(format!("request/{number}").into()), call.body)];
+    if asks {
+        all.push(said(Below::Limits(number), Vec::new()));
+    }
+    Ok(all)
 }
 
 fn request(topic: &str, prefix: &str, id: &str) -> Result<Below, Denial> {

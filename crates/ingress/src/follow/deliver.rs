@@ -156,7 +156,7 @@ pub(crate) fn send(
     if !may_see(shared, &open.who, message, way.view) {
         return false;
     }
-    let shown = dialect::shown(shared, message, way.view, &source);
+    let shown = dialect::shown(shared, &open.who, message, (way.view, &source));
     let plain = (prefix.show(message, way.view), message.payload);
     let Some((topic, payload)) = shown.or(plain) else { return false };
     let outgoing = Outgoing {
@@ -258,7 +258,7 @@ fn fetch<T>(
         return None;
     }
     let mut prefix = Prefix::default();
-    let shown = dialect::shown(shared, &message, pending.view, &pending.source);
+    let shown = dialect::shown(shared, who, &message, (pending.view, &pending.source));
     let (topic, payload) = shown.or((prefix.show(&message, pending.view), message.payload))?;
     let outgoing = Outgoing {
         topic,

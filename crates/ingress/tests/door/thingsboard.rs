@@ -229,6 +229,30 @@ async fn a_service_answers_what_a_device_asks() {
 }
 
 #[tokio::test]
+async fn a_client_that_asks_for_its_limits_is_told_by_the_door() {
+    let world = World::new().await;
+    let mut device = firmware(&world, Version::V5, &world.token, "tb").await;
+    device.subscribe("v1/devices/me/rpc/response/+").await;
+    let call = r#"{"method":"getSessionLimits","params":{"timeout":5000}}"#;
+    say(&mut device, &format!("{LONG}/rpc/request/1"), call, 1).await;
+    // The acknowledgement and the answer come in either order.
+    let mut answer = None;
+    for _ in 0..2 {
+        let heard = device.expect(|p| match p {
+            Packet::PubAck(ack) if ack.reason == Reason::Success => Some(None),
+            Packet::Publish(p) => Some(Some((p.topic.to_owned(), p.payload.to_vec()))),
+            _ => None,
+        });
+        answer = heard.await.or(answer);
+    }
+    let (topic, limits) = answer.unwrap();
+    let limits: Value = serde_json::from_slice(&limits).unwrap();
+    assert_eq!(topic, format!("{LONG}/rpc/response/1"));
+    assert_eq!(limits["maxPayloadSize"], json!(1 << 20));
+    assert_eq!(limits["rateLimits"]["messages"], json!("0:0,"));
+}
+
+#[tokio::test]
 async fn one_publish_of_a_gateway_is_a_frame_for_each_child_and_one_ack() {
     let world = World::new().await;
     let mut gateway = gateway(&world).await;
@@ -237,8 +261,7 @@ async fn one_publish_of_a_gateway_is_a_frame_for_each_child_and_one_ack() {
     taken(&mut gateway, "v1/gateway/telemetry", body).await;
     let telemetry = "telemetry".to_owned();
     let first = r#"[{"ts":1795608000000,"values":{"t":1.5}}]"#.to_owned();
-    let expected =
-        [(CHILD, telemetry.clone(), first), (OTHER, telemetry, r#"{"t":2}"#.to_owned())];
+    let expected = [(CHILD, telemetry.clone(), first), (OTHER, telemetry, r#"{"t":2}"#.to_owned())];
     assert_eq!(raws(&world).await, expected);
     let (code, detail) = world.refusals().pop().unwrap();
     assert_eq!(code, "unknown_child");
@@ -277,6 +300,26 @@ async fn a_gateway_is_told_of_its_children_by_name() {
     let told = json!({ "device": "probe-1", "id": 3, "value": "x" });
     let topic = "v1/gateway/attributes/response".to_owned();
     assert_eq!(json_of(gateway.message().await), (topic, told));
+}
+
+#[tokio::test]
+async fn a_gateway_spells_its_children_as_it_likes() {
+    let world = World::new().await;
+    let mut erp = world.program(Version::V5).await;
+    let mut gateway = gateway(&world).await;
+    gateway.subscribe("v1/gateway/rpc").await;
+    taken(&mut gateway, "v1/gateway/telemetry", r#"{"Probe 2":{"t":1}}"#).await;
+    assert_eq!(raws(&world).await.pop().unwrap().0, OTHER);
+    taken(&mut erp, &path(OTHER, "command/cmd_1"), r#"{"name":"blink"}"#).await;
+    assert_eq!(json_of(gateway.message().await).1["device"], json!("Probe 2"));
+    say(&mut gateway, "v1/gateway/telemetry", r#"{"PROBE/2":{"t":1}}"#, 2).await;
+    assert_eq!(gateway.puback().await, (2, Reason::NotAuthorized), "it would be two devices");
+    assert!(world.refusals().pop().unwrap().1.contains("the same device as"));
+    taken(&mut gateway, "v1/gateway/connect", r#"{"device":"PROBE/2"}"#).await;
+    taken(&mut gateway, "v1/gateway/telemetry", r#"{"PROBE/2":{"t":1}}"#).await;
+    say(&mut gateway, "v1/gateway/telemetry", r#"{"Probe 3":{"t":1}}"#, 3).await;
+    assert_eq!(gateway.puback().await, (3, Reason::NotAuthorized));
+    assert!(world.refusals().pop().unwrap().1.contains("Probe 3"));
 }
 
 #[tokio::test]
@@ -327,8 +370,7 @@ async fn a10_a_renamed_topic_is_judged_after_renaming() {
         assert!(reason.is_error(), "{topic} {reason:?}");
     }
     assert_eq!(raws(&world).await, [], "nothing refused is in the log");
-    for filter in ["v1/devices/+/attributes", "v1/#", "v1/gateway/+/x", "$share/g/v1/devices/me/#"]
-    {
+    for filter in ["v1/devices/+/attributes", "v1/#", "v1/gateway/+/x", "$share/g/v1/#"] {
         assert!(device.subscribe(filter).await[0] >= 0x80, "{filter}");
     }
     assert_eq!(device.subscribe("v1/gateway/rpc").await, [1], "of no children");
