@@ -89,6 +89,10 @@ fn typed(shape: &Shape, words: Words) -> Words {
 pub(super) fn commands(shape: &Shape) -> String {
     let mut out = String::new();
     for Command { name, arguments, .. } in &shape.commands {
+        if arguments.is_empty() {
+            push(&mut out, format_args!("        \"{name}\": {{}},\n"));
+            continue;
+        }
         push(&mut out, format_args!("        \"{name}\": {{\n"));
         for Field { name, ident, kind, .. } in arguments {
             let checker = checker(kind);
@@ -101,7 +105,7 @@ pub(super) fn commands(shape: &Shape) -> String {
 
 /// Writing to a text cannot fail.
 pub(super) fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
-    drop(out.write_fmt(text));
+    out.write_fmt(text).expect("a String takes any text");
 }
 
 fn interval(interval: &Interval) -> String {

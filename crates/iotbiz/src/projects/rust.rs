@@ -44,7 +44,8 @@ fn typed(shape: &Shape, words: Words) -> Words {
         push(
             &mut puts,
             format_args!(
-                "            put(&mut {to}, \"{name}\", readings.{ident}.as_ref(), {}),\n",
+                "            put(\n                &mut {to},\n                \"{name}\",\n                \
+                 readings.{ident}.as_ref(),\n                {},\n            ),\n",
                 bounds(kind)
             ),
         );
@@ -61,15 +62,17 @@ fn typed(shape: &Shape, words: Words) -> Words {
         push(
             &mut desired,
             format_args!(
-                "                \"{name}\" => take(name, value, {})\n                    \
-             .map(|value| wanted.{ident} = Some(value)),\n",
+                "                \"{name}\" => {{\n                    let bounds = {};\n                    \
+                 take(name, value, bounds).map(|value| wanted.{ident} = Some(value))\n                \
+                 }}\n",
                 bounds(kind)
             ),
         );
         push(
             &mut reports,
             format_args!(
-                "        put(&mut out, \"{name}\", settings.{ident}.as_ref(), {});\n",
+                "        put(\n            &mut out,\n            \"{name}\",\n            \
+                 settings.{ident}.as_ref(),\n            {},\n        );\n",
                 bounds(kind)
             ),
         );
@@ -221,7 +224,8 @@ fn dispatched(command: &Command, out: &mut String) {
             out,
             format_args!(
                 "                if let Some(value) = arguments.get(\"{0}\") {{\n                    \
-             taken.{1} = Some(take(\"{0}\", value, {2})?);\n                }}\n",
+                 let bounds = {2};\n                    \
+                 taken.{1} = Some(take(\"{0}\", value, bounds)?);\n                }}\n",
                 field.name,
                 field.ident,
                 bounds(&field.kind)
