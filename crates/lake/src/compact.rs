@@ -152,13 +152,17 @@ impl Work<'_> {
                     Err(error) => self.note(error, done),
                 }
             }
+            let added: Vec<String> = actions.iter().filter_map(added).collect();
             match self.commit(actions) {
                 Ok(()) => {
                     done.runs += runs;
                     done.days += days;
                 }
-                // The new files are found by the sweep after the next start.
-                Err(error) => self.note(error, done),
+                Err(error) => {
+                    self.note(error, done);
+                    // Best effort: nothing refers to the new files, and a sweep finds them.
+                    let _ = added.iter().try_for_each(|path| self.remove(path));
+                }
             }
         }
     }
@@ -433,6 +437,16 @@ impl Work<'_> {
             (made <= limit && !used.contains(path.as_str())).then_some(path)
         });
         Ok(paths.collect())
+    }
+}
+
+fn added(action: &Action) -> Option<String> {
+    match action {
+        Action::Add(file, _) => Some(file.path.clone()),
+        Action::Protocol
+        | Action::Describe { .. }
+        | Action::Flushed { .. }
+        | Action::Remove { .. } => None,
     }
 }
 

@@ -102,7 +102,7 @@ pub(crate) fn write(
 }
 
 /// Encodings by type, and for numbers by what is smaller on a sample.
-fn properties(
+pub(crate) fn properties(
     schema: &Schema,
     effort: Effort,
     sample: &[RecordBatch],

@@ -2,5 +2,7 @@
 //!
 //! *Invariant:* each file tests one promise of the crate.
 
+mod erasure;
+mod faults;
 mod history;
 mod model_lake;
