@@ -4,6 +4,7 @@
  *
  *   node dev/mock.mjs            PORT=7070 MQTT_PORT=1883 DEVICES=13 EVERY_MS=1000
  *   AUTH=setup-token|token       asks for a token, "own-token"; the setup token is "setup-1"
+ *   IDENTITY=empty               no claim and no certificate yet
  *   STREAM=websocket|sse|buffered|none   what the stream allows, to try the fall-backs
  */
 import { createHash } from 'node:crypto';
@@ -25,6 +26,7 @@ const world = new World({
   devices: Number(process.env.DEVICES ?? 13),
   every_ms: Number(process.env.EVERY_MS ?? 1000),
   ports: { http: port, mqtt: mqttPort },
+  identity: process.env.IDENTITY ?? 'filled',
 });
 
 class Refused extends Error {
@@ -59,6 +61,17 @@ const routes = [
   ['GET', '/api/v1/devices/:id/twin', (r) => world.twin(device(r))],
   ['PATCH', '/api/v1/devices/:id/desired', (r) => [202, desired(r)]],
   ['POST', '/api/v1/devices/:id/credentials', (r) => [201, world.credential(device(r))]],
+  ['GET', '/api/v1/devices/:id/credentials', (r) => list(world.identity.list(device(r)))],
+  ['DELETE', '/api/v1/devices/:id/credentials/:credential', (r) => revoke(r)],
+  ['POST', '/api/v1/devices/:id/certificates', (r) => [201, world.identity.certificate(device(r), r.body)]],
+  ['POST', '/api/v1/devices/:id/replace', (r) => replace(r)],
+  ['POST', '/api/v1/devices/:id/retire', (r) => retire(r)],
+  ['GET', '/api/v1/claims', () => list(world.identity.claims)],
+  ['POST', '/api/v1/claims', (r) => [201, addClaim(r.body)]],
+  ['DELETE', '/api/v1/claims/:id', (r) => revokeClaim(r)],
+  ['GET', '/api/v1/expiry', () => world.identity.expiry()],
+  ['GET', '/api/v1/ca', () => ({ root: world.identity.root, tenant: world.identity.root })],
+  ['POST', '/mock/refuse', (r) => [201, refuse(r.body)]],
   ['GET', '/api/v1/devices/:id/history', (r) => world.history(device(r), r.search)],
   ['GET', '/api/v1/devices/:id/messages', (r) => list(device(r).messages.slice(0, limit(r, 100)))],
   ['GET', '/api/v1/devices/:id/connect', (r) => world.connect(device(r))],
@@ -126,6 +139,49 @@ function addDevice(body) {
   }
   const made = world.add(body);
   return { device: world.summary(made), credential: world.credential(made) };
+}
+
+function revoke(r) {
+  if (!world.identity.revoke(device(r), r.params.credential)) throw notFound('credential', r.params.credential);
+  return [204, null];
+}
+
+function replace(r) {
+  const one = device(r);
+  const revoked = world.identity.revokeAll(one);
+  one.retired = false;
+  if (r.body.hardware) one.hardware = r.body.hardware;
+  return { credential: world.credential(one), revoked };
+}
+
+function retire(r) {
+  const one = device(r);
+  one.retired = true;
+  return { revoked: world.identity.revokeAll(one) };
+}
+
+function invalid(pointer, message) {
+  return new Refused(422, 'E0301', 'invalid', message, { errors: [{ pointer, message }] });
+}
+
+function addClaim(body) {
+  if (!/^[a-z0-9._-]{1,64}$/.test(body?.name ?? '')) throw invalid('/name', 'a device name has 1 to 64 of a-z, 0-9, "-", "_" and "."');
+  if (!(body.uses_max >= 1 && body.uses_max <= 1_000_000)) throw invalid('/uses_max', `${body.uses_max} is not 1 to USES_MAX = 1000000`);
+  if (world.identity.claims.some((one) => one.name === body.name)) throw new Refused(409, 'E0202', 'conflict', `the name ${body.name} is taken`);
+  return world.identity.addClaim(body);
+}
+
+function revokeClaim(r) {
+  const found = world.identity.claims.find((one) => one.id === r.params.id);
+  if (!found) throw notFound('claim', r.params.id);
+  found.revoked ??= new Date().toISOString();
+  return [204, null];
+}
+
+/** Only here: lets a page show what the real server would refuse. */
+function refuse({ reason, claimed = '', device: name = null }) {
+  world.refuse({ claimed, device: name && world.find(name)?.id, peer: '10.0.0.7:50312', reason });
+  return {};
 }
 
 function patch(r) {

@@ -6,6 +6,9 @@ export function listenMqtt(port, world) {
     let rest = Buffer.alloc(0);
     let device = null;
     socket.on('error', () => {});
+    socket.on('close', () => {
+      for (const one of world.identity.sessions) if (one.socket === socket) world.identity.sessions.delete(one);
+    });
     socket.on('data', (chunk) => {
       rest = Buffer.concat([rest, chunk]);
       while (rest.length >= 2) {
@@ -37,6 +40,7 @@ function connect(packet, socket, world) {
   if (packet[9] & 0x40) [token, at] = field(packet, at);
   const device = world.find(user);
   if (device && device.tokens.includes(token)) {
+    world.identity.sessions.add({ device, token, socket });
     socket.write(Buffer.from([0x20, 2, 0, 0]));
     return device;
   }

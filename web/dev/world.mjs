@@ -1,4 +1,5 @@
 /** The mock's fleet: cold boxes that warm up, one that is silent, one that sends nonsense. */
+import { Identity } from './identity.mjs';
 
 const kinds = {
   box: { temperature: 'Cel', battery: '%', lid_open: null, position: null },
@@ -7,7 +8,8 @@ const kinds = {
 const history_max = 20_000;
 
 export class World {
-  constructor({ devices, every_ms, ports }) {
+  constructor({ devices, every_ms, ports, identity }) {
+    this.identity = new Identity({ filled: identity !== 'empty' });
     this.every_ms = every_ms;
     this.ports = ports;
     this.offset = 1000;
@@ -27,6 +29,7 @@ export class World {
       made.site = this.sites[at % 3];
       made.firmware = at % 4 === 0 ? '2.4.0' : '2.4.1';
       made.mute = at % 11 === 5;
+      if (at === 9) made.retired = true;
       this.begin(made);
     }
     const first = this.devices[0];
@@ -66,6 +69,7 @@ export class World {
   credential(device) {
     const token = `tok_${Math.random().toString(36).slice(2)}${Math.random().toString(36).slice(2)}k4Qe`;
     device.tokens.push(token);
+    this.identity.hold(device, token);
     return { username: device.id, token };
   }
 
@@ -116,7 +120,7 @@ export class World {
     setInterval(() => {
       const now = Date.now();
       this.devices.forEach((device, at) => {
-        if (device.mute || device.origin !== 'virtual' || at % slices !== turn % slices) return;
+        if (device.mute || device.retired || device.origin !== 'virtual' || at % slices !== turn % slices) return;
         if (device.kind === 'base') this.receive(device, 'me/telemetry', '{"signal":-71}');
         else this.receive(device, 'me/telemetry', JSON.stringify({ temperature: this.signal(device, now) }));
       });
@@ -178,6 +182,12 @@ export class World {
     const details = {
       'wrong token': ['the token does not belong to this device', 'iotbiz device rotate NAME'],
       'unknown id': ['no device has this id', 'iotbiz device add NAME --kind box'],
+      device_clock: ['the device says the server\'s certificate has expired or is not valid yet', 'set the device\'s clock (NTP) before it connects; a board without a battery starts in 1970'],
+      device_distrusts_ca: ['the device does not trust this server\'s certificate (UnknownCA)', 'put the CA of `iotbiz ca show` on the device, whole and unchanged'],
+      not_tls: ['the first bytes are not TLS', 'this port speaks TLS; turn it on in the client, or use the port without'],
+      claim_token: ['this is a claim token, which only enrols new devices', 'enrol first: POST /provision/v1/csr gives the device a certificate of its own'],
+      expired: ['the certificate of "box-0001" is refused: it expired at 2026-11-21T23:59:00Z', 'issue a new certificate and put it on the device; renew at two thirds of its life'],
+      serial_taken: ['serial number "SN-4711" belongs to a device already', 'look at both devices: one may be a copy; remove the first one if it was reset'],
     };
     const [detail, fix] = details[one.reason];
     const refusal = { at: new Date().toISOString(), ...one, detail, fix };
@@ -211,6 +221,7 @@ export class World {
   }
 
   statusOf(device) {
+    if (device.retired) return 'retired';
     if (device.last === null) return 'never';
     return Date.now() - device.last > this.silent_ms() ? 'silent' : 'live';
   }
@@ -230,7 +241,7 @@ export class World {
     const links = base && device.kind === 'box' ? { base: { id: base.id, name: base.name } } : {};
     const expected_every = device.kind === 'box' ? { temperature: this.every_ms, battery: 3_600_000 } : { signal: this.every_ms };
     const children = device === base ? this.devices.filter((one) => one.kind === 'box').slice(0, 100).map(({ id, name }) => ({ id, name })) : [];
-    return { ...this.summary(device), blueprint_revision: 9, links, children, path: null, expected_every, silent_after_ms: this.silent_ms(), messages: device.sent, duplicates: 0, late: 0 };
+    return { ...this.summary(device), blueprint_revision: 9, links, children, path: null, expected_every, silent_after_ms: this.silent_ms(), connected: this.identity.connected(device), messages: device.sent, duplicates: 0, late: 0 };
   }
 
   twin(device) {
@@ -275,7 +286,7 @@ export class World {
       ['c', `/* esp-idf */\nesp_mqtt_client_config_t cfg = {\n  .broker.address.uri = "mqtt://127.0.0.1:${mqtt}",\n  .credentials.username = "${user}",\n  .credentials.authentication.password = "{TOKEN}",\n};`],
       ['iotbiz', `iotbiz send ${device.name} temperature=3.9`],
     ].map(([id, code]) => ({ id, title: id, code }));
-    return { username: user, host: '127.0.0.1', mqtt_port: mqtt, http_port: http, example_payload: JSON.parse(payload), snippets };
+    return { username: user, host: '127.0.0.1', mqtt_port: mqtt, mqtts_port: 8883, http_port: http, http_scheme: 'http', ca_sha256: this.identity.sha256(), example_payload: JSON.parse(payload), snippets };
   }
 
   venture() {
@@ -286,7 +297,7 @@ export class World {
   }
 
   counts() {
-    const counts = { devices: this.devices.length, live: 0, silent: 0, never: 0, quarantined: 0, refused: this.refusals.length };
+    const counts = { devices: this.devices.length, live: 0, silent: 0, never: 0, retired: 0, quarantined: 0, refused: this.refusals.length };
     for (const device of this.devices) {
       counts[this.statusOf(device)] += 1;
       counts.quarantined += device.quarantined;
@@ -305,7 +316,7 @@ export class World {
     for (const term of terms.map((one) => one.replaceAll('"', ''))) {
       const [, not, key, op, want] = /^(-?)(?:([a-z_]\w*):)?(<=|>=|<|>|=)?(.*)$/i.exec(term);
       if (key && want === '') return { error: `${key}: needs a value` };
-      if (key === 'status' && !/^(live|silent|never)$/.test(want)) return { error: `"${want}" is no status: use live, silent or never` };
+      if (key === 'status' && !/^(live|silent|never|retired)$/.test(want)) return { error: `"${want}" is no status: use live, silent, never or retired` };
       found = found.filter((one) => this.holds(one, key, op ?? '', want.toLowerCase()) === (not === ''));
     }
     return found;

@@ -10,6 +10,7 @@ import {
   closing_ms_max,
   credentialState,
   credentialsInOrder,
+  endingWords,
   folderCommand,
   fromNow,
   months,
@@ -64,13 +65,19 @@ test('credentials that open something stand first, newest first', () => {
   assert.deepEqual(credentialsInOrder(list).map((one) => one.id), ['c', 'b', 'a']);
 });
 
-test('days are counted in whole days, and the last one in hours', () => {
+test('days are counted in whole days, the last one in hours, far ones in years', () => {
   assert.equal(fromNow(at(70.9), now), 'in 70 d');
   assert.equal(fromNow(at(-8), now), '8 d ago');
   assert.equal(fromNow(at(0.5), now), 'in 12 h');
   assert.equal(fromNow(at(0.01), now), 'in less than 1 h');
-  assert.equal(fromNow(at(7300), now), 'in 7,300 d');
+  assert.equal(fromNow(at(400), now), 'in 400 d');
+  assert.equal(fromNow(at(7299), now), 'in 19 years');
   assert.equal(fromNow(null, now), '');
+});
+
+test('what ends is named by its kind', () => {
+  assert.equal(endingWords({ kind: 'claim', name: 'halle-3' }), 'Claim batch halle-3');
+  assert.equal(endingWords({ kind: 'root', name: 'root of this server' }), 'Root of this server');
 });
 
 test('months are named by their middle, and the last holds all that ends later', () => {

@@ -13,6 +13,8 @@ export type State = { tone: 'ok' | 'warn' | 'crit' | 'mute' | 'info'; words: str
 
 /** A claim that ends within this time is told before. */
 export const claim_soon_ms = 14 * day;
+/** Who ends within so many months had its time to renew: two thirds of a year are over. */
+export const due_months = 4;
 /** One bar of the months is this long, as the server counts. */
 export const month_ms = 30 * day;
 
@@ -73,13 +75,25 @@ export function dayText(at: string | number | null | undefined): string {
   return ms === null ? '' : dayFormat.format(ms);
 }
 
-/** "in 70 d", "8 d ago"; within a day in hours, because then it matters. */
+/** "in 70 d", "8 d ago"; within a day in hours, because then it matters; far ones in years. */
 export function fromNow(at: string | number | null | undefined, now: number): string {
   const ms = toMs(at);
   if (ms === null) return '';
   const away = Math.abs(ms - now);
-  const size = away >= day ? `${Math.floor(away / day).toLocaleString('en')} d` : away >= 3_600_000 ? `${Math.floor(away / 3_600_000)} h` : 'less than 1 h';
+  const days = Math.floor(away / day);
+  const size = days >= years_from_d ? `${Math.floor(days / 365)} years` : away >= day ? `${days} d` : away >= 3_600_000 ? `${Math.floor(away / 3_600_000)} h` : 'less than 1 h';
   return ms >= now ? `in ${size}` : `${size} ago`;
+}
+
+/** Beyond this, years say more than days. */
+const years_from_d = 730;
+
+const endings: Record<string, string> = { claim: 'Claim batch', maker: 'Authority of a maker,' };
+
+/** What ends: "Claim batch halle-3", "Root of this server". */
+export function endingWords(one: { kind: string; name: string }): string {
+  const before = endings[one.kind];
+  return before ? `${before} ${one.name}` : `${one.name.charAt(0).toUpperCase()}${one.name.slice(1)}`;
 }
 
 export interface Month {
