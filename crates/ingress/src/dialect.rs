@@ -114,8 +114,15 @@ fn judged(shared: &Shared, who: &Identity, said: Vec<up::Said>) -> Result<Transl
     if all.parts.is_empty() {
         return Err(refused(all.denied));
     }
+    let rest = all.denied.split_off(all.denied.len().min(TOLD_MAX));
+    if !rest.is_empty() {
+        all.denied.push(refused(rest));
+    }
     Ok(all)
 }
+
+/// Unlisted children of one message that its owner is told of one by one.
+const TOLD_MAX: usize = 16;
 
 /// Whose branch a message lies in, if the caller may speak there.
 fn whose(
@@ -157,7 +164,7 @@ fn part(shared: &Shared, device: DeviceId, said: up::Said) -> Part {
     Part { device, topic, payload }
 }
 
-/// One refusal for a message of which nothing is taken: it may be that nothing is in it.
+/// One refusal for several; without any, there was nothing to take.
 fn refused(denied: Vec<Denial>) -> Denial {
     let more = denied.len().saturating_sub(1);
     let first = denied.into_iter().next();

@@ -272,6 +272,20 @@ async fn one_publish_of_a_gateway_is_a_frame_for_each_child_and_one_ack() {
 }
 
 #[tokio::test]
+async fn many_unlisted_children_are_told_of_in_a_few_lines() {
+    let world = World::new().await;
+    let mut gateway = gateway(&world).await;
+    let mut body = json!({ "probe-1": { "t": 1 } });
+    for n in 0..500 {
+        body[format!("stranger-{n}")] = json!({ "t": 2 });
+    }
+    taken(&mut gateway, "v1/gateway/telemetry", &body.to_string()).await;
+    let told = world.refusals();
+    assert_eq!(told.len(), 17);
+    assert!(told[16].1.ends_with(", and 483 more"), "{}", told[16].1);
+}
+
+#[tokio::test]
 async fn a_gateway_is_told_of_its_children_by_name() {
     let world = World::new().await;
     let mut erp = world.program(Version::V5).await;
