@@ -117,7 +117,9 @@ fn damage(bytes: &[u8], edits: &[(prop::sample::Index, u8)], cut: i8) -> Vec<u8>
     let mut body = body.to_vec();
     match cut {
         1 => body.push(0),
-        -1 => drop(body.pop()),
+        -1 => {
+            body.pop();
+        }
         _ => {}
     }
     let mut first = first;

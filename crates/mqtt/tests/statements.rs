@@ -328,8 +328,9 @@ fn message(qos: Qos, packet_id: u16) -> Publish<'static> {
 #[test]
 fn the_server_says_nothing_that_was_not_asked_for() {
     let settings = Settings::default();
-    let none = PropertyBuffer::default();
-    let asked = connect(Version::V5, &none);
+    let mut buffer = PropertyBuffer::default();
+    buffer.push(Property::RequestResponseInformation(0));
+    let asked = connect(Version::V5, &buffer);
     let c = Connection::open(&asked, &settings).unwrap();
     let mut out = Vec::new();
     c.greet(&asked, Granted::default(), &settings, &mut out);
@@ -352,6 +353,21 @@ fn the_server_says_nothing_that_was_not_asked_for() {
         panic!("no DISCONNECT")
     };
     assert!(bye.properties.iter().all(|p| matches!(p, Property::ReasonString(_))));
+}
+
+/// 3.14.2-1.
+#[test]
+fn a_reason_of_another_packet_is_said_by_its_nearest_relative() {
+    let c = opened(&Settings::default());
+    for (reason, code) in [
+        (Reason::ServerUnavailable, 0x89),
+        (Reason::BadUserNameOrPassword, 0x80),
+        (Reason::QuotaExceeded, 0x97),
+    ] {
+        let mut out = Vec::new();
+        c.disconnect(reason, "", &mut out);
+        assert_eq!(out, [0xE0, 1, code]);
+    }
 }
 
 /// 3.1.2-29, 3.9.2-1, 3.11.2-1.

@@ -268,7 +268,9 @@ impl Play {
         self.writer.send(&[Packet::Publish(message)]).await;
         match qos {
             Qos::AtMostOnce => self.writer.silent().await,
-            Qos::AtLeastOnce => drop(self.writer.puback().await),
+            Qos::AtLeastOnce => {
+                self.writer.puback().await;
+            }
             Qos::ExactlyOnce => {
                 self.writer.expect(|p| matches!(p, Packet::PubRec(_)).then_some(())).await;
                 self.writer.send(&[Packet::PubRel(ack(id))]).await;

@@ -474,3 +474,76 @@ async fn a15_a_topic_spelt_in_another_way_is_another_topic() {
     let taken = world.frames(2, |f| matches!(f, Frame::Raw(_)).then_some(())).await;
     assert_eq!(taken.len(), 2, "nothing of the devices is in the log");
 }
+
+/// 3.1.2-24 of 3.1.1.
+#[tokio::test]
+async fn a_client_of_3_1_1_that_is_silent_is_closed_without_a_word() {
+    let world = World::new().await;
+    let mut client = world.raw().await;
+    let asked = connect(Version::V311, "box-1", world.token.reveal(), "c");
+    client.connect(&Connect { keep_alive_s: 1, ..asked }).await;
+    assert_eq!(client.reason().await, Reason::Success);
+    client.ended().await;
+}
+
+/// 3.2.2-16, 3.1.3-6.
+#[tokio::test]
+async fn clients_without_an_id_get_different_ones() {
+    let world = World::new().await;
+    let asked = connect(Version::V5, "erp", world.service.reveal(), "");
+    let mut given = Vec::new();
+    for _ in 0..2 {
+        let mut client = world.raw().await;
+        client.connect(&asked).await;
+        let id = client.expect(|p| match p {
+            Packet::ConnAck(ack) => ack.properties.iter().find_map(|p| match p {
+                Property::AssignedClientIdentifier(id) => Some(id.to_owned()),
+                _ => None,
+            }),
+            _ => None,
+        });
+        given.push((id.await, client));
+    }
+    assert_ne!(given[0].0, given[1].0);
+    assert_eq!(world.ingress.figures().sessions, 2);
+}
+
+/// 3.3.2-5, 4.3.3-7, 4.3.3-13.
+#[tokio::test]
+async fn a_message_that_waits_expires_and_one_that_was_sent_does_not() {
+    let world = World::new().await;
+    let asked = [Property::SessionExpiry(1000), Property::ReceiveMaximum(1)];
+    let mut reader = asking(&world, "r", &asked).await;
+    reader.subscribe_with("a/+", SubscribeOptions::plain(Qos::ExactlyOnce)).await;
+    let mut buffer = PropertyBuffer::default();
+    buffer.push(Property::MessageExpiry(1));
+    let mut writer = asking(&world, "w", &[]).await;
+    for (topic, id) in [("a/sent", 1), ("a/waits", 2)] {
+        let properties = buffer.as_properties();
+        let message = Publish { properties, ..publish(topic, Qos::ExactlyOnce, id) };
+        writer.send(&[Packet::Publish(message), Packet::PubRel(ack(id))]).await;
+    }
+    let id = seen(&mut reader, |p| p.packet_id).await;
+    // A session with an expiry of a second that ends tells that it is over.
+    let begun = world.clock.now();
+    drop(asking(&world, "clock", &[Property::SessionExpiry(1)]).await);
+    let over = async {
+        while world.ingress.figures().sessions > 2 || world.clock.now().since(begun).as_secs() < 1 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, over).await.expect("the session ends");
+    let mut reader = asking(&world, "r", &asked).await;
+    let told = seen(&mut reader, |p| {
+        let expiry = p.properties.iter().find_map(|p| match p {
+            Property::MessageExpiry(seconds) => Some(seconds),
+            _ => None,
+        });
+        (p.topic.to_owned(), p.packet_id, p.dup, expiry)
+    });
+    assert_eq!(told.await, ("a/sent".to_owned(), id, true, Some(0)));
+    reader.send(&[Packet::PubRec(ack(id))]).await;
+    assert_eq!(reader.next().await[..2], [0x62, 2]);
+    reader.send(&[Packet::PubComp(ack(id))]).await;
+    reader.silent().await;
+}
