@@ -189,7 +189,7 @@ fn words(language: Language, plan: &Plan<'_>) -> Words {
         | Language::Zephyr => "",
     };
     let words = words.with("ack_limit", limit);
-    let readme = words.fill(include_str!("../projects/core/readme.md"));
+    let readme = words.fill(include_str!("../projects/core/readme.txt"));
     words.with("readme_common", readme.trim_end())
 }
 

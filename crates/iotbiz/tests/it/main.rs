@@ -11,4 +11,6 @@ mod journey;
 #[cfg(test)]
 mod program;
 #[cfg(test)]
+mod projects;
+#[cfg(test)]
 mod restart;
