@@ -36,6 +36,15 @@ export class Identity {
     this.of(device).push({ id: id('crd'), kind: 'token', serial: null, issued_by: 'owner', issued_at: at(0), expires: null, revoked: null, rotate_by: null, token });
   }
 
+  /** A token from the bench, a certificate in its last third and its follower, and one that was revoked. */
+  begin(device) {
+    this.hold(device, `tok_${randomBytes(12).toString('hex')}`);
+    for (const [issued, ends, revoked] of [[-300, 65, null], [-20, 345, null], [-420, -55, at(-290)]]) {
+      const rotate_by = at(issued + ((ends - issued) * 2) / 3);
+      this.of(device).push({ id: id('crd'), kind: 'certificate', serial: randomBytes(10).toString('hex'), issued_by: 'owner', issued_at: at(issued), expires: at(ends), revoked, rotate_by });
+    }
+  }
+
   list(device) {
     return this.of(device).map(({ token, ...one }) => ({ ...one, state: one.revoked ? 'revoked' : one.expires && Date.parse(one.expires) <= Date.now() ? 'expired' : 'valid' }));
   }

@@ -31,6 +31,7 @@ export class World {
       made.mute = at % 11 === 5;
       if (at === 9) made.retired = true;
       this.begin(made);
+      if (at < 4 && identity !== 'empty') this.identity.begin(made);
     }
     const first = this.devices[0];
     if (first) {

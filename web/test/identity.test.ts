@@ -52,12 +52,16 @@ test('before a claim is revoked the page says what ends and what stays', () => {
   assert.match(claimEnds(claim({ uses: 0 })), /It has let in none so far\.$/);
 });
 
-test('a certificate past two thirds of its life is to be renewed', () => {
-  assert.deepEqual(credentialState(held(), now), { tone: 'ok', words: 'valid' });
-  assert.deepEqual(credentialState(held({ rotate_by: at(-1) }), now), { tone: 'warn', words: 'valid, renew it' });
-  assert.equal(credentialState(held({ state: 'revoked', revoked: at(-1), rotate_by: at(-1) }), now).words, 'revoked');
-  assert.equal(credentialState(held({ state: 'expired' }), now).tone, 'crit');
-  assert.equal(credentialState(held({ state: 'not_yet_valid' }), now).words, 'not valid yet');
+test('a certificate past two thirds of its life is to be renewed, unless it has a follower', () => {
+  const state = (one: HeldCredential, ...others: HeldCredential[]) => credentialState(one, [one, ...others], now);
+  const old = held({ rotate_by: at(-1), expires: at(60) });
+  assert.equal(state(old, held()).words, 'valid, has a follower');
+  assert.equal(state(old, held({ state: 'revoked' }), held({ kind: 'token', expires: null })).words, 'valid, renew it');
+  assert.deepEqual(state(held()), { tone: 'ok', words: 'valid' });
+  assert.deepEqual(state(held({ rotate_by: at(-1) })), { tone: 'warn', words: 'valid, renew it' });
+  assert.equal(state(held({ state: 'revoked', revoked: at(-1), rotate_by: at(-1) })).words, 'revoked');
+  assert.equal(state(held({ state: 'expired' })).tone, 'crit');
+  assert.equal(state(held({ state: 'not_yet_valid' })).words, 'not valid yet');
 });
 
 test('credentials that open something stand first, newest first', () => {

@@ -53,12 +53,16 @@ export function claimEnds(claim: Claim): string {
   return `No further device gets in with it: ${claimLeft(claim).toLocaleString('en')} of ${claim.uses_max.toLocaleString('en')} are not yet claimed. ${stay}`;
 }
 
-export function credentialState(held: HeldCredential, now: number): State {
+/** A certificate past two thirds of its life asks for a follower, unless it has one in `all`. */
+export function credentialState(held: HeldCredential, all: HeldCredential[], now: number): State {
   const rotate = toMs(held.rotate_by);
   if (held.state === 'revoked') return { tone: 'mute', words: 'revoked' };
   if (held.state === 'expired') return { tone: 'crit', words: 'expired' };
   if (held.state === 'not_yet_valid') return { tone: 'info', words: 'not valid yet' };
-  return rotate !== null && now >= rotate ? { tone: 'warn', words: 'valid, renew it' } : { tone: 'ok', words: 'valid' };
+  if (rotate === null || now < rotate) return { tone: 'ok', words: 'valid' };
+  const ends = toMs(held.expires) ?? 0;
+  const followed = all.some((one) => one.kind === 'certificate' && one.state === 'valid' && (toMs(one.expires) ?? 0) > ends);
+  return followed ? { tone: 'ok', words: 'valid, has a follower' } : { tone: 'warn', words: 'valid, renew it' };
 }
 
 /** Those that open something first, newest first; the ended ones after them. */
