@@ -73,10 +73,8 @@ impl Numbers<'_> {
     fn singles(&mut self, day: Day) -> Result<Vec<(i64, Aggregate)>, Error> {
         let (rows, errors) = self.view.day(day);
         for error in errors {
-            match error {
-                Error::Damaged { path, .. } => self.damaged.push(path),
-                error => return Err(error),
-            }
+            let Error::Damaged { path, .. } = error else { return Err(error) };
+            self.damaged.push(path);
         }
         let column = self.number;
         let value = |row: &crate::merge::Stored| {
@@ -89,7 +87,7 @@ impl Numbers<'_> {
     /// Hours of a day, from its rollup when that says all.
     fn hours(&mut self, day: Day) -> Result<Vec<(i64, Aggregate)>, Error> {
         if let Some(rollup) = self.whole(day)
-            && let Some(hours) = self.from_rollup(&rollup, day)
+            && let Some(hours) = self.rolled_up(&rollup, day)
         {
             return Ok(hours);
         }
@@ -113,7 +111,7 @@ impl Numbers<'_> {
         }
     }
 
-    fn from_rollup(&mut self, rollup: &Rollup, day: Day) -> Option<Vec<(i64, Aggregate)>> {
+    fn rolled_up(&mut self, rollup: &Rollup, day: Day) -> Option<Vec<(i64, Aggregate)>> {
         if self.rollup.as_ref().is_none_or(|(path, _)| *path != rollup.path) {
             let (cache, store) = (self.view.cache(), &self.view.table().store);
             let hours = cache

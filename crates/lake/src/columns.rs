@@ -296,10 +296,6 @@ impl BatchBuilder {
         }
     }
 
-    pub(crate) fn schema(&self) -> &SchemaRef {
-        &self.schema
-    }
-
     pub(crate) fn rows(&self) -> usize {
         self.rows
     }

@@ -60,7 +60,8 @@ impl Tally {
     pub(crate) fn add(&mut self, row: &Stored) {
         self.rows += 1;
         let device = row.device.as_u128();
-        let (high, low) = ((device >> 64) as u64, (device & u128::from(u64::MAX)) as u64);
+        let [high, low] = [device >> 64, device & u128::from(u64::MAX)]
+            .map(|half| u64::try_from(half).unwrap_or_default());
         for word in [high, low, row.time.cast_unsigned(), row.offset, u64::from(row.index)] {
             self.mix(word);
         }
@@ -82,6 +83,33 @@ impl Tally {
 }
 
 impl Lake {
+    /// Reads every byte of history and compares it with its checksum; what is damaged is told here
+    /// and left out from now on. To be called now and then, by any thread.
+    ///
+    /// # Errors
+    /// A disk that does not answer.
+    pub fn scrub(&self) -> Result<Vec<Error>, Error> {
+        let mut damaged = Vec::new();
+        for table in self.all() {
+            let state = table.state();
+            let rollups: BTreeMap<&str, &Arc<Rollup>> =
+                state.files().filter_map(|f| f.rollup.as_ref()).map(|r| (&*r.path, r)).collect();
+            let rollups = rollups.values().map(|rollup| (&rollup.path, &rollup.written));
+            for (path, written) in state.files().map(|f| (&f.path, &f.written)).chain(rollups) {
+                let opened = self.cache.open(&table.store, path, written);
+                match opened.and_then(|opened| opened.verify()) {
+                    Ok(()) => {}
+                    Err(error @ Error::Damaged { .. }) => {
+                        self.cache.note(&error);
+                        damaged.push(error);
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(damaged)
+    }
+
     /// Merges, drops and removes what is due. To be called every minute or so, by any thread;
     /// reading and flushing go on.
     pub fn maintain(&self) -> Maintained {
@@ -105,11 +133,11 @@ pub(crate) struct Work<'l> {
     pub(crate) now: Timestamp,
 }
 
-/// A merge that is due.
-struct Due {
-    day: Day,
-    files: Vec<Arc<FileEntry>>,
-    level: Level,
+/// Files of a day that become one.
+pub(crate) struct Due {
+    pub(crate) day: Day,
+    pub(crate) files: Vec<Arc<FileEntry>>,
+    pub(crate) level: Level,
 }
 
 impl Work<'_> {
@@ -177,9 +205,7 @@ impl Work<'_> {
         // Only what is oldest may forget what it replaced, and only a day has nothing older.
         let keep = if due.level == Level::Day { Keep::InForce } else { Keep::Changes };
         let columns = Arc::clone(&self.table.read().columns);
-        let file = self.rewrite(&due.files, due.day, due.level, &columns, &mut |rows| {
-            Merged::new(rows, keep)
-        })?;
+        let file = self.rewrite(due, &columns, &mut |rows| Merged::new(rows, keep))?;
         Ok(self.swap(&due.files, file, Changes::Layout))
     }
 
@@ -190,15 +216,14 @@ impl Work<'_> {
     /// Writes one file from several, reads it back, compares, and makes its rollup.
     pub(crate) fn rewrite<'f, I>(
         &self,
-        files: &[Arc<FileEntry>],
-        day: Day,
-        level: Level,
+        due: &Due,
         columns: &Arc<Columns>,
         make: &mut dyn FnMut(Vec<crate::merge::Rows<'f>>) -> I,
     ) -> Result<Option<FileEntry>, Error>
     where
         I: Iterator<Item = Result<Stored, Error>> + 'f,
     {
+        let files = &due.files;
         let sources: Result<Vec<_>, Error> =
             files.iter().map(|file| self.open(file)?.stored(columns)).collect();
         let mut tally = Tally::default();
@@ -208,10 +233,10 @@ impl Work<'_> {
         let writer = DayWriter {
             store: &self.table.store,
             columns,
-            day,
+            day: due.day,
             from: files.iter().map(|file| file.from).min().unwrap_or(0),
             to: files.iter().map(|file| file.to).max().unwrap_or(0),
-            level,
+            level: due.level,
             at: self.now,
         };
         let Some(mut file) = writer.write(&mut batches)? else { return Ok(None) };
@@ -349,10 +374,11 @@ impl Work<'_> {
                     (MONTH_LETTERS, true) => ROLLUP_FILES,
                     (_, true) => usize::MAX,
                 };
-                if rollups.len() >= least && bytes <= ROLLUP_BYTES_MAX {
-                    if let Err(error) = self.merge_period(&period, &files) {
-                        self.note(error, done);
-                    }
+                if rollups.len() >= least
+                    && bytes <= ROLLUP_BYTES_MAX
+                    && let Err(error) = self.merge_period(&period, &files)
+                {
+                    self.note(error, done);
                 }
             }
         }

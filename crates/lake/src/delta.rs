@@ -139,10 +139,6 @@ impl DeltaLog {
         Ok((log, state))
     }
 
-    pub(crate) fn store(&self) -> &Store {
-        &self.store
-    }
-
     /// Removes what a crash left of a version that was not written to the end.
     fn sweep(&mut self) -> Result<(), Error> {
         for name in self.store.list(DIR)? {

@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError};
 
 use model::{DeviceId, TenantId};
 
-use crate::compact::Work;
+use crate::compact::{Due, Work};
 use crate::delta::{Action, Changes, FileEntry, Rollup};
 use crate::merge::{Keep, Merged};
 use crate::table::Again;
@@ -65,21 +65,16 @@ impl Work<'_> {
         for file in state.files() {
             let found = self.open(file).and_then(|opened| opened.rows_of(&opened.reader(), device));
             let Some(rows) = self.readable(found, receipt)?.flatten() else { continue };
-            let without = self.rewrite(
-                std::slice::from_ref(file),
-                file.day,
-                file.level,
-                &columns,
-                &mut |rows| {
-                    let all = Merged::new(rows, Keep::Changes);
-                    all.filter(move |row| row.as_ref().map_or(true, |row| row.device != device))
-                },
-            );
+            let one = Due { day: file.day, files: vec![Arc::clone(file)], level: file.level };
+            let without = self.rewrite(&one, &columns, &mut |rows| {
+                let all = Merged::new(rows, Keep::Changes);
+                all.filter(move |row| row.as_ref().map_or(true, |row| row.device != device))
+            });
             let Some(without) = self.readable(without, receipt)? else { continue };
             receipt.rows += rows.len() as u64;
             receipt.bytes += file.written.bytes;
             receipt.files += usize::from(without.is_some());
-            actions.extend(self.swap(std::slice::from_ref(file), without, Changes::Data));
+            actions.extend(self.swap(&one.files, without, Changes::Data));
         }
         self.commit(actions)
     }

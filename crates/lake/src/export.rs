@@ -40,6 +40,17 @@ pub enum Devices {
     Of(BTreeSet<DeviceId>),
 }
 
+/// What an export has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selection {
+    /// Of which kind of device.
+    pub table: TableId,
+    /// Of which devices.
+    pub devices: Devices,
+    /// Of which time.
+    pub span: Span,
+}
+
 impl Devices {
     fn contains(&self, device: DeviceId) -> bool {
         match self {
@@ -56,13 +67,11 @@ impl Lake {
     /// No such table, a damaged file, a disk that does not answer, or `out` refuses.
     pub fn export(
         &self,
-        table: &TableId,
-        devices: &Devices,
-        span: Span,
+        what: &Selection,
         format: Format,
         out: &mut (dyn Write + Send),
     ) -> Result<u64, Error> {
-        let source = Source { lake: self, table: self.table(table)?, devices, span };
+        let source = Source { lake: self, table: self.table(&what.table)?, what };
         let columns = Arc::clone(&source.table.read().columns);
         match format {
             Format::Csv => source.csv(&columns, out),
@@ -75,13 +84,13 @@ impl Lake {
 struct Source<'e> {
     lake: &'e Lake,
     table: Arc<Table>,
-    devices: &'e Devices,
-    span: Span,
+    what: &'e Selection,
 }
 
 impl Source<'_> {
     fn has(&self, row: &Stored) -> bool {
-        self.devices.contains(row.device) && self.span.contains(Timestamp::from_millis(row.time))
+        self.what.devices.contains(row.device)
+            && self.what.span.contains(Timestamp::from_millis(row.time))
     }
 
     /// Hands over all rows, day by day.
@@ -97,7 +106,7 @@ impl Source<'_> {
             (Arc::clone(&live.state), rows.cloned().collect::<Vec<_>>())
         };
         memory.sort_by_key(|row| (Day::of(row.time), row.order()));
-        let Some(range) = Day::range(self.span) else { return Ok(0) };
+        let Some(range) = Day::range(self.what.span) else { return Ok(0) };
         let mut days: BTreeSet<Day> = state.days.range(range).map(|(day, _)| *day).collect();
         days.extend(memory.iter().map(|row| Day::of(row.time)));
         let mut count = 0;

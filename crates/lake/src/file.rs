@@ -20,13 +20,14 @@ use parquet::arrow::arrow_reader::{
 };
 use parquet::arrow::arrow_writer::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::file::statistics::Statistics;
 use parquet::schema::types::ColumnPath;
 
-use crate::columns::{self, Alike, Columns, DEVICE, Whose};
+use crate::columns::{self, Alike, Columns, DEVICE, TIME, Whose};
 use crate::merge::{Rows, Stored};
 use crate::store::{FileReader, Store, Verified, Written};
 use crate::{Error, Stamp};
@@ -78,14 +79,14 @@ pub(crate) fn write(
     let properties = properties(schema, effort, sample.make_contiguous())?;
     let mut sink = store.create(name)?;
     let path = sink.path().to_owned();
-    let failed = |error| match error {
-        parquet::errors::ParquetError::External(source) => {
-            match source.downcast::<std::io::Error>() {
-                Ok(source) => Error::Disk { verb: "write", path: path.clone(), source: *source },
-                Err(source) => Error::Encode { what: "a Parquet file", source },
-            }
+    let failed = |error| {
+        let ParquetError::External(source) = error else {
+            return Error::encode("a Parquet file", error);
+        };
+        match source.downcast::<std::io::Error>() {
+            Ok(source) => Error::Disk { verb: "write", path: path.clone(), source: *source },
+            Err(source) => Error::Encode { what: "a Parquet file", source },
         }
-        error => Error::encode("a Parquet file", error),
     };
     let mut writer =
         ArrowWriter::try_new(&mut sink, Arc::clone(schema), Some(properties)).map_err(&failed)?;
@@ -117,10 +118,10 @@ pub(crate) fn properties(
     for (at, field) in schema.fields().iter().enumerate() {
         let path = vec![field.name().clone()];
         let arrays: Vec<ArrayRef> = sample.iter().map(|b| Arc::clone(b.column(at))).collect();
-        builder = column(builder, path, field.data_type(), &arrays)?;
+        builder = column(builder, &path, field.data_type(), &arrays)?;
     }
     // Pages are chosen by these two.
-    for name in [columns::DEVICE, columns::TIME] {
+    for name in [DEVICE, TIME] {
         let path = ColumnPath::from(name);
         builder = builder.set_column_statistics_enabled(path, EnabledStatistics::Page);
     }
@@ -129,7 +130,7 @@ pub(crate) fn properties(
 
 fn column(
     builder: WriterPropertiesBuilder,
-    path: Vec<String>,
+    path: &[String],
     data: &DataType,
     sample: &[ArrayRef],
 ) -> Result<WriterPropertiesBuilder, Error> {
@@ -138,13 +139,14 @@ fn column(
         let builder = builder.set_column_dictionary_enabled(path.clone(), false);
         builder.set_column_encoding(path, encoding)
     };
-    Ok(match data {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the library's default is right")]
+    let builder = match data {
         DataType::Timestamp(..) | DataType::Int64 => {
-            plain(builder, &path, Encoding::DELTA_BINARY_PACKED)
+            plain(builder, path, Encoding::DELTA_BINARY_PACKED)
         }
-        DataType::Boolean => plain(builder, &path, Encoding::RLE),
+        DataType::Boolean => plain(builder, path, Encoding::RLE),
         DataType::Float64 if smaller_split(sample)? => {
-            plain(builder, &path, Encoding::BYTE_STREAM_SPLIT)
+            plain(builder, path, Encoding::BYTE_STREAM_SPLIT)
         }
         DataType::Struct(fields) => {
             let mut builder = builder;
@@ -154,14 +156,15 @@ fn column(
                     Some(Arc::clone(whole.column(at)))
                 };
                 let parts: Vec<ArrayRef> = sample.iter().filter_map(part).collect();
-                let mut path = path.clone();
+                let mut path = path.to_vec();
                 path.push(field.name().clone());
-                builder = column(builder, path, field.data_type(), &parts)?;
+                builder = column(builder, &path, field.data_type(), &parts)?;
             }
             builder
         }
         _ => builder,
-    })
+    };
+    Ok(builder)
 }
 
 /// Whether numbers take less space split into streams of bytes than as a dictionary.
@@ -248,8 +251,9 @@ impl Opened {
         Ok(Self { file, footer, alike })
     }
 
-    pub(crate) fn file(&self) -> &Arc<Verified> {
-        &self.file
+    /// Reads every byte.
+    pub(crate) fn verify(&self) -> Result<(), Error> {
+        self.file.verify()
     }
 
     /// Memory of the footer and index.
@@ -391,7 +395,9 @@ impl Opened {
         properties: &[&str],
         columns: &Columns,
     ) -> Result<Vec<Stored>, Error> {
-        let names: Vec<&str> = columns::OWN.iter().skip(1).chain(properties).copied().collect();
+        let own = columns::OWN.iter().skip(1);
+        let own = own.filter(|name| self.alike.is_none() || !columns::ALIKE.contains(*name));
+        let names: Vec<&str> = own.chain(properties).copied().collect();
         let mut rows = Vec::new();
         for batch in self.batches_of(&self.reader(), device, &names)? {
             let stored = columns::rows(&batch, columns, Whose::One(device), self.alike);

@@ -29,7 +29,7 @@ pub use chart::{Bucket, CHART_PX_MAX, Chart, DayAggregate};
 pub use compact::Maintained;
 pub use erase::Erasure;
 pub use error::Error;
-pub use export::{Devices, Format};
+pub use export::{Devices, Format, Selection};
 pub use lake::{Lake, Limits, Pressure, Settings, Sizes};
 pub use range::Points;
 pub use rollup::Aggregate;

@@ -37,13 +37,16 @@ impl Stored {
     }
 
     /// What besides device, time and property makes it the same reading.
-    fn identity(&self) -> Option<(u64, u32)> {
+    fn identity(&self) -> Identity {
         match self.stamp {
             Stamp::Device => None,
             Stamp::Log => Some((self.source.unwrap_or(self.offset), self.index)),
         }
     }
 }
+
+/// Place in a message, when that is part of what a reading is.
+type Identity = Option<(u64, u32)>;
 
 /// Which values of one identity stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +64,8 @@ pub(crate) fn reduce(rows: &mut Vec<Stored>, keep: Keep) -> u64 {
         return 0;
     }
     let mut repeated = 0;
-    let mut last: Vec<(Option<(u64, u32)>, u16, usize)> = Vec::new();
+    // The row that holds what is in force, by identity and column.
+    let mut last: Vec<(Identity, u16, usize)> = Vec::new();
     for at in 0..rows.len() {
         let Some(row) = rows.get_mut(at) else { continue };
         let identity = row.identity();

@@ -147,9 +147,8 @@ impl Table {
     pub(crate) fn define(&self, columns: &[Column]) {
         let mut live = self.write();
         let mut known = (*live.columns).clone();
-        let changed =
-            columns.iter().fold(false, |changed, column| known.describe(column) || changed);
-        if changed {
+        let changes = columns.iter().filter(|column| known.describe(column)).count();
+        if changes > 0 {
             live.columns = Arc::new(known);
         }
     }
@@ -273,16 +272,15 @@ fn store_row(columns: &mut Arc<Columns>, row: Row, told: &mut Appended) -> Optio
                 let column = Column { name: name.clone(), shape, unit, definition };
                 let number = Arc::make_mut(columns).push(column);
                 if number.is_none() {
-                    told.reason.get_or_insert(format!("no room for a column {name}"));
+                    let reason = || format!("no room for a column {name}");
+                    told.reason.get_or_insert_with(reason);
                 }
                 number
             }
         };
         // Minus zero equals zero, and a dictionary keeps only one of them.
-        let value = match value {
-            Value::Number(number) => Value::Number(number + 0.0),
-            value => value,
-        };
+        let value =
+            if let Value::Number(number) = value { Value::Number(number + 0.0) } else { value };
         match number {
             Some(number) if !cells.iter().any(|(known, _)| *known == number) => {
                 cells.push((number, value));

@@ -108,8 +108,8 @@ fn data_type(shape: Shape) -> Value {
         Shape::Boolean => json!("boolean"),
         Shape::Text => json!("string"),
         Shape::Position => json!({ "type": "struct", "fields": [
-            field("latitude", &json!("double"), true, &HashMap::new()),
-            field("longitude", &json!("double"), true, &HashMap::new()),
+            field("latitude", &json!("double"), Filled::Sometimes, &HashMap::new()),
+            field("longitude", &json!("double"), Filled::Sometimes, &HashMap::new()),
         ]}),
     }
 }
@@ -127,26 +127,34 @@ fn shape(data: &Value) -> Option<Shape> {
     }
 }
 
-fn field(name: &str, data: &Value, nullable: bool, metadata: &HashMap<String, String>) -> Value {
+/// Whether every row has a value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Filled {
+    Always,
+    Sometimes,
+}
+
+fn field(name: &str, data: &Value, filled: Filled, metadata: &HashMap<String, String>) -> Value {
+    let nullable = filled == Filled::Sometimes;
     json!({ "name": name, "type": data, "nullable": nullable, "metadata": metadata })
 }
 
 fn schema(columns: &[Column]) -> Value {
     let none = HashMap::new();
     let own = [
-        (DEVICE, "string", false),
-        (TIME, "timestamp", false),
-        (OFFSET, "long", false),
-        (INDEX, "integer", false),
-        (ORIGIN, "string", false),
-        (DEVICE_TIME, "boolean", false),
-        (SOURCE, "long", true),
+        (DEVICE, "string", Filled::Always),
+        (TIME, "timestamp", Filled::Always),
+        (OFFSET, "long", Filled::Always),
+        (INDEX, "integer", Filled::Always),
+        (ORIGIN, "string", Filled::Always),
+        (DEVICE_TIME, "boolean", Filled::Always),
+        (SOURCE, "long", Filled::Sometimes),
     ];
-    let own = own.map(|(name, data, nullable)| field(name, &json!(data), nullable, &none));
+    let own = own.map(|(name, data, filled)| field(name, &json!(data), filled, &none));
     let ours = columns.iter().map(|column| {
-        field(column.name.as_str(), &data_type(column.shape), true, &described(column))
+        field(column.name.as_str(), &data_type(column.shape), Filled::Sometimes, &described(column))
     });
-    let day = field(DAY, &json!("date"), true, &none);
+    let day = field(DAY, &json!("date"), Filled::Sometimes, &none);
     let fields: Vec<Value> = own.into_iter().chain(ours).chain([day]).collect();
     json!({ "type": "struct", "fields": fields })
 }

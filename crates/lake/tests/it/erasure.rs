@@ -19,7 +19,8 @@ fn bytes(fixture: &Fixture) -> Vec<(PathBuf, Vec<u8>)> {
     }
     for day in 0..40 {
         let day = model::Timestamp::from_millis(NOW - day * DAY).to_string();
-        dirs.push(of_table.join(format!("_day={}", &day[..10])));
+        let (day, _) = day.split_once('T').unwrap();
+        dirs.push(of_table.join(format!("_day={day}")));
     }
     let files = dirs.iter().flat_map(|dir| fixture.disk.list(dir).unwrap());
     files.map(|path| (path.clone(), fixture.disk.bytes(&path).unwrap())).collect()

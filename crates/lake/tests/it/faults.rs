@@ -141,6 +141,18 @@ fn a_flipped_bit_anywhere_is_told_and_costs_only_its_file() {
 }
 
 #[test]
+fn a_scrub_finds_a_flipped_bit_that_nobody_has_read() {
+    let (fixture, _) = three_days();
+    assert_eq!(fixture.lake().scrub().unwrap().len(), 0);
+    let dir = PathBuf::from("lake").join(table().to_string()).join("_day=2026-11-24");
+    let path = fixture.disk.list(&dir).unwrap().remove(0);
+    fixture.disk.flip(&path, 50, 1).unwrap();
+    let found = fixture.lake().scrub().unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!(fixture.lake().damaged()[0].0, path);
+}
+
+#[test]
 fn a_chart_over_a_damaged_file_names_it() {
     let (mut fixture, _) = three_days();
     let dir = PathBuf::from("lake").join(table().to_string()).join("_day=2026-11-24");

@@ -14,7 +14,7 @@ const PROPERTIES: [&str; 4] = ["temperature", "open", "text", "place"];
 fn value(property: usize, n: u8) -> Value {
     match property {
         0 => Value::Number(f64::from(n) * 0.1),
-        1 => Value::Boolean(n % 2 == 0),
+        1 => Value::Boolean(n.is_multiple_of(2)),
         2 => Value::Text(format!("text {n}").into()),
         _ => Value::Position { latitude: f64::from(n), longitude: -f64::from(n) },
     }
@@ -51,6 +51,7 @@ enum Step {
     Flush,
     Kill,
     Maintain { minutes: u64 },
+    Erase { device: u128 },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -58,6 +59,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => prop::collection::vec(said(), 1..6).prop_map(Step::Say),
         2 => Just(Step::Flush),
         1 => Just(Step::Kill),
+        1 => (1_u128..4).prop_map(|device| Step::Erase { device }),
         2 => (0_u64..2000).prop_map(|minutes| Step::Maintain { minutes }),
     ]
 }
@@ -203,6 +205,10 @@ proptest! {
                     fixture.flush();
                 }
                 Step::Kill => fixture.open().unwrap(),
+                Step::Erase { device } => {
+                    naive.forget(device);
+                    fixture.erase(device);
+                }
                 Step::Maintain { minutes } => {
                     fixture.clock.advance(Duration::from_secs(minutes * 60));
                     let done = fixture.lake().maintain();

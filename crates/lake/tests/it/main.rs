@@ -2,7 +2,13 @@
 //!
 //! *Invariant:* each file tests one promise of the crate.
 
+#[cfg(test)]
 mod erasure;
+#[cfg(test)]
+mod export;
+#[cfg(test)]
 mod faults;
+#[cfg(test)]
 mod history;
+#[cfg(test)]
 mod model_lake;

@@ -11,7 +11,7 @@ use faultsim::{SimClock, SimDisk};
 use lake::{Lake, Limits, Point, Row, Series, Settings, Span, Stamp, TableId};
 use model::{Clock, DeviceId, Disk, Name, Offset, Origin, TenantId, Timestamp, Value};
 
-pub fn table() -> TableId {
+pub(crate) fn table() -> TableId {
     TableId {
         tenant: TenantId::from_u128(1),
         venture: "coolbox".parse().unwrap(),
@@ -19,7 +19,7 @@ pub fn table() -> TableId {
     }
 }
 
-pub fn series(device: u128, property: &str) -> Series {
+pub(crate) fn series(device: u128, property: &str) -> Series {
     Series {
         table: table(),
         device: DeviceId::from_u128(device),
@@ -27,11 +27,11 @@ pub fn series(device: u128, property: &str) -> Series {
     }
 }
 
-pub fn ever() -> Span {
+pub(crate) fn ever() -> Span {
     Span { from: Timestamp::from_millis(i64::MIN), to: Timestamp::MAX }
 }
 
-pub fn row(offset: u64, device: u128, time: i64, values: &[(&str, Value)]) -> Row {
+pub(crate) fn row(offset: u64, device: u128, time: i64, values: &[(&str, Value)]) -> Row {
     Row {
         device: DeviceId::from_u128(device),
         time: Timestamp::from_millis(time),
@@ -50,12 +50,12 @@ type Place = (i64, u64, u32);
 type Identity = (DeviceId, Name, i64, Option<(u64, u32)>);
 
 #[derive(Debug, Default)]
-pub struct Naive {
+pub(crate) struct Naive {
     readings: BTreeMap<Identity, Point>,
 }
 
 impl Naive {
-    pub fn append(&mut self, rows: &[Row]) {
+    pub(crate) fn append(&mut self, rows: &[Row]) {
         for row in rows {
             for (name, value) in &row.values {
                 let place = match row.stamp {
@@ -80,15 +80,11 @@ impl Naive {
         }
     }
 
-    pub fn forget(&mut self, device: u128) {
+    pub(crate) fn forget(&mut self, device: u128) {
         self.readings.retain(|(of, ..), _| of.as_u128() != device);
     }
 
-    pub fn forget_before(&mut self, time: i64) {
-        self.readings.retain(|(_, _, at, _), _| *at >= time);
-    }
-
-    pub fn points(&self, series: &Series, span: Span) -> Vec<Point> {
+    pub(crate) fn points(&self, series: &Series, span: Span) -> Vec<Point> {
         let of_series = self.readings.iter().filter(|((device, property, ..), point)| {
             *device == series.device && *property == series.property && span.contains(point.time)
         });
@@ -100,7 +96,7 @@ impl Naive {
 }
 
 /// A lake, the disk below it and the log that feeds it.
-pub struct Fixture {
+pub(crate) struct Fixture {
     pub disk: SimDisk,
     pub clock: SimClock,
     pub limits: Limits,
@@ -110,7 +106,7 @@ pub struct Fixture {
 }
 
 impl Fixture {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let mut fixture = Self {
             disk: SimDisk::new(seed),
             clock: SimClock::new("2026-11-25T12:00:00Z".parse().unwrap()),
@@ -127,12 +123,12 @@ impl Fixture {
         fixture
     }
 
-    pub fn lake(&self) -> &Lake {
+    pub(crate) fn lake(&self) -> &Lake {
         self.lake.as_ref().unwrap()
     }
 
     /// Opens the folder again and reads the log from where the files end.
-    pub fn open(&mut self) -> Result<(), lake::Error> {
+    pub(crate) fn open(&mut self) -> Result<(), lake::Error> {
         self.lake = None;
         let disk: Arc<dyn Disk> = Arc::new(self.disk.clone());
         let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
@@ -150,17 +146,24 @@ impl Fixture {
     }
 
     /// Appends to the log and to the lake.
-    pub fn append(&mut self, rows: Vec<Row>) {
+    pub(crate) fn append(&mut self, rows: Vec<Row>) {
         self.last = rows.iter().map(|row| row.offset.0).fold(self.last, u64::max);
         self.log.extend(rows.iter().cloned());
         self.lake().append(&table(), rows).unwrap();
     }
 
-    pub fn flush(&self) -> lake::Flushed {
+    /// Erases a device, as an `Erased` frame in the log would again after a restart.
+    pub(crate) fn erase(&mut self, device: u128) -> lake::Erasure {
+        let device = DeviceId::from_u128(device);
+        self.log.retain(|row| row.device != device);
+        self.lake().erase(table().tenant, device).unwrap()
+    }
+
+    pub(crate) fn flush(&self) -> lake::Flushed {
         self.lake().flush(Offset(self.last)).unwrap()
     }
 
-    pub fn points(&self, series: &Series, span: Span) -> Vec<Point> {
+    pub(crate) fn points(&self, series: &Series, span: Span) -> Vec<Point> {
         self.lake().range(series, span).unwrap().map(Result::unwrap).collect()
     }
 }
