@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import time
+import tomllib
 
 import paho.mqtt.client as paho
 
@@ -91,7 +92,7 @@ class Board:
         done = subprocess.run(
             MAKE[self.language],
             cwd=self.folder,
-            env={**os.environ, "CARGO_TARGET_DIR": RUST_TARGET},
+            env={**os.environ, "CARGO_TARGET_DIR": RUST_TARGET, "RUSTFLAGS": "-Dwarnings"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -271,6 +272,71 @@ def written(board):
         board.build()
 
 
+def syntax_checks(language, folder):
+    """The commands that check a project with the compilers of this machine."""
+    stubs = pathlib.Path(__file__).with_name("stubs")
+    c = ["gcc", "-std=gnu11", "-fsyntax-only", "-Wall", "-Wextra", "-Werror"]
+    cpp = ["g++", "-std=gnu++17", "-fsyntax-only", "-Wall", "-Wextra", "-Werror"]
+    cpp += ["-I", str(stubs / "arduino"), "-include", "Arduino.h"]
+    match language:
+        case "python" | "micropython":
+            return [[sys.executable, "-m", "py_compile", *map(str, sorted(folder.glob("*.py")))]]
+        case "c":
+            return [[*c, *map(str, folder.glob("*.c"))]]
+        case "rust":
+            return [["cargo", "check", "--quiet", "--manifest-path", str(folder / "Cargo.toml")]]
+        case "esp-idf":
+            return [[*c, "-I", str(stubs / "esp_idf"), *map(str, folder.glob("main/*.c"))]]
+        case "zephyr":
+            return [[*c, "-I", str(stubs / "zephyr"), *map(str, folder.glob("src/*.c"))]]
+        case "arduino":
+            device = folder / "device"
+            sketch = ["-x", "c++", str(device / "device.ino")]
+            return [
+                [*c, *map(str, device.glob("*.c"))],
+                [*cpp, str(device / "connection.cpp")],
+                [*cpp, "-I", str(device), *sketch],
+            ]
+
+
+def every_template_compiles(server):
+    """Each kind of each template, in each language, with the certificate of an authority too."""
+    authority = pathlib.Path(server.data) / "authority.pem"
+    authority.write_text("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n")
+    listed = server.command("init").splitlines()[1:]
+    kinds = []
+    for template in (line.split("\t")[0] for line in listed):
+        blueprint = pathlib.Path(server.data) / f"{template}.toml"
+        server.command("init", "--from", template, str(blueprint))
+        server.command("apply", str(blueprint), "--yes")
+        for kind in tomllib.loads(blueprint.read_text())["device"]:
+            kinds.append((template, kind))
+    for language in ("python", "micropython", "c", "arduino", "esp-idf", "zephyr", "rust"):
+        with fact(f"{language}: every kind of every template compiles, with TLS and without"):
+            for template, kind in kinds:
+                # A device has few tokens, so each project has a device of its own.
+                name = f"{template}-{kind}-{language}"
+                server.command("device", "add", name, "--kind", kind, "--venture", template)
+                for tls in ([], ["--tls", "--ca", str(authority)]):
+                    folder = pathlib.Path(server.data) / "compiled" / f"{name}-{len(tls)}"
+                    server.command("connect", name, "--for", language, "--out", str(folder), *tls)
+                    for command in syntax_checks(language, folder):
+                        compiles(command)
+
+
+def compiles(command):
+    done = subprocess.run(
+        command,
+        env={**os.environ, "CARGO_TARGET_DIR": RUST_TARGET, "RUSTFLAGS": "-Dwarnings"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=BUILD_SECONDS_MAX,
+    )
+    found = [line for line in done.stderr.splitlines() if "error" in line]
+    assert done.returncode == 0, found[0] if found else done.stderr
+
+
 def facts():
     server = Server()
     boards, service = [], None
@@ -293,6 +359,7 @@ def facts():
         buffered_readings_arrive(boards, server)
         for board in boards:
             a_wrong_token_is_named(board)
+        every_template_compiles(server)
     finally:
         for board in boards:
             board.end()

@@ -10,17 +10,30 @@
 struct entry {
   int64_t ts;     /* when it was measured, or 0 while the clock was not set */
   int64_t uptime; /* the same moment on the clock that is always there */
-  enum iotbiz_lane lane;
   char values[IOTBIZ_VALUES_BYTES_MAX];
 };
 
-static struct {
-  struct entry entries[IOTBIZ_BUFFER_MAX];
+/* What waits for one topic. The lanes are apart, so that what is urgent is never behind the rest. */
+struct lane {
+  const char *topic;
+  struct entry *entries;
+  unsigned max;
+  unsigned batch_max;
   unsigned oldest;
   unsigned count;
-  unsigned dropped;
   int in_flight_id; /* 0: nothing is in flight */
   unsigned in_flight;
+};
+
+static struct entry telemetry[IOTBIZ_BUFFER_MAX], urgent[IOTBIZ_URGENT_MAX];
+static struct lane lanes[] = {
+    {"me/telemetry", telemetry, IOTBIZ_BUFFER_MAX, IOTBIZ_BATCH_MAX, 0, 0, 0, 0},
+    {"me/urgent", urgent, IOTBIZ_URGENT_MAX, 1, 0, 0, 0, 0},
+};
+#define LANES (sizeof lanes / sizeof *lanes)
+
+static struct {
+  unsigned dropped;
   bool online;
   int64_t online_since;
   unsigned attempts;
@@ -362,36 +375,38 @@ static int64_t wall_or_0(void) {
   return now >= IOTBIZ_CLOCK_MS_MIN ? now : 0;
 }
 
-static struct entry *entry_at(unsigned place) {
-  return &state.entries[(state.oldest + place) % IOTBIZ_BUFFER_MAX];
+static struct entry *entry_at(struct lane *lane, unsigned place) {
+  return &lane->entries[(lane->oldest + place) % lane->max];
 }
 
-static void drop_oldest(unsigned count) {
-  if (count > state.count)
-    count = state.count;
-  state.oldest = (state.oldest + count) % IOTBIZ_BUFFER_MAX;
-  state.count -= count;
+static void drop_oldest(struct lane *lane, unsigned count) {
+  if (count > lane->count)
+    count = lane->count;
+  lane->oldest = (lane->oldest + count) % lane->max;
+  lane->count -= count;
 }
 
-void iotbiz_keep(enum iotbiz_lane lane, const char *values) {
+void iotbiz_keep(enum iotbiz_lane which, const char *values) {
+  struct lane *lane = &lanes[which];
   struct entry *entry;
-  if (state.count == IOTBIZ_BUFFER_MAX) {
-    drop_oldest(1);
-    if (state.in_flight > 0)
-      state.in_flight--;
-    if (state.dropped++ % IOTBIZ_BUFFER_MAX == 0)
-      iotbiz_say("the buffer of %d is full: %u oldest dropped", IOTBIZ_BUFFER_MAX, state.dropped);
+  if (lane->count == lane->max) {
+    drop_oldest(lane, 1);
+    if (lane->in_flight > 0)
+      lane->in_flight--;
+    if (state.dropped++ % lane->max == 0)
+      iotbiz_say("the buffer of %u is full: %u oldest dropped", lane->max, state.dropped);
   }
-  entry = entry_at(state.count);
+  entry = entry_at(lane, lane->count);
   entry->ts = wall_or_0();
   entry->uptime = connection_uptime_ms();
-  entry->lane = lane;
   snprintf(entry->values, sizeof entry->values, "%s", values);
-  state.count++;
+  lane->count++;
   iotbiz_flush();
 }
 
-unsigned iotbiz_waiting(void) { return state.count; }
+unsigned iotbiz_waiting(void) {
+  return lanes[IOTBIZ_TELEMETRY].count + lanes[IOTBIZ_URGENT].count;
+}
 
 unsigned iotbiz_dropped(void) { return state.dropped; }
 
@@ -419,21 +434,20 @@ static bool put_entry(struct iotbiz_json *json, const struct entry *entry) {
   return true;
 }
 
-void iotbiz_flush(void) {
+/* Sends the next batch, when the one before it is acknowledged. */
+static void flush(struct lane *lane) {
   struct iotbiz_json json = {state.payload, 0, sizeof state.payload, 0, false};
-  unsigned taken = 0, most = state.count < IOTBIZ_BATCH_MAX ? state.count : IOTBIZ_BATCH_MAX;
-  enum iotbiz_lane lane = entry_at(0)->lane;
+  unsigned taken = 0, most = lane->count < lane->batch_max ? lane->count : lane->batch_max;
+  bool alone;
   int id;
-  if (!state.online || state.in_flight_id != 0 || state.count == 0)
+  if (!state.online || lane->in_flight_id != 0)
     return;
-  if (lane == IOTBIZ_URGENT)
-    most = 1;
   put(&json, "[", 1);
-  while (taken < most && entry_at(taken)->lane == lane) {
+  while (taken < most) {
     size_t before = json.bytes;
     if (taken > 0)
       put(&json, ",", 1);
-    if (!put_entry(&json, entry_at(taken)) || json.full) {
+    if (!put_entry(&json, entry_at(lane, taken)) || json.full) {
       json.bytes = before;
       json.full = false;
       break;
@@ -443,29 +457,39 @@ void iotbiz_flush(void) {
   if (taken == 0)
     return;
   put(&json, "]", 1);
-  id = lane == IOTBIZ_URGENT
-           ? connection_publish("me/urgent", json.text + 1, json.bytes - 2)
-           : connection_publish("me/telemetry", json.text + (taken == 1), json.bytes - 2 * (taken == 1));
+  alone = taken == 1; /* without the brackets */
+  id = connection_publish(lane->topic, json.text + alone, json.bytes - 2 * alone);
   if (id == 0)
-    drop_oldest(taken);
+    drop_oldest(lane, taken);
   if (id > 0) {
-    state.in_flight_id = id;
-    state.in_flight = taken;
+    lane->in_flight_id = id;
+    lane->in_flight = taken;
   }
 }
 
+void iotbiz_flush(void) {
+  flush(&lanes[IOTBIZ_URGENT]);
+  flush(&lanes[IOTBIZ_TELEMETRY]);
+}
+
 void iotbiz_acknowledged(int id) {
-  if (id == 0 || id != state.in_flight_id)
-    return;
-  drop_oldest(state.in_flight);
-  state.in_flight_id = 0;
-  state.in_flight = 0;
+  size_t at;
+  for (at = 0; at < LANES; at++) {
+    if (id != 0 && id == lanes[at].in_flight_id) {
+      drop_oldest(&lanes[at], lanes[at].in_flight);
+      lanes[at].in_flight_id = 0;
+      lanes[at].in_flight = 0;
+    }
+  }
   iotbiz_flush();
 }
 
 void iotbiz_given_up(int id) {
-  if (id == state.in_flight_id)
-    state.in_flight_id = 0;
+  size_t at;
+  for (at = 0; at < LANES; at++) {
+    if (id == lanes[at].in_flight_id)
+      lanes[at].in_flight_id = 0;
+  }
 }
 
 /* The connection */
@@ -481,7 +505,7 @@ static void report(void) {
 }
 
 void iotbiz_online(void) {
-  iotbiz_say("connected as %s; %u messages wait", device_name, state.count);
+  iotbiz_say("connected as %s; %u messages wait", device_name, iotbiz_waiting());
   state.online = true;
   state.online_since = connection_uptime_ms();
   report();
@@ -490,13 +514,13 @@ void iotbiz_online(void) {
 
 void iotbiz_offline(enum iotbiz_resend resend) {
   if (state.online) {
-    iotbiz_say("the connection is lost; %u messages wait", state.count);
+    iotbiz_say("the connection is lost; %u messages wait", iotbiz_waiting());
     if (connection_uptime_ms() - state.online_since > IOTBIZ_STABLE_MS)
       state.attempts = 0;
   }
   state.online = false;
   if (resend == IOTBIZ_BUFFER_SENDS_AGAIN)
-    state.in_flight_id = 0;
+    lanes[IOTBIZ_TELEMETRY].in_flight_id = lanes[IOTBIZ_URGENT].in_flight_id = 0;
 }
 
 /* Exponential, with full jitter: a fleet must not come back in one moment. */

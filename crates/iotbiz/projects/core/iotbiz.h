@@ -23,6 +23,8 @@ extern "C" {
 #ifndef IOTBIZ_BATCH_MAX
 #define IOTBIZ_BATCH_MAX @batch_max@
 #endif
+/* Of the urgent lane; the server takes ten at once. */
+#define IOTBIZ_URGENT_MAX 10
 /* Ids of commands that are not done twice. */
 #define IOTBIZ_COMMANDS_KNOWN_MAX 16
 #define IOTBIZ_ID_BYTES_MAX 64

@@ -16,6 +16,7 @@ import credential
 
 BUFFER_MAX = 200  # messages kept while offline; the oldest are dropped and counted
 BATCH_MAX = 10  # of them sent at once
+URGENT_MAX = 10  # of the urgent lane; the server takes ten at once
 COMMANDS_KNOWN_MAX = 16  # ids of commands that are not done twice
 BACKOFF_MS_MIN = 1000
 BACKOFF_MS_MAX = 60000
@@ -83,8 +84,8 @@ def wall_ms():
 class Entry:
     """What was measured at one moment."""
 
-    def __init__(self, topic, values):
-        self.topic, self.values = topic, values
+    def __init__(self, values):
+        self.values = values
         self.ts, self.ticks = wall_ms(), time.ticks_ms()
 
     def dated(self):
@@ -113,7 +114,8 @@ class Connection:
         self.settings = settings  # in force
         self.dropped = 0  # messages that did not fit in the buffer
         self.settings_changed = False
-        self._buffer = []
+        # The lanes are apart, so that what is urgent is never behind the rest.
+        self._urgent, self._telemetry = [], []
         self._known = []
         self._version = None
         self._online = False
@@ -124,7 +126,7 @@ class Connection:
 
     def waiting(self):
         """Messages that the server has not acknowledged yet."""
-        return len(self._buffer)
+        return len(self._urgent) + len(self._telemetry)
 
     # What is sent
 
@@ -133,7 +135,7 @@ class Connection:
         for name in unknown:
             say("no reading is called {}. {}".format(name, self.remedy))
         good = not unknown
-        topics = {"me/telemetry": {}, "me/urgent": {}}
+        telemetry, urgent = {}, {}
         for name, value in values.items():
             if value is None:
                 continue
@@ -142,32 +144,35 @@ class Connection:
                 say("{} is not sent: {}".format(name, wrong))
                 good = False
             else:
-                topics["me/urgent" if name in self.urgent else "me/telemetry"][name] = value
-        for topic, some in topics.items():
-            if some:
-                self._buffer.append(Entry(topic, some))
-        while len(self._buffer) > BUFFER_MAX:
-            self._buffer.pop(0)
-            self.dropped += 1
-            if self.dropped % BUFFER_MAX == 1:
-                say("the buffer of {} is full: {} dropped".format(BUFFER_MAX, self.dropped))
+                (urgent if name in self.urgent else telemetry)[name] = value
+        self._keep(self._urgent, URGENT_MAX, urgent)
+        self._keep(self._telemetry, BUFFER_MAX, telemetry)
         return good
 
-    def _flush(self):
-        """Sends the oldest messages of one topic; they go when they are acknowledged."""
-        while self._buffer:
-            topic = self._buffer[0].topic
+    def _keep(self, lane, most, values):
+        if not values:
+            return
+        lane.append(Entry(values))
+        if len(lane) > most:
+            lane.pop(0)
+            self.dropped += 1
+            if self.dropped % BUFFER_MAX == 1:
+                say("the buffer of {} is full: {} dropped".format(most, self.dropped))
+
+    def _flush(self, topic, lane, most):
+        """Sends the oldest messages; they go when they are acknowledged."""
+        while lane:
             bodies = []
-            for entry in self._buffer[: 1 if topic == "me/urgent" else BATCH_MAX]:
+            for entry in lane[:most]:
                 body = entry.dated()
-                if entry.topic != topic or body is None:
+                if body is None:
                     break
                 bodies.append(body)
             if not bodies:
                 return
-            body = json.dumps(bodies if len(bodies) > 1 else bodies[0])
-            self._client.publish(topic, body, qos=1)  # returns with the PUBACK
-            del self._buffer[: len(bodies)]
+            # Returns with the PUBACK.
+            self._publish(topic, bodies if len(bodies) > 1 else bodies[0])
+            del lane[: len(bodies)]
 
     def _report(self):
         body = {"firmware": self.firmware}
@@ -175,7 +180,13 @@ class Connection:
             value = getattr(self.settings, attribute)
             if value is not None:
                 body[name] = value
-        self._client.publish("me/reported", json.dumps(body), qos=1)
+        self._publish("me/reported", body)
+
+    def _publish(self, topic, body):
+        # The library takes the timeout away with every check_msg().
+        if hasattr(self._client.sock, "settimeout"):
+            self._client.sock.settimeout(SOCKET_SECONDS_MAX)
+        self._client.publish(topic, json.dumps(body).encode(), qos=1)
 
     # What comes
 
@@ -227,7 +238,7 @@ class Connection:
         self._known = (self._known + [command])[-COMMANDS_KNOWN_MAX:]
         answer = self._answer(body)
         say("command {}: {}".format(body.get("name"), answer))
-        self._client.publish(topic + "/answer", json.dumps(answer), qos=1)
+        self._publish(topic + "/answer", answer)
 
     def _answer(self, body):
         def refused(why):
@@ -293,7 +304,8 @@ class Connection:
                     self._pinged = now
                 while self._inbox:
                     self._handle(*self._inbox.pop(0))
-                self._flush()
+                self._flush("me/urgent", self._urgent, 1)
+                self._flush("me/telemetry", self._telemetry, BATCH_MAX)
         except (OSError, MQTTException) as error:
             self._lost(error)
         time.sleep_ms(wait_ms)

@@ -23,6 +23,7 @@ import paho.mqtt.client as mqtt
 
 BUFFER_MAX = 10_000  # messages kept while offline; the oldest are dropped and counted
 BATCH_MAX = 100  # of them sent at once
+URGENT_MAX = 10  # of the urgent lane; the server takes ten at once
 COMMANDS_KNOWN_MAX = 64  # ids of commands that are not done twice
 BACKOFF_SECONDS_MIN = 1.0
 BACKOFF_SECONDS_MAX = 60.0
@@ -30,7 +31,6 @@ STABLE_SECONDS = 30.0  # a connection that lasted this long starts the back-off 
 CONNECT_SECONDS_MAX = 10.0
 KEEPALIVE_SECONDS = 60
 TEXT_BYTES_MAX = 1024
-URGENT_BYTES_MAX = 512
 # Before this (2023-11-14) a clock was never set.
 CLOCK_MS_MIN = 1_700_000_000_000
 # Short, because paho may only be used by one thread: what other threads send waits this long.
@@ -104,8 +104,8 @@ def wall_ms():
 class Entry:
     """What was measured at one moment."""
 
-    def __init__(self, topic, values):
-        self.topic, self.values = topic, values
+    def __init__(self, values):
+        self.values = values
         self.ts, self.uptime = wall_ms(), time.monotonic()
 
     def dated(self):
@@ -121,6 +121,39 @@ class Entry:
         if ts is not None:
             return {"ts": ts, "values": self.values}
         return self.values if age < 2 * LOOP_SECONDS + 1 else None
+
+
+class Lane:
+    """What waits for one topic; lanes are apart, so that what is urgent is never behind the rest."""
+
+    def __init__(self, topic, most, batch_most):
+        self.topic, self.most, self.batch_most = topic, most, batch_most
+        self.entries = collections.deque()
+        self.mid, self.in_flight = None, 0
+
+    def keep(self, entry):
+        """Whether the oldest had to be dropped for it."""
+        self.entries.append(entry)
+        if len(self.entries) <= self.most:
+            return False
+        self.entries.popleft()
+        self.in_flight = max(0, self.in_flight - 1)
+        return True
+
+    def acknowledged(self):
+        for _ in range(min(self.in_flight, len(self.entries))):
+            self.entries.popleft()
+        self.mid, self.in_flight = None, 0
+
+    def batch(self):
+        """What is sent next: the oldest that can be dated now."""
+        bodies = []
+        for at in range(min(self.batch_most, len(self.entries))):
+            body = self.entries[at].dated()
+            if body is None:
+                break
+            bodies.append(body)
+        return bodies
 
 
 class Connection:
@@ -143,8 +176,8 @@ class Connection:
         self._credential = credential(credential_file)
         self._folder = pathlib.Path(credential_file).resolve().parent
         self._lock = threading.Lock()
-        self._buffer = collections.deque()
-        self._in_flight = None
+        self._urgent = Lane("me/urgent", URGENT_MAX, 1)
+        self._telemetry = Lane("me/telemetry", BUFFER_MAX, BATCH_MAX)
         self._acknowledged = set()
         self._online = False
         self._attempts = 0
@@ -171,7 +204,7 @@ class Connection:
     @property
     def waiting(self):
         """Messages that the server has not acknowledged yet."""
-        return len(self._buffer)
+        return len(self._urgent.entries) + len(self._telemetry.entries)
 
     # What is sent
 
@@ -180,7 +213,7 @@ class Connection:
         for name in unknown:
             log.error("no reading is called %s. %s", name, self.remedy)
         good = not unknown
-        topics = {"me/telemetry": {}, "me/urgent": {}}
+        telemetry, urgent = {}, {}
         for name, value in values.items():
             if value is None:
                 continue
@@ -189,64 +222,38 @@ class Connection:
                 log.error("%s is not sent: %s", name, wrong)
                 good = False
             else:
-                topic = "me/urgent" if name in self.urgent else "me/telemetry"
-                topics[topic][name] = value
-        for topic, values in topics.items():
-            if values:
-                self._keep(Entry(topic, values))
+                (urgent if name in self.urgent else telemetry)[name] = value
+        self._keep(self._urgent, urgent)
+        self._keep(self._telemetry, telemetry)
         return good
 
-    def _keep(self, entry):
+    def _keep(self, lane, values):
+        if not values:
+            return
         with self._lock:
-            self._buffer.append(entry)
-            if len(self._buffer) <= BUFFER_MAX:
+            if not lane.keep(Entry(values)):
                 return
-            self._buffer.popleft()
             self.dropped += 1
             dropped = self.dropped
-            if self._in_flight:
-                mid, count = self._in_flight
-                self._in_flight = (mid, max(0, count - 1))
-        if dropped == 1 or dropped % 1000 == 0:
-            log.warning("the buffer of %d is full: %d oldest dropped", BUFFER_MAX, dropped)
-
-    def _batch(self):
-        """The oldest messages of one topic that can be dated now; and their number."""
-        with self._lock:
-            oldest = [self._buffer[at] for at in range(min(BATCH_MAX, len(self._buffer)))]
-        if not oldest:
-            return None
-        topic = oldest[0].topic
-        most = 1 if topic == "me/urgent" else BATCH_MAX
-        bodies = []
-        for entry in oldest[:most]:
-            body = entry.dated()
-            if entry.topic != topic or body is None:
-                break
-            bodies.append(body)
-        if not bodies:
-            return None
-        body = json.dumps(bodies if len(bodies) > 1 else bodies[0], separators=(",", ":"))
-        return topic, body, len(bodies)
+        if dropped % 1000 == 1:
+            log.warning("the buffer of %d is full: %d oldest dropped", lane.most, dropped)
 
     def _flush(self):
-        """Sends the next batch, when the one before it is acknowledged."""
-        if self._in_flight:
-            mid, count = self._in_flight
-            if mid not in self._acknowledged:
-                return
+        """Sends the next batch of each lane, when the one before it is acknowledged."""
+        for lane in (self._urgent, self._telemetry):
             with self._lock:
-                for _ in range(min(self._in_flight[1], len(self._buffer))):
-                    self._buffer.popleft()
-                self._in_flight = None
-        self._acknowledged.clear()
-        batch = self._batch() if self._online else None
-        if batch:
-            topic, body, count = batch
-            if topic == "me/urgent" and len(body) > URGENT_BYTES_MAX:
-                log.error("an urgent message is longer than %d bytes", URGENT_BYTES_MAX)
+                if lane.mid in self._acknowledged:
+                    lane.acknowledged()
+                if not self._online or lane.mid is not None:
+                    continue
+                bodies = lane.batch()
+                lane.in_flight = len(bodies)
+            if not bodies:
+                continue
+            body = json.dumps(bodies if len(bodies) > 1 else bodies[0], separators=(",", ":"))
             # Without the lock: paho writes to the socket here.
-            self._in_flight = (self._client.publish(topic, body, qos=1).mid, count)
+            lane.mid = self._client.publish(lane.topic, body, qos=1).mid
+        self._acknowledged.clear()
 
     def _report(self):
         """Tells the server which settings are in force, and what runs here."""

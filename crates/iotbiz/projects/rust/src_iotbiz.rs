@@ -22,6 +22,8 @@ use tokio::sync::Notify;
 pub const BUFFER_MAX: usize = 10_000;
 /// Of them sent at once.
 const BATCH_MAX: usize = 100;
+/// Messages of the urgent lane that are kept; the server takes ten at once.
+const URGENT_MAX: usize = 10;
 /// Ids of commands that are not done twice.
 const COMMANDS_KNOWN_MAX: usize = 64;
 const BACKOFF_MIN: Duration = Duration::from_secs(1);
@@ -51,18 +53,34 @@ pub trait Kind: Send {
     fn command(&mut self, name: &str, arguments: &Object) -> Result<Object, String>;
 }
 
-/// Which way a message takes.
+/// Which way a message takes. The lanes are apart, so that what is urgent is never behind the rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lane {
-    Telemetry,
     Urgent,
+    Telemetry,
 }
 
 impl Lane {
+    const ALL: [Self; 2] = [Self::Urgent, Self::Telemetry];
+
     const fn topic(self) -> &'static str {
         match self {
             Self::Telemetry => "me/telemetry",
             Self::Urgent => "me/urgent",
+        }
+    }
+
+    const fn max(self) -> usize {
+        match self {
+            Self::Telemetry => BUFFER_MAX,
+            Self::Urgent => URGENT_MAX,
+        }
+    }
+
+    const fn batch_max(self) -> usize {
+        match self {
+            Self::Telemetry => BATCH_MAX,
+            Self::Urgent => 1,
         }
     }
 }
@@ -208,7 +226,6 @@ fn wall_ms() -> Option<i64> {
 
 /// What was measured at one moment.
 struct Entry {
-    lane: Lane,
     values: Object,
     ts: Option<i64>,
     measured: Instant,
@@ -229,13 +246,33 @@ impl Entry {
     }
 }
 
+/// What waits for one topic.
 #[derive(Default)]
-struct Buffer {
+struct Waiting {
     entries: VecDeque<Entry>,
     /// How many of the oldest are on their way.
     in_flight: usize,
+}
+
+#[derive(Default)]
+struct Buffer {
+    urgent: Waiting,
+    telemetry: Waiting,
     dropped: u64,
     changed: bool,
+}
+
+impl Buffer {
+    fn lane(&mut self, lane: Lane) -> &mut Waiting {
+        match lane {
+            Lane::Urgent => &mut self.urgent,
+            Lane::Telemetry => &mut self.telemetry,
+        }
+    }
+
+    fn waiting(&self) -> usize {
+        self.urgent.entries.len() + self.telemetry.entries.len()
+    }
 }
 
 struct Shared {
@@ -292,15 +329,16 @@ impl Link {
             return;
         }
         let mut buffer = self.shared.buffer();
-        let entry = Entry { lane, values, ts: wall_ms(), measured: Instant::now() };
-        buffer.entries.push_back(entry);
-        if buffer.entries.len() > BUFFER_MAX {
-            buffer.entries.pop_front();
-            buffer.in_flight = buffer.in_flight.saturating_sub(1);
+        let entry = Entry { values, ts: wall_ms(), measured: Instant::now() };
+        let waiting = buffer.lane(lane);
+        waiting.entries.push_back(entry);
+        if waiting.entries.len() > lane.max() {
+            waiting.entries.pop_front();
+            waiting.in_flight = waiting.in_flight.saturating_sub(1);
             buffer.dropped += 1;
             if buffer.dropped % 1000 == 1 {
-                let dropped = buffer.dropped;
-                say(&format!("the buffer of {BUFFER_MAX} is full: {dropped} oldest dropped"));
+                let (max, dropped) = (lane.max(), buffer.dropped);
+                say(&format!("the buffer of {max} is full: {dropped} oldest dropped"));
             }
         }
         drop(buffer);
@@ -310,7 +348,7 @@ impl Link {
     /// Messages that the server has not acknowledged yet.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.shared.buffer().entries.len()
+        self.shared.buffer().waiting()
     }
 
     /// Messages that did not fit in the buffer.
@@ -346,12 +384,12 @@ struct Session {
     client: AsyncClient,
     events: EventLoop,
     unnumbered: VecDeque<What>,
-    batch: Option<u16>,
+    batches: Vec<(Lane, u16)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum What {
-    Batch,
+    Batch(Lane),
     Else,
 }
 
@@ -369,8 +407,9 @@ impl Session {
         }
     }
 
-    fn is_idle(&self) -> bool {
-        self.batch.is_none() && !self.unnumbered.contains(&What::Batch)
+    fn is_idle(&self, lane: Lane) -> bool {
+        let numbered = self.batches.iter().any(|(other, _)| *other == lane);
+        !numbered && !self.unnumbered.contains(&What::Batch(lane))
     }
 }
 
@@ -396,7 +435,9 @@ impl Network {
                 Err(error) => error,
             };
             say(&error);
-            self.shared.buffer().in_flight = 0;
+            for lane in Lane::ALL {
+                self.shared.buffer().lane(lane).in_flight = 0;
+            }
             if online && started.elapsed() > STABLE {
                 self.attempts = 0;
             }
@@ -420,7 +461,7 @@ impl Network {
             options.set_transport(trusting(pem)?);
         }
         let (client, events) = AsyncClient::new(options, REQUESTS_MAX);
-        Ok(Session { client, events, unnumbered: VecDeque::new(), batch: None })
+        Ok(Session { client, events, unnumbered: VecDeque::new(), batches: Vec::new() })
     }
 
     /// Waits for a packet from the server; sends in the meantime what becomes ready.
@@ -440,8 +481,8 @@ impl Network {
                 None => self.flush(session),
                 Some(Event::Incoming(packet)) => return Ok(packet),
                 Some(Event::Outgoing(Outgoing::Publish(number))) => {
-                    if session.unnumbered.pop_front() == Some(What::Batch) {
-                        session.batch = Some(number);
+                    if let Some(What::Batch(lane)) = session.unnumbered.pop_front() {
+                        session.batches.push((lane, number));
                     }
                 }
                 Some(Event::Outgoing(_)) => {}
@@ -450,7 +491,7 @@ impl Network {
     }
 
     fn connected(&mut self, session: &mut Session) {
-        let waiting = self.shared.buffer().entries.len();
+        let waiting = self.shared.buffer().waiting();
         say(&format!("connected as {}; {waiting} messages wait", self.device));
         for filter in ["me/desired", "me/command/+"] {
             if let Err(error) = session.client.try_subscribe(filter, QoS::AtLeastOnce) {
@@ -467,36 +508,43 @@ impl Network {
         session.publish("me/reported", &Value::Object(body), What::Else);
     }
 
-    /// Sends the next batch, when the one before it is acknowledged.
+    /// Sends the next batch of each lane, when the one before it is acknowledged.
     fn flush(&self, session: &mut Session) {
-        if !session.is_idle() {
-            return;
+        for lane in Lane::ALL {
+            if !session.is_idle(lane) {
+                continue;
+            }
+            let mut buffer = self.shared.buffer();
+            let waiting = buffer.lane(lane);
+            let oldest = waiting.entries.iter().take(lane.batch_max());
+            let mut bodies: Vec<_> = oldest.map_while(Entry::dated).collect();
+            let count = bodies.len();
+            let body = match count {
+                0 => continue,
+                1 => bodies.remove(0),
+                _ => Value::Array(bodies),
+            };
+            if session.publish(lane.topic(), &body, What::Batch(lane)) {
+                waiting.in_flight = count;
+            }
         }
+    }
+
+    /// What the server has, needs not wait any more.
+    fn acknowledged(&self, session: &mut Session, number: u16) {
+        let place = session.batches.iter().position(|(_, other)| *other == number);
+        let Some(place) = place else { return };
+        let (lane, _) = session.batches.remove(place);
         let mut buffer = self.shared.buffer();
-        let Some(lane) = buffer.entries.front().map(|entry| entry.lane) else { return };
-        let most = if lane == Lane::Urgent { 1 } else { BATCH_MAX };
-        let same = buffer.entries.iter().take(most).take_while(|entry| entry.lane == lane);
-        let mut bodies: Vec<_> = same.map_while(Entry::dated).collect();
-        let count = bodies.len();
-        let body = match count {
-            0 => return,
-            1 => bodies.remove(0),
-            _ => Value::Array(bodies),
-        };
-        if session.publish(lane.topic(), &body, What::Batch) {
-            buffer.in_flight = count;
-        }
+        let waiting = buffer.lane(lane);
+        let count = waiting.in_flight.min(waiting.entries.len());
+        waiting.entries.drain(..count);
+        waiting.in_flight = 0;
     }
 
     fn received(&mut self, session: &mut Session, packet: &Packet) {
         match packet {
-            Packet::PubAck(ack) if session.batch == Some(ack.pkid) => {
-                session.batch = None;
-                let mut buffer = self.shared.buffer();
-                let count = buffer.in_flight.min(buffer.entries.len());
-                buffer.entries.drain(..count);
-                buffer.in_flight = 0;
-            }
+            Packet::PubAck(ack) => self.acknowledged(session, ack.pkid),
             Packet::Publish(publish) => {
                 let body: Value = serde_json::from_slice(&publish.payload).unwrap_or_default();
                 let empty = Object::new();
@@ -562,7 +610,7 @@ impl Network {
     fn explain(&self, error: &ConnectionError, online: bool) -> String {
         let Credential { host, port, file, .. } = &self.credential;
         let (device, file) = (self.device, file.display());
-        let waiting = self.shared.buffer().entries.len();
+        let waiting = self.shared.buffer().waiting();
         if let ConnectionError::ConnectionRefused(code) = error {
             use ConnectReturnCode::{BadUserNamePassword, NotAuthorized};
             let number = match code {

@@ -72,7 +72,7 @@ static void on_publish(const struct mqtt_publish_param *publish) {
   size_t topic_bytes = publish->message.topic.topic.size;
   if (bytes > sizeof payload || topic_bytes >= sizeof topic) {
     iotbiz_say("a message of %u bytes is too long for this board", (unsigned)bytes);
-    mqtt_disconnect(&client, NULL);
+    mqtt_abort(&client);
     return;
   }
   memcpy(topic, publish->message.topic.topic.utf8, topic_bytes);

@@ -239,7 +239,7 @@ fn typed(shape: &Shape, words: Words) -> Words {
             shape.readings.iter().map(|reading| check(&reading.field)).collect::<String>(),
         )
         .with("writes", writes(shape))
-        .with("reports", shape.settings.iter().map(|s| report(&s.field)).collect::<String>())
+        .with("reports", reports(&shape.settings))
         .with("desired", desired(&shape.settings))
         .with("example_handlers", shape.commands.iter().map(example_handler).collect::<String>())
         .with("examples", shape.readings.iter().map(example).collect::<String>())
@@ -306,6 +306,14 @@ fn write(field: &Field, json: &str, place: &str) -> String {
         PropertyKind::Number { .. } | PropertyKind::Boolean | PropertyKind::Position => {
             format!("  iotbiz_json_{}({json}, \"{name}\", {place});\n", noun(&field.kind))
         }
+    }
+}
+
+/// All settings; a parameter that nothing uses is a warning.
+fn reports(settings: &[Setting]) -> String {
+    match settings {
+        [] => "  (void)json;\n".to_owned(),
+        [_, ..] => settings.iter().map(|setting| report(&setting.field)).collect(),
     }
 }
 
