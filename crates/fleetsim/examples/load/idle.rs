@@ -19,8 +19,8 @@ pub(crate) struct Options {
 
 /// Connects, says so, and holds until nobody holds the standard input any more.
 pub(crate) fn run(options: &Options) -> Result<Value, Box<dyn Error>> {
-    let streams = options.door.open()?;
-    println!("{}", json!({ "connected": streams.len() }));
+    let links = options.door.open()?;
+    println!("{}", json!({ "connected": links.len() }));
     io::stdin().read_to_end(&mut Vec::new())?;
-    Ok(json!({ "closed": streams.len() }))
+    Ok(json!({ "closed": links.len() }))
 }

@@ -11,11 +11,17 @@
 #![expect(clippy::print_stdout, reason = "it reports by printing")]
 #![expect(clippy::disallowed_methods, reason = "it measures real time")]
 
+mod fanout;
+mod gateways;
 mod histogram;
 mod http;
 mod idle;
+mod logins;
 mod mqtt;
+mod publisher;
 mod stopwatch;
+mod subscriber;
+mod tls;
 mod users;
 
 use std::error::Error;
@@ -33,6 +39,10 @@ struct Arguments {
 enum What {
     /// Publish over MQTT 3.1.1
     Mqtt(mqtt::Options),
+    /// Publish on one connection, count at all others
+    Fanout(fanout::Options),
+    /// Connect, log in and leave, over and over
+    Logins(logins::Options),
     /// Hold connections open until the standard input ends
     Idle(idle::Options),
     /// GET paths over connections that are kept
@@ -42,6 +52,8 @@ enum What {
 fn main() -> Result<(), Box<dyn Error>> {
     let report = match Arguments::parse().what {
         What::Mqtt(options) => mqtt::run(&options)?,
+        What::Fanout(options) => fanout::run(&options)?,
+        What::Logins(options) => logins::run(&options)?,
         What::Idle(options) => idle::run(&options)?,
         What::Http(options) => http::run(&options)?,
     };
