@@ -82,7 +82,7 @@ export class Identity {
   }
 
   connected(device) {
-    return [...this.sessions].some((one) => one.device === device) || (device.origin === 'virtual' && !device.mute && !device.retired);
+    return [...this.sessions].some((one) => one.device === device) || (device.speaks === true && !device.mute && !device.retired);
   }
 
   addClaim(body) {

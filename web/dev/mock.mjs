@@ -2,7 +2,7 @@
  * A server that speaks the console's part of the HTTP contract, for work on pages without the
  * real one. Kept in memory, forgotten at the end. Never part of the product.
  *
- *   node dev/mock.mjs            PORT=7070 MQTT_PORT=1883 DEVICES=13 EVERY_MS=1000
+ *   node dev/mock.mjs            PORT=7070 MQTT_PORT=1883 MQTTS_PORT=8883 DEVICES=13 EVERY_MS=1000
  *   AUTH=setup-token|token       asks for a token, "own-token"; the setup token is "setup-1"
  *   IDENTITY=empty               no claim and no certificate yet
  *   STREAM=websocket|sse|buffered|none   what the stream allows, to try the fall-backs
@@ -13,10 +13,11 @@ import { existsSync, readFileSync } from 'node:fs';
 import { extname, join, normalize } from 'node:path';
 import { World } from './world.mjs';
 import { acceptSocket } from './socket.mjs';
-import { listenMqtt } from './mqtt.mjs';
+import { listenMqtt, listenTls } from './mqtt.mjs';
 
 const port = Number(process.env.PORT ?? 7070);
 const mqttPort = Number(process.env.MQTT_PORT ?? 1883);
+const mqttsPort = Number(process.env.MQTTS_PORT ?? 8883);
 const streams = process.env.STREAM ?? 'websocket';
 const auth = process.env.AUTH ?? 'none';
 const root = process.env.IOTBIZ_WEB_OUT ?? join(import.meta.dirname, '../../target/web');
@@ -25,7 +26,7 @@ const body_bytes_max = 1_000_000;
 const world = new World({
   devices: Number(process.env.DEVICES ?? 13),
   every_ms: Number(process.env.EVERY_MS ?? 1000),
-  ports: { http: port, mqtt: mqttPort },
+  ports: { http: port, mqtt: mqttPort, mqtts: mqttsPort },
   identity: process.env.IDENTITY ?? 'filled',
 });
 
@@ -315,4 +316,5 @@ server.on('upgrade', (request, socket) => {
 
 server.listen(port, '127.0.0.1', () => console.log(`mock: http://127.0.0.1:${port}/`));
 listenMqtt(mqttPort, world);
+listenTls(mqttsPort, world);
 world.start();

@@ -59,3 +59,16 @@ function publish(packet, socket, world, device) {
   }
   world.receive(device, topic, packet.subarray(at).toString());
 }
+
+/** Where TLS would be: whoever comes is refused as one that does not speak it. */
+export function listenTls(port, world) {
+  const server = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.once('data', () => {
+      world.refuse({ claimed: '', device: null, peer: `${socket.remoteAddress}:${socket.remotePort}`, reason: 'not_tls' });
+      socket.end();
+    });
+  });
+  server.on('error', (error) => console.error(`mock tls: ${error.message}`));
+  server.listen(port, '127.0.0.1');
+}

@@ -29,6 +29,7 @@ export class World {
       made.site = this.sites[at % 3];
       made.firmware = at % 4 === 0 ? '2.4.0' : '2.4.1';
       made.mute = at % 11 === 5;
+      made.speaks = true;
       if (at === 9) made.retired = true;
       this.begin(made);
       if (at < 4 && identity !== 'empty') this.identity.begin(made);
@@ -287,7 +288,7 @@ export class World {
       ['c', `/* esp-idf */\nesp_mqtt_client_config_t cfg = {\n  .broker.address.uri = "mqtt://127.0.0.1:${mqtt}",\n  .credentials.username = "${user}",\n  .credentials.authentication.password = "{TOKEN}",\n};`],
       ['iotbiz', `iotbiz send ${device.name} temperature=3.9`],
     ].map(([id, code]) => ({ id, title: id, code }));
-    return { username: user, host: '127.0.0.1', mqtt_port: mqtt, mqtts_port: 8883, http_port: http, http_scheme: 'http', ca_sha256: this.identity.sha256(), example_payload: JSON.parse(payload), snippets };
+    return { username: user, host: '127.0.0.1', mqtt_port: mqtt, mqtts_port: this.ports.mqtts, http_port: http, http_scheme: 'http', ca_sha256: this.identity.sha256(), example_payload: JSON.parse(payload), snippets };
   }
 
   venture() {

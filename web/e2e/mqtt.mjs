@@ -1,4 +1,4 @@
-/** A device in a few bytes: MQTT 3.1.1 CONNECT, one PUBLISH with QoS 1, DISCONNECT. */
+/** A device in a few bytes: MQTT 3.1.1 CONNECT, one PUBLISH with QoS 1, DISCONNECT; or one that stays. */
 import { connect } from 'node:net';
 
 const answer_ms_max = 8000;
@@ -57,5 +57,34 @@ export function send({ host, port, user, token, topic, payload }) {
         }
       }
     });
+  });
+}
+
+/** Stays connected until somebody ends it; `closed` resolves with the moment the server did. */
+export function hold({ host, port, user, token }) {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, host);
+    const closed = new Promise((done) => socket.on('close', () => done(performance.now())));
+    const timer = setTimeout(() => reject(new Error('the server did not answer')), answer_ms_max);
+    socket.on('error', reject);
+    socket.on('connect', () => {
+      const head = Buffer.concat([text('MQTT'), Buffer.from([4, 0xc2, 0, 120])]);
+      socket.write(packet(0x10, Buffer.concat([head, text(`e2e-held-${user}`), text(user), text(token)])));
+    });
+    socket.once('data', (chunk) => {
+      clearTimeout(timer);
+      if (chunk[3] !== 0) reject(new Error(`CONNACK says ${chunk[3]}`));
+      resolve({ closed, end: () => socket.destroy() });
+    });
+  });
+}
+
+/** Says something else than TLS at a port of TLS. */
+export function speakPlainly({ host, port }) {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, host, () => socket.write('GET / HTTP/1.1\r\n\r\n'));
+    socket.on('error', (error) => (error.code === 'ECONNRESET' ? resolve() : reject(error)));
+    socket.on('close', resolve);
+    socket.on('data', () => {});
   });
 }

@@ -21,6 +21,7 @@ import { checks as fleetChecks } from './fleet.mjs';
 import { checks as shellChecks } from './shell.mjs';
 import { checks as doorChecks } from './door.mjs';
 import { checks as linkChecks } from './link.mjs';
+import { checks as identityChecks } from './identity.mjs';
 
 const freePort = () =>
   new Promise((resolve) => {
@@ -31,10 +32,10 @@ const freePort = () =>
   });
 
 async function startMock() {
-  const [PORT, MQTT_PORT] = [await freePort(), await freePort()];
+  const [PORT, MQTT_PORT, MQTTS_PORT] = [await freePort(), await freePort(), await freePort()];
   const script = join(import.meta.dirname, '../dev/mock.mjs');
   const child = spawn(process.execPath, [script], {
-    env: { ...process.env, PORT, MQTT_PORT },
+    env: { ...process.env, PORT, MQTT_PORT, MQTTS_PORT },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   await new Promise((resolve) => child.stdout.once('data', resolve));
@@ -89,7 +90,7 @@ const world = {
 
 const silence = await keepSpeaking(world);
 const only = process.env.IOTBIZ_E2E_ONLY ?? '';
-const all = [...deviceChecks, ...connectChecks, ...fleetChecks, ...shellChecks, ...doorChecks, ...linkChecks];
+const all = [...deviceChecks, ...connectChecks, ...fleetChecks, ...shellChecks, ...doorChecks, ...linkChecks, ...identityChecks];
 let failed = 0;
 let passed = 0;
 for (const [name, check] of all.filter(([name]) => name.includes(only))) {
