@@ -71,8 +71,7 @@ impl Cache {
                 return Ok(Arc::clone(opened));
             }
         }
-        let opened = store.open(name, written).and_then(Opened::new);
-        let opened = Arc::new(opened.inspect_err(|error| self.note(error))?);
+        let opened = Arc::new(store.open(name, written).and_then(Opened::new)?);
         let mut inner = self.lock();
         inner.make_room();
         inner.bytes += opened.memory_bytes();

@@ -113,12 +113,11 @@ impl Numbers<'_> {
 
     fn rolled_up(&mut self, rollup: &Rollup, day: Day) -> Option<Vec<(i64, Aggregate)>> {
         if self.rollup.as_ref().is_none_or(|(path, _)| *path != rollup.path) {
-            let (cache, store) = (self.view.cache(), &self.view.table().store);
-            let hours = cache
-                .open(store, &rollup.path, &rollup.written)
-                .and_then(|opened| opened.hours_of(self.view.device(), &self.property));
+            let opened = self.view.rollup(rollup);
+            let hours =
+                opened.and_then(|opened| opened.hours_of(self.view.device(), &self.property));
             // The day file itself still has everything; the damage is noted for who looks after it.
-            let hours = hours.inspect_err(|error| cache.note(error)).ok()?;
+            let hours = hours.inspect_err(|error| self.view.note(error)).ok()?;
             self.rollup = Some((rollup.path.clone(), hours));
         }
         let (_, hours) = self.rollup.as_ref()?;

@@ -113,8 +113,8 @@ impl Source<'_> {
         for day in days {
             let mut sources: Vec<Rows<'_>> = Vec::new();
             for file in state.days.get(&day).into_iter().flatten() {
-                let opened = self.lake.cache.open(&self.table.store, &file.path, &file.written)?;
-                sources.push(opened.stored(columns)?);
+                let opened = self.lake.cache.open(&self.table.store, &file.path, &file.written);
+                sources.push(opened.and_then(|opened| opened.stored(columns))?);
             }
             let from = memory.partition_point(|row| Day::of(row.time) < day);
             let to = memory.partition_point(|row| Day::of(row.time) <= day);

@@ -10,10 +10,14 @@ use model::{DeviceId, Offset, Timestamp};
 use crate::cache::Cache;
 use crate::columns::Columns;
 use crate::day::Day;
-use crate::delta::{FileEntry, State};
+use crate::delta::{FileEntry, Rollup, State};
+use crate::file::Opened;
 use crate::merge::{Keep, Stored, reduce_all};
 use crate::table::Table;
 use crate::{Column, Error, Lake, Point, Series, Span};
+
+/// How often a reader starts a day again because its files were replaced and removed.
+const REPLACED_MAX: usize = 3;
 
 /// What one device said, as it was at one moment.
 pub(crate) struct View<'l> {
@@ -142,12 +146,18 @@ impl View<'_> {
         days
     }
 
-    pub(crate) fn table(&self) -> &Table {
-        &self.table
+    /// Opens a rollup.
+    pub(crate) fn rollup(&self, rollup: &Rollup) -> Result<Arc<Opened>, Error> {
+        self.cache.open(&self.table.store, &rollup.path, &rollup.written)
     }
 
-    pub(crate) fn cache(&self) -> &Cache {
-        self.cache
+    /// Notes a file that is damaged, unless it is only gone because another took its place.
+    pub(crate) fn note(&self, error: &Error) {
+        if let Error::Damaged { path, .. } = error
+            && self.table.has(path)
+        {
+            self.cache.note(error);
+        }
     }
 
     pub(crate) fn device(&self) -> DeviceId {
@@ -156,27 +166,36 @@ impl View<'_> {
 
     /// Rows in force of one day, and the files that can't be read.
     pub(crate) fn day(&self, day: Day) -> (Vec<Stored>, Vec<Error>) {
-        let mut rows = Vec::new();
-        let mut errors = Vec::new();
-        for file in self.state.days.get(&day).into_iter().flatten() {
-            let outside =
-                file.last < self.span.from.as_millis() || file.first >= self.span.to.as_millis();
-            if outside {
-                continue;
+        let files_of = |state: &State| state.days.get(&day).cloned().unwrap_or_default();
+        let mut files = files_of(&self.state);
+        let (mut rows, mut errors) = self.files(&files);
+        for _ in 0..REPLACED_MAX {
+            let now = if errors.is_empty() { break } else { files_of(&self.table.state()) };
+            if now == files {
+                errors.iter().for_each(|error| self.cache.note(error));
+                break;
             }
-            match self.file(file) {
-                Ok(mut found) => rows.append(&mut found),
-                Err(error) => {
-                    self.cache.note(&error);
-                    errors.push(error);
-                }
-            }
+            // They were replaced and removed since the view was taken.
+            files = now;
+            (rows, errors) = self.files(&files);
         }
         rows.retain(|row| self.span.contains(Timestamp::from_millis(row.time)));
         rows.extend(self.memory.get(&day).into_iter().flatten().cloned());
         // Files are in the order of their offsets, so mostly this finds everything in place.
         rows.sort_by_key(Stored::order);
         (reduce_all(rows, Keep::InForce).0, errors)
+    }
+
+    fn files(&self, files: &[Arc<FileEntry>]) -> (Vec<Stored>, Vec<Error>) {
+        let (mut rows, mut errors) = (Vec::new(), Vec::new());
+        let (from, to) = (self.span.from.as_millis(), self.span.to.as_millis());
+        for file in files.iter().filter(|file| from <= file.last && file.first < to) {
+            match self.file(file) {
+                Ok(mut found) => rows.append(&mut found),
+                Err(error) => errors.push(error),
+            }
+        }
+        (rows, errors)
     }
 
     fn file(&self, file: &FileEntry) -> Result<Vec<Stored>, Error> {

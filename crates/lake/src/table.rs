@@ -111,6 +111,15 @@ impl Table {
         Arc::clone(&self.read().state)
     }
 
+    /// Whether a file is part of the table now, as data or as a rollup.
+    pub(crate) fn has(&self, path: &std::path::Path) -> bool {
+        let state = self.state();
+        let rollup = |file: &FileEntry| file.rollup.as_ref().map(|r| self.store.path(&r.path));
+        state.files().any(|file| {
+            self.store.path(&file.path) == path || rollup(file).as_deref() == Some(path)
+        })
+    }
+
     /// A replaced file is off the disk.
     pub(crate) fn forget_gone(&self, path: &str) {
         let mut live = self.write();
