@@ -41,7 +41,7 @@ export const checks = [
     await page.locator('[data-filter]').fill('site:"open');
     await page.getByText(/At character 6/).waitFor();
     await page.locator('[data-filter]').fill('status:asleep');
-    await page.locator('.filter-words.bad').getByText(/asleep.*live, silent or never/).waitFor();
+    await page.locator('.filter-words.bad').getByText(/asleep.*live, silent, never or retired/).waitFor();
     await page.locator('[data-filter]').fill('zzz-no-such-name');
     await page.getByText('No device matches').waitFor();
     await shot(world.browser, page, 'fleet-nothing-matches');

@@ -34,11 +34,8 @@ async function connected(world, { username, token }) {
   return hold({ host, port, user: username, token });
 }
 
-/** On a phone what is to be pressed may lie behind the bar at the bottom: a finger scrolls first. */
-async function press(button) {
-  await button.evaluate((one) => one.scrollIntoView({ block: 'center' }));
-  await button.click();
-}
+/** By key: on a phone a pointer would have to scroll first, as what is pressed may lie behind the bar. */
+const press = (button) => button.press('Enter');
 
 const credentials = (page) => page.getByRole('region', { name: 'Credentials' });
 const claims = (page) => page.getByRole('region', { name: 'Claim batches' });
