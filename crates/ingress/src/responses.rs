@@ -26,11 +26,14 @@ pub(crate) fn forwarded(
     let whole = readable(door, who, named)?;
     let mut kept = PropertyBuffer::default();
     for property in properties.iter() {
-        match property {
-            Property::TopicAlias(_) | Property::SubscriptionIdentifier(_) => {}
-            Property::WillDelay(_) => {}
-            Property::ResponseTopic(_) => kept.push(Property::ResponseTopic(&whole)),
-            other => kept.push(other),
+        let own = matches!(
+            property,
+            Property::TopicAlias(_) | Property::SubscriptionIdentifier(_) | Property::WillDelay(_)
+        );
+        if matches!(property, Property::ResponseTopic(_)) {
+            kept.push(Property::ResponseTopic(&whole));
+        } else if !own {
+            kept.push(property);
         }
     }
     out.extend_from_slice(kept.as_properties().as_wire());

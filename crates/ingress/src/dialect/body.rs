@@ -114,10 +114,10 @@ pub(super) fn answer(payload: &[u8]) -> Vec<u8> {
     } else {
         serde_json::from_slice(payload).unwrap_or_else(|_| text())
     };
-    answered(said).to_string().into_bytes()
+    answered(&said).to_string().into_bytes()
 }
 
-fn answered(said: Value) -> Value {
+fn answered(said: &Value) -> Value {
     match said.get("error") {
         Some(error) => json!({ "ok": false, "error": error, "result": said }),
         None => json!({ "ok": true, "result": said }),
@@ -144,7 +144,7 @@ pub(super) fn gateway_answer(payload: &[u8]) -> Result<OfChild, Malformed> {
     let mut said = object(payload)?;
     let number = request_id(&said)?;
     let child = text(&mut said, "device")?;
-    let body = answered(said.remove("data").unwrap_or_default()).to_string().into_bytes();
+    let body = answered(&said.remove("data").unwrap_or_default()).to_string().into_bytes();
     Ok(OfChild { child, number, body, single: false })
 }
 
