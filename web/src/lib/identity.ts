@@ -30,7 +30,7 @@ export function claimOpen(claim: Claim, now: number): boolean {
 export function claimState(claim: Claim, now: number): State {
   const left = claimLeft(claim);
   const ends = toMs(claim.expires) ?? 0;
-  if (claim.revoked !== null) return { tone: 'crit', words: 'revoked' };
+  if (claim.revoked !== null) return { tone: 'mute', words: 'revoked' };
   if (left === 0) return { tone: 'mute', words: 'used up' };
   if (now >= ends) return { tone: 'warn', words: `expired with ${left.toLocaleString('en')} left` };
   if (ends - now < claim_soon_ms) return { tone: 'warn', words: `ends with ${left.toLocaleString('en')} left` };
