@@ -121,6 +121,7 @@ impl Lake {
             work.merge(&mut done);
             work.merge_rollups(&mut done);
             work.sweep(&mut done);
+            work.checkpoint(&mut done);
         }
         done
     }
@@ -192,6 +193,17 @@ impl Work<'_> {
                     let _ = added.iter().try_for_each(|path| self.remove(path));
                 }
             }
+        }
+    }
+
+    fn checkpoint(&self, done: &mut Maintained) {
+        let mut log = self.table.log();
+        // No commit can come between, because the log is held.
+        let state = self.table.state();
+        if let Some(log) = log.as_mut()
+            && let Err(error) = log.checkpoint(&state, self.now)
+        {
+            done.failed.push(error);
         }
     }
 

@@ -8,6 +8,7 @@
 //! already is a conflict, never overwritten. Protocol: `PROTOCOL.md` of delta-io/delta.
 
 mod action;
+mod checkpoint;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,6 +24,9 @@ use crate::{Column, Error, TableId};
 
 const DIR: &str = "_delta_log";
 const COPIES: &str = "_copy";
+const LAST_CHECKPOINT: &str = "_last_checkpoint";
+/// Versions after which the whole state is written again.
+const CHECKPOINT_VERSIONS: u64 = 100;
 /// Who wrote a version, for people who read the log.
 const ENGINE: &str = concat!("iotbiz-lake/", env!("CARGO_PKG_VERSION"));
 
@@ -42,6 +46,21 @@ pub(crate) struct State {
 impl State {
     pub(crate) fn files(&self) -> impl Iterator<Item = &Arc<FileEntry>> {
         self.days.values().flatten()
+    }
+
+    /// The state as lines of a log; who reads them has the same state.
+    fn actions(&self, now: Timestamp) -> Vec<Action> {
+        let mut actions = vec![Action::Protocol];
+        if let Some(columns) = &self.columns {
+            actions.push(Action::Describe { columns: columns.clone(), created: now });
+        }
+        actions.push(Action::Flushed { offset: self.flushed, at: now });
+        actions.extend(self.files().map(|file| Action::Add(Arc::clone(file), Changes::Layout)));
+        actions.extend(self.gone.iter().filter_map(|(path, at)| {
+            let day = path.strip_prefix("_day=")?.split('/').next()?.parse().ok()?;
+            Some(Action::Remove { path: path.clone(), day, at: *at, changes: Changes::Layout })
+        }));
+        actions
     }
 
     pub(crate) fn apply(&mut self, action: Action) {
@@ -77,11 +96,22 @@ pub(crate) struct DeltaLog {
     table: TableId,
     app: Arc<str>,
     next: u64,
+    checkpoints: Vec<u64>,
     doubt: bool,
 }
 
 fn file_name(version: u64) -> String {
     format!("{version:020}.json")
+}
+
+/// The state at a version, for ourselves: lines like those of a version, with their checksum.
+fn state_name(version: u64) -> String {
+    format!("{COPIES}/{version:020}.state")
+}
+
+/// The same for other programs.
+fn checkpoint_name(version: u64) -> String {
+    format!("{DIR}/{version:020}.checkpoint.parquet")
 }
 
 /// A version as bytes: who wrote it and the checksum of the rest, then the rest.
@@ -128,15 +158,90 @@ impl DeltaLog {
             .filter_map(|name| name.strip_suffix(".json")?.parse().ok())
             .collect();
         let next = versions.iter().max().map_or(0, |version| version + 1);
-        let mut log = Self { store, table, app, next, doubt: false };
-        let mut state = State::default();
-        for version in 0..next {
+        let copies = store.list(COPIES)?;
+        let states = copies.iter().filter_map(|name| name.strip_suffix(".state")?.parse().ok());
+        let mut checkpoints: Vec<u64> = states.filter(|version| *version < next).collect();
+        checkpoints.sort_unstable();
+        let mut log = Self { store, table, app, next, checkpoints, doubt: false };
+        let (mut state, from) = log.newest_checkpoint()?;
+        for version in from..next {
             for action in log.read(version)? {
                 state.apply(action);
             }
         }
         log.sweep()?;
         Ok((log, state))
+    }
+
+    /// The newest state that is whole, and the version after it.
+    fn newest_checkpoint(&mut self) -> Result<(State, u64), Error> {
+        while let Some(version) = self.checkpoints.last().copied() {
+            let bytes = self.store.read(&state_name(version))?;
+            if let Some(actions) = bytes.and_then(|bytes| decode(&bytes, &self.app)) {
+                let mut state = State::default();
+                actions.into_iter().for_each(|action| state.apply(action));
+                return Ok((state, version + 1));
+            }
+            // The versions since the one before are still there.
+            self.checkpoints.pop();
+        }
+        Ok((State::default(), 0))
+    }
+
+    /// Writes the whole state, when it is time, and removes versions that two states cover.
+    pub(crate) fn checkpoint(&mut self, state: &State, now: Timestamp) -> Result<bool, Error> {
+        let last = self.checkpoints.last().copied();
+        let since = self.next - last.map_or(0, |version| version + 1);
+        if self.doubt || since < CHECKPOINT_VERSIONS {
+            return Ok(false);
+        }
+        let version = self.next - 1;
+        let actions = state.actions(now);
+        let lines: Vec<Value> =
+            actions.iter().map(|action| action.to_json(&self.table, &self.app)).collect();
+        let size = lines.len();
+        let checkpoint = checkpoint::encode(&lines)?;
+        let state = encode(&self.table, &self.app, &actions, now);
+        for (name, bytes) in
+            [(checkpoint_name(version), &*checkpoint), (state_name(version), state.as_bytes())]
+        {
+            let aside = format!("{name}.tmp");
+            self.store.remove(&aside)?;
+            self.store.write_new(&aside, bytes)?;
+            self.store.rename(&aside, &name)?;
+        }
+        let last = json!({ "version": version, "size": size }).to_string();
+        let (name, aside) =
+            (format!("{DIR}/{LAST_CHECKPOINT}"), format!("{DIR}/{LAST_CHECKPOINT}.tmp"));
+        self.store.remove(&aside)?;
+        self.store.write_new(&aside, last.as_bytes())?;
+        self.store.rename(&aside, &name)?;
+        [COPIES, DIR].iter().try_for_each(|dir| self.store.sync_dir(dir))?;
+        self.checkpoints.push(version);
+        self.trim()?;
+        Ok(true)
+    }
+
+    /// Removes what the last two checkpoints make superfluous.
+    fn trim(&mut self) -> Result<(), Error> {
+        let [.., kept, _] = self.checkpoints[..] else { return Ok(()) };
+        for version in std::mem::take(&mut self.checkpoints) {
+            if version < kept {
+                self.store.remove(&checkpoint_name(version))?;
+                self.store.remove(&state_name(version))?;
+            } else {
+                self.checkpoints.push(version);
+            }
+        }
+        for dir in [DIR, COPIES] {
+            for name in self.store.list(dir)? {
+                let version = name.strip_suffix(".json").and_then(|name| name.parse::<u64>().ok());
+                if version.is_some_and(|version| version <= kept) {
+                    self.store.remove(&format!("{dir}/{name}"))?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Removes what a crash left of a version that was not written to the end.
@@ -327,6 +432,46 @@ mod tests {
             let (log, _) = open(&disk).unwrap();
             assert!(log.next == done || log.next == done + 1, "seed {seed}");
         }
+    }
+
+    #[test]
+    fn the_state_is_the_same_after_checkpoints_and_a_bad_one_is_done_without() {
+        let disk = SimDisk::new(1);
+        let (mut log, mut state) = open(&disk).unwrap();
+        let day: Day = "2026-11-25".parse().unwrap();
+        let mut commit = |log: &mut DeltaLog, actions: Vec<Action>| {
+            log.commit(&actions, Timestamp::from_millis(7)).unwrap();
+            actions.into_iter().for_each(|action| state.apply(action));
+            log.checkpoint(&state, Timestamp::from_millis(8)).unwrap();
+            format!("{state:?}")
+        };
+        commit(&mut log, first());
+        let mut expected = String::new();
+        for n in 0..350 {
+            let path = format!("_day=2026-11-25/{n}");
+            let remove =
+                Action::Remove { path: path.clone(), day, at: 7, changes: Changes::Layout };
+            let last = n % 10 == 0;
+            let add = vec![file(&path, n)];
+            expected = commit(&mut log, if last { add } else { [add, vec![remove]].concat() });
+        }
+        assert_eq!(log.checkpoints, [199, 299]);
+        let names = disk_names(&disk);
+        assert_eq!(names.iter().filter(|name| name.ends_with(".json")).count(), 151);
+        assert!(names.iter().any(|name| name.ends_with("299.checkpoint.parquet")));
+        for damage in ["", "t/_copy/00000000000000000299.state"] {
+            if !damage.is_empty() {
+                disk.flip(&PathBuf::from(damage), 300, 1).unwrap();
+            }
+            let (log, state) = open(&disk).unwrap();
+            assert_eq!(format!("{state:?}"), expected);
+            assert_eq!(log.next, 351);
+        }
+    }
+
+    fn disk_names(disk: &SimDisk) -> Vec<String> {
+        let paths = model::Disk::list(disk, &PathBuf::from("t/_delta_log")).unwrap();
+        paths.iter().map(|path| path.display().to_string()).collect()
     }
 
     #[test]
