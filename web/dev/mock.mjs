@@ -181,7 +181,7 @@ function revokeClaim(r) {
 
 /** Only here: lets a page show what the real server would refuse. */
 function refuse({ reason, claimed = '', device: name = null }) {
-  world.refuse({ claimed, device: name && world.find(name)?.id, peer: '10.0.0.7:50312', reason });
+  world.refuse({ claimed, device: name && world.find(name)?.id, peer: claimed.startsWith('SN-') ? '' : '10.0.0.7:50312', reason });
   return {};
 }
 

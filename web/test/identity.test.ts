@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Claim, HeldCredential, Refusal } from '../src/api.ts';
-import { fixParts, nameless, reasonWords } from '../src/lib/ear.ts';
+import { fixParts, nameless, reasonWords, turnedAway } from '../src/lib/ear.ts';
 import {
   claimEnds,
   claimState,
@@ -150,4 +150,12 @@ test('whoever gave no name may be any device', () => {
   assert.equal(nameless(refusal), true);
   assert.equal(nameless({ ...refusal, claimed: 'box-1' }), false);
   assert.equal(nameless({ ...refusal, device: 'dev_1' }), false);
+});
+
+test('a serial number that was turned away twice is one line, and other refusals are none', () => {
+  const one = (days: number, reason: string, claimed: string): Refusal => ({ at: at(days), claimed, device: null, peer: '', reason, detail: '', fix: '' });
+  const list = turnedAway([one(-1, 'serial_taken', 'SN-1'), one(-3, 'used_up', 'SN-2'), one(-2, 'serial_taken', 'SN-1'), one(0, 'wrong_token', 'SN-1')]);
+  assert.deepEqual(list.map(({ refusal, times }) => `${refusal.claimed} ${refusal.reason} ${times} ${refusal.at}`), [
+    `SN-1 serial_taken 2 ${at(-1)}`, `SN-2 used_up 1 ${at(-3)}`,
+  ]);
 });

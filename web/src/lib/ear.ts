@@ -97,3 +97,20 @@ export function fixParts(fix: string): { text: string; code: boolean }[] {
     .map((text, index) => ({ text, code: index % 2 === 1 }))
     .filter((part) => part.text !== '');
 }
+
+/** What the door says to a device that wanted to get in with a claim; nothing else has these words. */
+const claimReasons = ['serial_taken', 'unlisted_serial', 'malformed_serial', 'wrong_kind', 'used_up', 'claim_revoked'];
+
+/** Devices of a production run that were turned away: the newest of each serial number and reason. */
+export function turnedAway(refusals: Refusal[]): { refusal: Refusal; times: number }[] {
+  const found = new Map<string, { refusal: Refusal; times: number }>();
+  for (const refusal of refusals) {
+    if (!claimReasons.includes(refusal.reason)) continue;
+    const key = `${refusal.reason} ${refusal.claimed}`;
+    const before = found.get(key);
+    if (!before) found.set(key, { refusal, times: 1 });
+    else if (Date.parse(refusal.at) > Date.parse(before.refusal.at)) found.set(key, { refusal, times: before.times + 1 });
+    else before.times += 1;
+  }
+  return [...found.values()].sort((a, b) => Date.parse(b.refusal.at) - Date.parse(a.refusal.at));
+}
