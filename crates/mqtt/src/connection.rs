@@ -320,10 +320,12 @@ impl Connection {
             return;
         }
         // [MQTT-3.14.2-1]: a reason of another packet is said by its nearest relative.
-        let reason = match reason {
-            Reason::ServerUnavailable => Reason::ServerBusy,
-            reason if reason.is_in(Carrier::Disconnect) => reason,
-            _ => Reason::Unspecified,
+        let reason = if reason == Reason::ServerUnavailable {
+            Reason::ServerBusy
+        } else if reason.is_in(Carrier::Disconnect) {
+            reason
+        } else {
+            Reason::Unspecified
         };
         let mut properties = PropertyBuffer::default();
         // [MQTT-3.14.2-3]: not when the packet would be larger than the client accepts.

@@ -17,7 +17,7 @@ const NAMES: [&str; 3] = ["one", "two", "three"];
 const TOPICS: [&str; 4] = ["a", "a/b", "a/c", "d/b"];
 const FILTERS: [&str; 6] = ["#", "a/+", "a/#", "a/b", "+/b", "d/+"];
 /// Histories in one run; each takes some ten milliseconds.
-const CASES: u32 = 32;
+const CASES: u32 = 24;
 
 /// How a client connects.
 #[derive(Debug, Clone, Copy)]
