@@ -72,6 +72,7 @@ const routes = [
   ['DELETE', '/api/v1/claims/:id', (r) => revokeClaim(r)],
   ['GET', '/api/v1/expiry', () => world.identity.expiry()],
   ['GET', '/api/v1/ca', () => ({ root: world.identity.root, tenant: world.identity.root })],
+  ['POST', '/provision/v1/csr', (r) => turnAway(r.body)],
   ['POST', '/mock/refuse', (r) => [201, refuse(r.body)]],
   ['GET', '/api/v1/devices/:id/history', (r) => world.history(device(r), r.search)],
   ['GET', '/api/v1/devices/:id/messages', (r) => list(device(r).messages.slice(0, limit(r, 100)))],
@@ -177,6 +178,12 @@ function revokeClaim(r) {
   if (!found) throw notFound('claim', r.params.id);
   found.revoked ??= new Date().toISOString();
   return [204, null];
+}
+
+/** The mock's claims are for no serial number at all. */
+function turnAway({ serial }) {
+  world.refuse({ claimed: serial, device: null, peer: '', reason: 'unlisted_serial' });
+  throw new Refused(403, 'E0102', 'not allowed', `serial number "${serial}" is not in the claim's list`);
 }
 
 /** Only here: lets a page show what the real server would refuse. */

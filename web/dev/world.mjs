@@ -189,6 +189,7 @@ export class World {
       not_tls: ['the first bytes are not TLS', 'this port speaks TLS; turn it on in the client, or use the port without'],
       claim_token: ['this is a claim token, which only enrols new devices', 'enrol first: POST /provision/v1/csr gives the device a certificate of its own'],
       expired: ['the certificate of "box-0001" is refused: it expired at 2026-11-21T23:59:00Z', 'issue a new certificate and put it on the device; renew at two thirds of its life'],
+      unlisted_serial: ['this serial number is not in the claim\'s list', 'add the serial number to the claim\'s list, if the device is really of this batch'],
       serial_taken: ['serial number "SN-4711" belongs to a device already', 'look at both devices: one may be a copy; remove the first one if it was reset'],
     };
     const [detail, fix] = details[one.reason];

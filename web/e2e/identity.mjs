@@ -67,6 +67,15 @@ export const checks = [
     const row = page.locator(`[data-claim="${name}"]`);
     await row.getByText('open', { exact: true }).waitFor();
     assert.match(await row.innerText(), /3 serial numbers/);
+    const stranger = fresh('SN').toUpperCase();
+    const answer = await fetch(`${world.base}/provision/v1/csr`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+      body: JSON.stringify({ serial: stranger, csr: 'a request that is never read' }),
+    });
+    assert.equal(answer.status, 403);
+    await page.getByText(`${stranger} turned away`).waitFor();
+    await page.getByText('serial number not in the list').first().waitFor();
     await page.getByRole('region', { name: 'What expires' }).getByText(`Claim batch ${name}`).or(page.getByRole('button', { name: /^Show all/ })).first().waitFor();
     await page.getByRole('button', { name: 'I have kept it' }).click();
     assert.equal(await page.locator('[data-once]').count(), 0);
