@@ -5,6 +5,7 @@ import sys
 
 import clients
 import kills
+import projects
 import readme
 import thingsboard
 from server import Login, Refused, Server
@@ -103,6 +104,7 @@ def main():
     finally:
         server.remove()
     readme.facts()
+    projects.facts()
     thingsboard.facts()
     kills.facts(arguments.kills, arguments.seed)
     sys.exit(1 if verdicts.failed else 0)

@@ -17,6 +17,7 @@ import tomllib
 
 import paho.mqtt.client as paho
 
+from authorities import Tomorrow
 from server import BINARY, Server
 from verdicts import eventually, fact
 
@@ -86,11 +87,11 @@ class Board:
         )
         return json.loads(said)
 
-    def build(self):
+    def build(self, *options):
         if not MAKE[self.language]:
             return
         done = subprocess.run(
-            MAKE[self.language],
+            [*MAKE[self.language], *options],
             cwd=self.folder,
             env={**os.environ, "CARGO_TARGET_DIR": RUST_TARGET, "RUSTFLAGS": "-Dwarnings"},
             stdin=subprocess.DEVNULL,
@@ -258,6 +259,26 @@ def a_wrong_token_is_named(board):
         )
 
 
+def certificates_are_explained(board, tomorrow):
+    """libmosquitto does not say why it refuses, so that the C client names all that may be wrong."""
+    not_yet = {"python": "not yet valid", "rust": "not yet valid", "c": "wrong time here (now: "}
+    wrong_ca = {"python": "wrong CA", "rust": "wrong CA", "c": "Wrong CA"}
+    with fact(f"{board.language}: the reason why a certificate is not accepted is said"):
+        board.end()
+        if board.language == "rust":
+            board.build("--features", "tls")
+        for authority, expected in (("own", not_yet), ("other", wrong_ca)):
+            shutil.copy(tomorrow.folder / f"{authority}.pem", board.folder / f"{authority}.pem")
+            kept = (board.folder / "credential.env").read_text().splitlines()
+            lines = [line for line in kept if not line.startswith("IOTBIZ_PORT=")]
+            lines += [f"IOTBIZ_PORT={tomorrow.port}", f"IOTBIZ_CA={authority}.pem"]
+            (board.folder / f"{authority}.env").write_text("\n".join(lines) + "\n")
+            board.start(credential=f"{authority}.env")
+            said = expected[board.language]
+            eventually(said, lambda: board.says(said), 10)
+            board.end()
+
+
 def written(board):
     with fact(f"{board.language}: the project is written, with its secret in one ignored file"):
         said = board.write()
@@ -359,6 +380,10 @@ def facts():
         buffered_readings_arrive(boards, server)
         for board in boards:
             a_wrong_token_is_named(board)
+        tomorrow = Tomorrow(pathlib.Path(server.data) / "authorities")
+        for board in boards:
+            certificates_are_explained(board, tomorrow)
+        tomorrow.close()
         every_template_compiles(server)
     finally:
         for board in boards:

@@ -29,6 +29,7 @@ pub fn run(place: &Place, kills: u32) -> Result<Tally> {
         .arg("all.py")
         .args(["--kills", &kills.to_string()])
         .env("IOTBIZ", place.binary(Profile::Dev))
+        .env("PROJECTS_TARGET", place.outsiders().join("projects"))
         .env("NODE_PATH", place.outsiders().join("node/node_modules"))
         .env("THINGSBOARD_PYTHON", thingsboard(place).join("bin/python"))
         .env("PYTHONDONTWRITEBYTECODE", "1")
@@ -51,7 +52,13 @@ fn prepare(place: &Place) -> Result<PathBuf> {
         ("mosquitto", &["mosquitto"]),
         ("python3", &["python3"]),
         ("node", &["nodejs", "npm"]),
+        // What the projects of `iotbiz connect` are built with.
+        ("gcc", &["gcc"]),
+        ("g++", &["g++"]),
+        ("make", &["make"]),
+        ("openssl", &["openssl"]),
     ])?;
+    header("/usr/include/mosquitto.h", "libmosquitto-dev")?;
     node_clients(&place.outsiders().join("node"))?;
     python_clients(&thingsboard(place), &THINGSBOARD)?;
     python_clients(&place.outsiders().join("venv"), &PYPI)
@@ -77,6 +84,15 @@ pub fn debian(wanted: &[(&str, &[&str])]) -> Result<()> {
         Some((program, _)) => bail!("`{program}` is missing after its package was installed"),
         None => Ok(()),
     }
+}
+
+/// Installs the Debian package of a library that is missing.
+fn header(path: &str, package: &str) -> Result<()> {
+    if Path::new(path).is_file() {
+        return Ok(());
+    }
+    install(&[package]).with_context(|| format!("missing: {path}; install {package}"))?;
+    if Path::new(path).is_file() { Ok(()) } else { bail!("{package} brought no {path}") }
 }
 
 fn install(packages: &[&str]) -> Result<()> {

@@ -1,0 +1,74 @@
+"""Two authorities, and a TLS server whose certificate is signed by one of them but not valid yet."""
+
+import pathlib
+import socket
+import ssl
+import subprocess
+import threading
+
+CONFIGURATION = """
+[ca]
+default_ca = authority
+[authority]
+database = {folder}/index.txt
+serial = {folder}/serial
+new_certs_dir = {folder}
+default_md = sha256
+policy = any
+x509_extensions = leaf
+[any]
+commonName = supplied
+[leaf]
+basicConstraints = CA:FALSE
+subjectAltName = IP:127.0.0.1
+extendedKeyUsage = serverAuth
+"""
+KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+
+
+def _openssl(*arguments):
+    done = subprocess.run(["openssl", *arguments], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, f"openssl {arguments[0]}: {done.stderr.strip()[-300:]}"
+
+
+class Tomorrow:
+    """Answers every handshake with a certificate that begins in 2090."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir()
+        for name in ("own", "other"):
+            path = self.folder / name
+            subject = ["-subj", f"/CN={name} authority", "-days", "30"]
+            _openssl("req", "-x509", *KEY, *subject, "-keyout", f"{path}.key", "-out", f"{path}.pem")
+        (self.folder / "index.txt").touch()
+        (self.folder / "serial").write_text("01\n")
+        configuration = self.folder / "ca.conf"
+        configuration.write_text(CONFIGURATION.format(folder=self.folder))
+        leaf = self.folder / "leaf"
+        request = ["-subj", "/CN=server", "-keyout", f"{leaf}.key", "-out", f"{leaf}.csr"]
+        _openssl("req", "-new", *KEY, *request)
+        own = ["-cert", f"{self.folder}/own.pem", "-keyfile", f"{self.folder}/own.key"]
+        dates = ["-startdate", "20900101000000Z", "-enddate", "20910101000000Z"]
+        files = ["-in", f"{leaf}.csr", "-out", f"{leaf}.pem"]
+        _openssl("ca", "-config", str(configuration), "-batch", "-notext", *own, *dates, *files)
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(f"{leaf}.pem", f"{leaf}.key")
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        while True:
+            try:
+                stream, _ = self.listener.accept()
+            except OSError:
+                return  # It was closed.
+            try:
+                stream.settimeout(5)
+                self.context.wrap_socket(stream, server_side=True).close()
+            except OSError:
+                stream.close()  # The client refused the certificate, as it should.
+
+    def close(self):
+        self.listener.close()
