@@ -2,7 +2,7 @@
 //!
 //! `iotbiz connect box-0001 --for rust --update` writes this file again after the blueprint changed;
 //! your own code is in `main.rs`.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
