@@ -203,6 +203,9 @@ pub(crate) async fn sweep(shared: Arc<Shared>) {
         let now_ms = shared.now_ms();
         if now_ms >= rested_ms + millis(REST) {
             shared.meters.forget_rested(shared.now_ns());
+            // The end of a credential may have been moved since its session began: a renewed
+            // certificate leaves the one before it a week.
+            crate::ingress::evict(&shared, |who| shared.door.still_valid(who).is_err());
             rested_ms = now_ms;
         }
         if now_ms >= aged_ms + millis(MEMORY) {

@@ -8,7 +8,7 @@ mod subscribe;
 use std::sync::Arc;
 
 use eventlog::Batch;
-use identity::{Identity, RefusedLogin};
+use identity::{Identity, Refusal as Refused, RefusedLogin};
 use model::{Channel, Frame, Raw, Retain};
 use mqtt::connection::{Granted, refuse};
 use mqtt::packet::{Connect, Will as WillPacket};
@@ -171,10 +171,17 @@ impl Conn {
         let login = || match (connect.user_name, secret) {
             (None, secret) => shared.door.authenticate_bearer(secret),
             // Some firmware can send its token only as the user name.
-            (Some(token), b"") => shared
-                .door
-                .authenticate_bearer(token.as_bytes())
-                .or_else(|_| shared.door.authenticate(token, b"")),
+            (Some(token), b"") => {
+                // No token, so it is a name, and what is missing is the token.
+                let named = |refused: Box<RefusedLogin>| {
+                    if is_name(refused.reason) {
+                        shared.door.authenticate(token, b"")
+                    } else {
+                        Err(refused)
+                    }
+                };
+                shared.door.authenticate_bearer(token.as_bytes()).or_else(named)
+            }
             (Some(name), secret) => shared.door.authenticate(name, secret),
         };
         let result = if self.certified().is_some() {
@@ -295,6 +302,11 @@ impl Conn {
     }
 }
 
+/// Whether what was tried as a token is none that was ever given.
+const fn is_name(reason: Refused) -> bool {
+    matches!(reason, Refused::UnknownSecret | Refused::SecretTooLong { .. })
+}
+
 /// Some firmware sends its token as the user name; then the name is a secret.
 fn name_not_token<'a>(name: &'a str, secret: &[u8]) -> &'a str {
     if secret.is_empty() { "" } else { name }
@@ -322,9 +334,8 @@ fn find_place(
     if who.device().is_some() && others.len() >= limits.sessions_per_device_max {
         let max = limits.sessions_per_device_max;
         let oldest = others.iter().find(|(_, connected)| !connected);
-        let (oldest, _) = oldest.ok_or_else(|| {
-            format!("the device has sessions_per_device_max = {max} sessions")
-        })?;
+        let (oldest, _) = oldest
+            .ok_or_else(|| format!("the device has sessions_per_device_max = {max} sessions"))?;
         if let Some(slot) = hub.remove(*oldest) {
             let closed = slot.stored.then_some(&sessions::ENDED);
             sessions::end(shared, &slot.who, slot.will.as_deref(), closed);

@@ -30,5 +30,7 @@ mod statements;
 mod system;
 #[path = "door/thingsboard.rs"]
 mod thingsboard;
+#[path = "door/tls.rs"]
+mod tls;
 #[path = "door/websocket.rs"]
 mod websocket;

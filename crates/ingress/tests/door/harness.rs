@@ -8,7 +8,7 @@ use std::time::Duration;
 use eventlog::{Batch, Log, Options};
 use faultsim::SimDisk;
 use identity::{CredentialFacts, DeviceFacts, Door, Owner, Role, Token};
-use ingress::{Config, Ingress, Limits, Parts};
+use ingress::{Config, Ingress, Limits, Parts, Tls};
 use model::{
     Clock, CredentialId, DeviceId, Disk, Frame, Offset, Origin, Output, OutputFrame, OutputKey,
     Qos, Retain, SystemClock, TenantId,
@@ -68,6 +68,15 @@ impl World {
 
     /// `origins`: of pages elsewhere that may open `/mqtt`.
     pub(crate) async fn configured(limits: Limits, origins: Vec<String>) -> Self {
+        Self::build(limits, origins, None).await
+    }
+
+    /// With a second port, which speaks TLS.
+    pub(crate) async fn encrypted(limits: Limits, tls: &Arc<Tls>) -> Self {
+        Self::build(limits, Vec::new(), Some(Arc::clone(tls))).await
+    }
+
+    async fn build(limits: Limits, origins: Vec<String>, tls: Option<Arc<Tls>>) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let disk: Arc<dyn Disk> = Arc::new(SimDisk::new(1));
         let door = Arc::new(Door::new(Arc::clone(&clock)));
@@ -91,10 +100,11 @@ impl World {
             clock: Arc::clone(&clock),
             disk: Arc::clone(&disk),
             snapshots: "/snapshots".into(),
-            tls: None,
+            tls,
         };
         let config = Config {
             mqtt: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
+            mqtts: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
             limits,
             origins,
             ..Config::default()
@@ -151,16 +161,14 @@ impl World {
     }
 
     pub(crate) async fn raw(&self) -> Client {
-        let stream = TcpStream::connect(self.ingress.addresses()[0]).await.unwrap();
-        Client { stream, version: Version::V311, buffer: Vec::new() }
+        Client::over(TcpStream::connect(self.ingress.addresses()[0]).await.unwrap())
     }
 
     /// A connection from another address of this machine: 127.0.0.`last`.
     pub(crate) async fn raw_from(&self, last: u8) -> Client {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind(SocketAddr::from(([127, 0, 0, last], 0))).unwrap();
-        let stream = socket.connect(self.ingress.addresses()[0]).await.unwrap();
-        Client { stream, version: Version::V311, buffer: Vec::new() }
+        Client::over(socket.connect(self.ingress.addresses()[0]).await.unwrap())
     }
 
     /// The device, let in.
@@ -289,6 +297,10 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    pub(crate) fn over(stream: TcpStream) -> Self {
+        Self { stream, version: Version::V311, buffer: Vec::new() }
+    }
+
     pub(crate) async fn bytes(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).await.unwrap();
     }
