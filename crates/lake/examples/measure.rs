@@ -3,8 +3,9 @@
 //!
 //! *Invariant:* the data follow from a seed, so two runs measure the same rows.
 //!
-//! `cargo run --release -p lake --example measure [trucks]`. The data are those of TSBS "iot":
-//! random walks of seven metrics of trucks, one message a minute for a day, 10 % missing.
+//! `cargo run --release -p lake --example measure [trucks [table.csv]...]`. The data are those of
+//! TSBS "iot": random walks of seven metrics of trucks, one message a minute for a day, 10 %
+//! missing. The numbers of each further file are taken as one message a minute of one device.
 
 #![expect(clippy::print_stdout, reason = "it prints a table")]
 
@@ -102,8 +103,12 @@ fn main() -> Result<(), Failure> {
     let lake = Lake::open(Arc::new(OsDisk), Arc::new(clock.clone()), settings)?;
     let table = table()?;
     ingest(&lake, &clock, &table, trucks)?;
-    merge(&lake, &clock)?;
+    merge(&lake, &clock, &table, 7)?;
     charts(&lake, &clock, &table, trucks)?;
+    for (path, number) in std::env::args().skip(2).zip(0..) {
+        let kind = format!("recorded_{number}").parse()?;
+        recorded(&lake, &clock, &path, &TableId { kind, ..table.clone() })?;
+    }
     ten_years(&lake, &clock)
 }
 
@@ -133,19 +138,54 @@ fn ingest(lake: &Lake, clock: &dyn Clock, table: &TableId, trucks: usize) -> Res
     Ok(())
 }
 
-fn merge(lake: &Lake, clock: &dyn Clock) -> Result<(), Failure> {
+fn merge(lake: &Lake, clock: &dyn Clock, table: &TableId, values: u32) -> Result<(), Failure> {
     let start = clock.monotonic();
     let done = lake.maintain();
     if let Some(error) = done.failed.into_iter().next() {
         return Err(error.into());
     }
     let took = seconds(clock.monotonic().saturating_sub(start));
+    let sizes = lake.sizes(table)?;
+    let points = sizes.rows as f64 * f64::from(values);
     println!("merged           {:>10} days in {took:.2} s", done.days);
-    let sizes = lake.sizes();
-    let (rows, bytes) = (sizes.rows as f64, sizes.bytes as f64);
-    println!("day files        {:>10.2} bytes/row", bytes / rows);
-    println!("rollups          {:>10.2} bytes/row", sizes.rollup_bytes as f64 / rows);
+    println!("day files        {:>10.2} bytes/point", sizes.bytes as f64 / points);
+    println!(
+        "with rollups     {:>10.2} bytes/point",
+        (sizes.bytes + sizes.rollup_bytes) as f64 / points
+    );
     Ok(())
+}
+
+/// Numbers of a file of text, one message a line.
+fn recorded(lake: &Lake, clock: &dyn Clock, path: &str, table: &TableId) -> Result<(), Failure> {
+    let device =
+        DeviceId::new(Timestamp::from_millis(START), u128::from(crc32c::crc32c(path.as_bytes())));
+    let mut offset = lake.flushed().0;
+    let text = std::fs::read_to_string(path)?;
+    let (mut rows, mut most) = (Vec::new(), 0);
+    for (line, minute) in text.lines().zip(0..) {
+        let fields = line.split([',', ' ']).filter_map(|field| field.parse::<f64>().ok());
+        let values = fields
+            .enumerate()
+            .map(|(n, value)| Ok((format!("v{n}").parse()?, Value::Number(value))));
+        let values: Vec<(Name, Value)> = values.collect::<Result<_, Failure>>()?;
+        offset += 1;
+        most = most.max(values.len());
+        rows.push(Row {
+            device,
+            time: Timestamp::from_millis(START - 100 * DAY_MS + minute * 60_000),
+            stamp: Stamp::Device,
+            offset: Offset(offset),
+            index: 0,
+            origin: Origin::Replayed,
+            source: None,
+            values,
+        });
+    }
+    println!("{path}: {} rows of {most} values", rows.len());
+    lake.append(table, rows)?;
+    lake.flush(Offset(offset))?;
+    merge(lake, clock, table, u32::try_from(most)?)
 }
 
 fn charts(lake: &Lake, clock: &dyn Clock, table: &TableId, trucks: usize) -> Result<(), Failure> {
@@ -214,7 +254,7 @@ fn ten_years(lake: &Lake, clock: &dyn Clock) -> Result<(), Failure> {
         }
     }
     lake.flush(Offset(offset))?;
-    merge(lake, clock)?;
+    merge(lake, clock, &table, 1)?;
     let span = Span { from: Timestamp::from_millis(from), to: Timestamp::from_millis(START) };
     let series = Series { table, device, property };
     time(clock, "10 years of 1 property", || {

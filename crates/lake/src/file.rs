@@ -34,8 +34,9 @@ use crate::{Error, Stamp};
 
 /// Rows of a row group: dictionaries are shared within it, and an encoder holds one in memory.
 const GROUP_ROWS: usize = 131_072;
-/// Rows of a page: a device's day at one reading a minute lies in one or two.
-const PAGE_ROWS: usize = 4_096;
+/// Rows of a page: a device's day at one reading a minute lies in one or two, and larger pages
+/// compress little better.
+const PAGE_ROWS: usize = 8_192;
 /// Rows that are turned into columns at once.
 pub(crate) const BATCH_ROWS: usize = 8_192;
 /// Rows on which encodings are tried before a file is started.

@@ -296,24 +296,24 @@ impl Lake {
         Ok(total)
     }
 
-    /// How much there is on the disk, without files that wait to be removed.
-    #[must_use]
-    pub fn sizes(&self) -> Sizes {
+    /// How much of a table is on the disk, without files that wait to be removed.
+    ///
+    /// # Errors
+    /// There is no such table.
+    pub fn sizes(&self, table: &TableId) -> Result<Sizes, Error> {
+        let state = self.table(table)?.state();
         let mut sizes = Sizes::default();
-        for table in self.all() {
-            let state = table.state();
-            let mut rollups = BTreeMap::new();
-            for file in state.files() {
-                sizes.files += 1;
-                sizes.rows += file.rows;
-                sizes.bytes += file.written.bytes;
-                if let Some(rollup) = &file.rollup {
-                    rollups.insert(&*rollup.path, rollup.written.bytes);
-                }
+        let mut rollups = BTreeMap::new();
+        for file in state.files() {
+            sizes.files += 1;
+            sizes.rows += file.rows;
+            sizes.bytes += file.written.bytes;
+            if let Some(rollup) = &file.rollup {
+                rollups.insert(&*rollup.path, rollup.written.bytes);
             }
-            sizes.rollup_bytes += rollups.values().sum::<u64>();
         }
-        sizes
+        sizes.rollup_bytes = rollups.values().sum();
+        Ok(sizes)
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -131,6 +131,6 @@ fn a_replaced_file_stays_for_its_grace() {
     fixture.clock.advance(fixture.limits.file_grace);
     assert_eq!(fixture.lake().maintain().removed, 2);
     assert_eq!(fixture.disk.list(&dir).unwrap().len(), 1);
-    assert_eq!(fixture.lake().sizes().files, 1);
+    assert_eq!(fixture.lake().sizes(&table()).unwrap().files, 1);
     assert_eq!(fixture.points(&series(1, "temperature"), ever()).len(), 1);
 }
