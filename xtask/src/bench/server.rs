@@ -16,6 +16,20 @@ use crate::place::{Place, Profile, find_on_path};
 use crate::run;
 
 const SERVER_CORE: &str = "0";
+/// Files and sockets that server and load may open each; the server keeps a quarter for itself.
+pub const DESCRIPTORS: &str = "--nofile=16384:";
+/// The limits that a load of one address breaks by design. Everything else is the default.
+const CONFIG: &str = "[limits]
+connects_per_address_per_s_max = 0
+connections_per_device_max = 1000
+sessions_per_device_max = 1000
+device_messages_per_s_max = 0
+device_bytes_per_s_max = 0
+tenant_messages_per_s_max = 0
+tenant_bytes_per_s_max = 0
+";
+/// What of it a reader of the figures must know.
+pub const CONFIG_IN_WORDS: &str = "TLS listener open, limits of rates lifted";
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// `/proc/PID/stat` counts hundredths of a second on every Linux (`USER_HZ`).
@@ -29,6 +43,8 @@ pub struct Server {
     process: Child,
     /// Where it takes MQTT.
     pub mqtt: SocketAddr,
+    /// Where it takes MQTT over TLS, when it does.
+    pub mqtts: Option<SocketAddr>,
     /// Where it takes HTTP, when it does.
     pub http: Option<SocketAddr>,
     /// From the start of the process to the first answer at the door.
@@ -43,8 +59,9 @@ pub fn now() -> Instant {
 }
 
 fn on_core(program: &Path) -> Command {
-    let mut command = Command::new("taskset");
-    command.args(["-c", SERVER_CORE]).arg(program).stdin(Stdio::null());
+    let mut command = Command::new("prlimit");
+    command.arg(DESCRIPTORS).args(["taskset", "-c", SERVER_CORE]).arg(program);
+    command.stdin(Stdio::null());
     command
 }
 
@@ -63,17 +80,23 @@ impl Server {
         let began = now();
         let process = on_core(&program).arg("-c").arg(&config).spawn();
         let process = process.context("start mosquitto")?;
-        let mut server = Self { process, mqtt, http: None, started_in: Duration::ZERO };
+        let mut server =
+            Self { process, mqtt, mqtts: None, http: None, started_in: Duration::ZERO };
         server.wait_for_the_door(began)?;
         Ok(server)
     }
 
-    /// `iotbiz run` on a data folder, with further arguments.
+    /// `iotbiz run` on a data folder, with everything on and further arguments.
     pub fn iotbiz(place: &Place, data: &Path, more: &[&str]) -> Result<Self> {
+        let config = data.with_extension("toml");
+        fs::write(&config, CONFIG).context("write the configuration of the measurement")?;
         let began = now();
         let mut process = on_core(&place.binary(Profile::Release))
             .args(["run", "--json", "--trust-loopback"])
-            .args(["--listen", "127.0.0.1:0", "--mqtt", "127.0.0.1:0", "--data"])
+            .args(["--listen", "127.0.0.1:0", "--mqtt", "127.0.0.1:0"])
+            .args(["--mqtts", "127.0.0.1:0", "--config"])
+            .arg(config)
+            .arg("--data")
             .arg(data)
             .args(more)
             .stdout(Stdio::piped())
@@ -81,13 +104,15 @@ impl Server {
             .context("start `iotbiz run`")?;
         let stdout = process.stdout.take().context("read what `iotbiz run` prints")?;
         let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut server = Self { process, mqtt: unknown, http: None, started_in: Duration::ZERO };
+        let mut server =
+            Self { process, mqtt: unknown, mqtts: None, http: None, started_in: Duration::ZERO };
         let mut reader = BufReader::new(stdout);
         let mut line = String::new();
         reader.read_line(&mut line).context("read what `iotbiz run` prints")?;
         let said: Value = serde_json::from_str(&line)
             .with_context(|| format!("`iotbiz run --json` printed `{}`", line.trim()))?;
         server.mqtt = address(&said, "mqtt")?;
+        server.mqtts = Some(address(&said, "mqtts")?);
         server.http = Some(address(&said, "http")?);
         std::thread::spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
         server.wait_for_the_door(began)?;
@@ -139,10 +164,26 @@ impl Server {
     }
 
     fn get(&self, path: &str) -> Result<String> {
+        self.call("GET", path, "")
+    }
+
+    /// The answer to `GET` of the API.
+    pub fn json(&self, path: &str) -> Result<Value> {
+        let text = self.get(path)?;
+        serde_json::from_str(&text).with_context(|| format!("{path} answered `{text}`"))
+    }
+
+    /// One request on a connection of its own; the body of the answer.
+    pub fn call(&self, method: &str, path: &str, body: &str) -> Result<String> {
         let http = self.http.context("this server has no HTTP")?;
         let mut stream = TcpStream::connect(http).with_context(|| format!("connect to {http}"))?;
         stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
-        write!(stream, "GET {path} HTTP/1.1\r\nhost: {http}\r\nconnection: close\r\n\r\n")?;
+        let length = body.len();
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nhost: {http}\r\nconnection: close\r\n\
+             content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+        )?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).with_context(|| format!("read {path}"))?;
         match answer.split_once("\r\n\r\n") {
@@ -196,6 +237,12 @@ mod tests {
     fn two_free_ports_are_not_the_same() {
         let held = TcpListener::bind("127.0.0.1:0").unwrap();
         assert_ne!(free_port().unwrap().port(), held.local_addr().unwrap().port());
+    }
+
+    #[test]
+    fn the_configuration_of_the_measurement_names_limits_once() {
+        let config: toml::Table = toml::from_str(CONFIG).unwrap();
+        assert_eq!(config["limits"].as_table().unwrap().len(), CONFIG.matches('=').count());
     }
 
     #[test]
