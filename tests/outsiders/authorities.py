@@ -1,4 +1,4 @@
-"""Two authorities, and a TLS server whose certificate is signed by one of them but not valid yet."""
+"""Two authorities, and servers that only show a certificate."""
 
 import pathlib
 import socket
@@ -31,8 +31,8 @@ def _openssl(*arguments):
     assert done.returncode == 0, f"openssl {arguments[0]}: {done.stderr.strip()[-300:]}"
 
 
-class Tomorrow:
-    """Answers every handshake with a certificate that begins in 2090."""
+class Authorities:
+    """An authority called `own`, another called `other`, and certificates signed by the first."""
 
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
@@ -42,18 +42,30 @@ class Tomorrow:
             subject = ["-subj", f"/CN={name} authority", "-days", "30"]
             _openssl("req", "-x509", *KEY, *subject, "-keyout", f"{path}.key", "-out", f"{path}.pem")
         (self.folder / "index.txt").touch()
+        (self.folder / "index.txt.attr").write_text("unique_subject = no\n")
         (self.folder / "serial").write_text("01\n")
-        configuration = self.folder / "ca.conf"
-        configuration.write_text(CONFIGURATION.format(folder=self.folder))
-        leaf = self.folder / "leaf"
+        self.configuration = self.folder / "ca.conf"
+        self.configuration.write_text(CONFIGURATION.format(folder=self.folder))
+
+    def certificate(self, name, start, end):
+        """The files of a certificate and its key, valid between two times (YYYYMMDDHHMMSSZ)."""
+        leaf = self.folder / name
         request = ["-subj", "/CN=server", "-keyout", f"{leaf}.key", "-out", f"{leaf}.csr"]
         _openssl("req", "-new", *KEY, *request)
         own = ["-cert", f"{self.folder}/own.pem", "-keyfile", f"{self.folder}/own.key"]
-        dates = ["-startdate", "20900101000000Z", "-enddate", "20910101000000Z"]
+        dates = ["-startdate", start, "-enddate", end]
         files = ["-in", f"{leaf}.csr", "-out", f"{leaf}.pem"]
-        _openssl("ca", "-config", str(configuration), "-batch", "-notext", *own, *dates, *files)
+        ca = ["-config", str(self.configuration), "-batch", "-notext"]
+        _openssl("ca", *ca, *own, *dates, *files)
+        return f"{leaf}.pem", f"{leaf}.key"
+
+
+class Handshakes:
+    """Answers every handshake with one certificate, and says nothing after it."""
+
+    def __init__(self, certificate, key):
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.load_cert_chain(f"{leaf}.pem", f"{leaf}.key")
+        self.context.load_cert_chain(certificate, key)
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._serve, daemon=True).start()

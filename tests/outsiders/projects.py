@@ -17,7 +17,7 @@ import tomllib
 
 import paho.mqtt.client as paho
 
-from authorities import Tomorrow
+from authorities import Authorities, Handshakes
 from server import BINARY, Server
 from verdicts import eventually, fact
 
@@ -259,7 +259,7 @@ def a_wrong_token_is_named(board):
         )
 
 
-def certificates_are_explained(board, tomorrow):
+def certificates_are_explained(board, authorities, today, tomorrow):
     """libmosquitto does not say why it refuses, so that the C client names all that may be wrong."""
     not_yet = {"python": "not yet valid", "rust": "not yet valid", "c": "wrong time here (now: "}
     wrong_ca = {"python": "wrong CA", "rust": "wrong CA", "c": "Wrong CA"}
@@ -267,11 +267,11 @@ def certificates_are_explained(board, tomorrow):
         board.end()
         if board.language == "rust":
             board.build("--features", "tls")
-        for authority, expected in (("own", not_yet), ("other", wrong_ca)):
-            shutil.copy(tomorrow.folder / f"{authority}.pem", board.folder / f"{authority}.pem")
+        for authority, server, expected in (("own", tomorrow, not_yet), ("other", today, wrong_ca)):
+            shutil.copy(authorities.folder / f"{authority}.pem", board.folder / f"{authority}.pem")
             kept = (board.folder / "credential.env").read_text().splitlines()
             lines = [line for line in kept if not line.startswith("IOTBIZ_PORT=")]
-            lines += [f"IOTBIZ_PORT={tomorrow.port}", f"IOTBIZ_CA={authority}.pem"]
+            lines += [f"IOTBIZ_PORT={server.port}", f"IOTBIZ_CA={authority}.pem"]
             (board.folder / f"{authority}.env").write_text("\n".join(lines) + "\n")
             board.start(credential=f"{authority}.env")
             said = expected[board.language]
@@ -380,9 +380,14 @@ def facts():
         buffered_readings_arrive(boards, server)
         for board in boards:
             a_wrong_token_is_named(board)
-        tomorrow = Tomorrow(pathlib.Path(server.data) / "authorities")
+        authorities = Authorities(pathlib.Path(server.data) / "authorities")
+        today = Handshakes(*authorities.certificate("today", "20200101000000Z", "20900101000000Z"))
+        tomorrow = Handshakes(
+            *authorities.certificate("tomorrow", "20900101000000Z", "20910101000000Z")
+        )
         for board in boards:
-            certificates_are_explained(board, tomorrow)
+            certificates_are_explained(board, authorities, today, tomorrow)
+        today.close()
         tomorrow.close()
         every_template_compiles(server)
     finally:

@@ -22,6 +22,7 @@ BACKOFF_MS_MIN = 1000
 BACKOFF_MS_MAX = 60000
 STABLE_MS = 30000  # a connection that lasted this long starts the back-off anew
 SOCKET_SECONDS_MAX = 10
+PACKET_ID_MAX = 60000
 KEEPALIVE_SECONDS = 60
 FRESH_MS = 2000  # while the clock is not set, only what is younger goes without a date
 TEXT_BYTES_MAX = 256
@@ -186,6 +187,8 @@ class Connection:
         # The library takes the timeout away with every check_msg().
         if hasattr(self._client.sock, "settimeout"):
             self._client.sock.settimeout(SOCKET_SECONDS_MAX)
+        # It counts on and on, and ids end at 65535.
+        self._client.pid %= PACKET_ID_MAX
         self._client.publish(topic, json.dumps(body).encode(), qos=1)
 
     # What comes
@@ -223,7 +226,10 @@ class Connection:
                 say("setting {} stays as it is: {}".format(name, wrong))
             else:
                 setattr(wanted, attribute, value)
-        self.settings = self.take_settings(wanted) or self.settings
+        try:
+            self.settings = self.take_settings(wanted) or self.settings
+        except Exception as error:
+            say("take_settings failed, the settings stay as they are: {}".format(error))
         self._version = version
         self.settings_changed = True
         self._report()
@@ -306,13 +312,17 @@ class Connection:
                     self._handle(*self._inbox.pop(0))
                 self._flush("me/urgent", self._urgent, 1)
                 self._flush("me/telemetry", self._telemetry, BATCH_MAX)
-        except (OSError, MQTTException) as error:
+        except (OSError, MQTTException, AssertionError, IndexError, TypeError) as error:
+            # The last three are how the library says that the other side closed.
             self._lost(error)
         time.sleep_ms(wait_ms)
 
     def _connect(self):
         # A session that stays: commands given while the device is away wait for it.
-        self._client.connect(clean_session=False, timeout=SOCKET_SECONDS_MAX)
+        try:
+            self._client.connect(False, SOCKET_SECONDS_MAX)
+        except TypeError:
+            self._client.connect(False)  # umqtt.simple of MicroPython 1.22 knows no timeout yet.
         self._online, self._since = True, time.ticks_ms()
         say("connected as {}; {} messages wait".format(self.device, self.waiting()))
         self._client.subscribe("me/desired", qos=1)

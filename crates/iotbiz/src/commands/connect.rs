@@ -315,6 +315,6 @@ mod tests {
         assert_eq!(seen("0.0.0.0", "http://10.0.0.5:7070"), "10.0.0.5");
         assert_eq!(seen("127.0.0.1", "http://127.0.0.1:7070"), "127.0.0.1");
         let here = seen("0.0.0.0", "http://127.0.0.1:7070");
-        assert_eq!(here, lan_address().map_or("127.0.0.1".to_owned(), |a| a.to_string()));
+        assert_eq!(here, lan_address().map_or_else(|| "127.0.0.1".to_owned(), |a| a.to_string()));
     }
 }

@@ -194,7 +194,7 @@ fn field(name: &Name, ident: String, kind: &PropertyKind, every: Option<Duration
 pub(super) fn duration(length: Duration) -> String {
     let seconds = length.as_secs();
     let units = [(86_400, "d"), (3600, "h"), (60, "min"), (1, "s")];
-    let whole = units.iter().find(|(unit, _)| seconds > 0 && seconds % unit == 0);
+    let whole = units.iter().find(|(unit, _)| seconds > 0 && seconds.is_multiple_of(*unit));
     match whole {
         Some((unit, name)) if length.subsec_nanos() == 0 => format!("{} {name}", seconds / unit),
         Some(_) | None => format!("{} ms", length.as_millis()),
