@@ -36,6 +36,9 @@ use crate::write::{applied, key};
 /// How long the former certificate of a device that renewed still opens.
 const RENEWAL_OVERLAP: Duration = Duration::from_secs(7 * 86_400);
 
+/// Certificates that wait for the registration of one serial number.
+const WAITING_PER_SERIAL_MAX: usize = 8;
+
 /// Devices between their certificate and their registration. Held over a registration, so that two
 /// devices never share the last use of a claim.
 #[derive(Debug, Default)]
@@ -129,10 +132,22 @@ pub(crate) async fn csr(
 ) -> Result<(StatusCode, Json<PendingCertificate>), Problem> {
     let (tenant, claim, content) = claim_of(&app, &headers).await?;
     let mut pending = app.provisioning.0.lock().await;
-    // Whoever holds one claim must not fill the table that all share.
-    let waiting = pending.count(app.clock.now(), |waiting| waiting.claim == claim);
-    let waiting = u32::try_from(waiting).unwrap_or(u32::MAX);
-    let (name, place) = admit(&app, (tenant, claim, waiting), &content, &asked)?;
+    // Whoever holds one claim must not fill the table that all share: what waits counts as used.
+    // A device that asks again, because the answer was lost, is not one more of its batch.
+    let waiting = pending.waiting(app.clock.now()).filter(|waiting| waiting.claim == claim);
+    let serials = waiting.map(|waiting| waiting.serial.as_str());
+    let (same, others): (Vec<_>, Vec<_>) = serials.partition(|serial| *serial == asked.serial);
+    let others = others.into_iter().collect::<BTreeSet<_>>().len();
+    let others = u32::try_from(others).unwrap_or(u32::MAX);
+    let (name, place) = admit(&app, (tenant, claim, others), &content, &asked)?;
+    if same.len() >= WAITING_PER_SERIAL_MAX {
+        let detail = format!(
+            "{} certificates wait for this serial number, which is WAITING_PER_SERIAL_MAX",
+            same.len()
+        );
+        return Err(Problem::new(code::UNAVAILABLE, detail)
+            .fix("register with the newest one, or ask again in 10 minutes"));
+    }
     let request = parse(asked.csr.as_bytes())?;
     let whose = Whose { tenant, device: place.device(), origin: content.origin };
     let signed = sign(&app, whose, Some(&request), DEVICE_LIFE)?;

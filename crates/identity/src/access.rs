@@ -448,6 +448,7 @@ mod tests {
             operate: operator engineer owner
             change_devices: engineer owner
             change_credentials: engineer owner
+            renew_certificate: device
             change_blueprint: engineer owner
             record_evidence: engineer finance owner
             read_money: finance owner

@@ -338,8 +338,10 @@ async fn only_a_device_renews_for_itself() {
     assert_eq!(refused.status, StatusCode::FORBIDDEN, "{}", refused.text);
     let issued = owned.certify(&owned.device, json!({})).await.json();
     let pem = issued["certificate"].as_str().unwrap();
-    for path in ["/api/v1/devices", "/api/v1/claims", "/api/v1/authorities/challenge"] {
-        let refused = owned.with_certificate(pem, path, &json!({})).await;
+    for path in ["devices/box-0001/credentials", "devices/box-0001/retire", "authorities/challenge"]
+    {
+        let path = format!("/api/v1/{path}");
+        let refused = owned.with_certificate(pem, &path, &json!({})).await;
         assert_eq!(refused.status, StatusCode::FORBIDDEN, "{path}: {}", refused.text);
     }
 }

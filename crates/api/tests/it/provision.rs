@@ -196,18 +196,42 @@ async fn a_claim_token_enrols_and_does_nothing_else() {
 async fn a_batch_has_no_more_devices_than_its_claim_says() {
     let owned = Owned::open().await;
     let claim = owned.claim(2, json!({})).await;
-    let last = owned.pending(&claim, "SN-9").await;
-    for serial in ["SN-1", "SN-2"] {
-        owned.enrol(&claim, serial).await;
-    }
-    // One that asked in time and registers too late, and one that comes after.
-    let late = owned.register(&last).await;
-    let over = owned.ask(&claim, "SN-3").await;
-    for refused in [late, over] {
+    owned.enrol(&claim, "SN-1").await;
+    let second = owned.pending(&claim, "SN-2").await;
+    // One while the last place is waited for, and one when it is taken.
+    let early = owned.ask(&claim, "SN-3").await;
+    assert_eq!(owned.register(&second).await.status, StatusCode::CREATED);
+    let late = owned.ask(&claim, "SN-4").await;
+    for refused in [early, late] {
         assert_eq!(refused.status, StatusCode::FORBIDDEN, "{}", refused.text);
     }
     assert_eq!(owned.refused().await, ["used_up"; 2], "more were made than ordered");
     assert_eq!(owned.uses().await, 2);
+}
+
+#[tokio::test]
+async fn a_device_that_asks_again_is_not_one_more_of_its_batch() {
+    let owned = Owned::open().await;
+    let claim = owned.claim(1, json!({})).await;
+    let mut newest = owned.pending(&claim, "SN-1").await;
+    for _ in 1..8 {
+        newest = owned.pending(&claim, "SN-1").await;
+    }
+    let ninth = owned.ask(&claim, "SN-1").await;
+    assert_eq!(ninth.status, StatusCode::SERVICE_UNAVAILABLE, "{}", ninth.text);
+    assert_eq!(owned.refused().await, [""; 0], "nobody made more than was ordered");
+    assert_eq!(owned.register(&newest).await.status, StatusCode::CREATED);
+    assert_eq!(owned.uses().await, 1);
+}
+
+#[tokio::test]
+async fn a_place_that_nobody_registers_for_is_free_again() {
+    let owned = Owned::open().await;
+    let claim = owned.claim(1, json!({})).await;
+    owned.pending(&claim, "SN-1").await;
+    assert_eq!(owned.ask(&claim, "SN-2").await.status, StatusCode::FORBIDDEN);
+    owned.site.pass(Duration::from_secs(10 * 60));
+    owned.enrol(&claim, "SN-2").await;
 }
 
 #[tokio::test]
@@ -253,16 +277,22 @@ async fn a_revoked_claim_enrols_nobody_and_its_devices_stay() {
 async fn eight_at_once_for_five_uses_are_five_devices() {
     let owned = Owned::open().await;
     let claim = owned.claim(5, json!({})).await;
-    let mut waiting = Vec::new();
-    for number in 0..8 {
-        waiting.push(owned.pending(&claim, &format!("SN-{number}")).await);
-    }
-    let answers = futures_util::future::join_all(waiting.iter().map(|one| owned.register(one)));
-    let answers = answers.await;
-    let counted = |status| answers.iter().filter(|answer| answer.status == status).count();
+    let flow = async |number: u32| {
+        let serial = format!("SN-{number}");
+        let asked = owned.ask(&claim, &serial).await;
+        if asked.status != StatusCode::CREATED {
+            return asked.status;
+        }
+        let asked = asked.json();
+        let text = |name: &str| asked[name].as_str().unwrap().to_owned();
+        let (certificate, token) = (text("certificate"), text("ownership_token"));
+        owned.register(&Pending { serial, certificate, token }).await.status
+    };
+    let answers = futures_util::future::join_all((0..8).map(flow)).await;
+    let counted = |status| answers.iter().filter(|answer| **answer == status).count();
     assert_eq!((counted(StatusCode::CREATED), counted(StatusCode::FORBIDDEN)), (5, 3));
-    let opened = waiting.iter().filter(|one| owned.login(&one.certificate).is_ok()).count();
-    assert_eq!(opened, 5);
+    let listed = owned.site.get("/api/v1/devices", &owned.owner).await.json();
+    assert_eq!(listed["total_matching"], 6, "and the one that was there before");
     assert_eq!(owned.uses().await, 5);
     assert_eq!(owned.refused().await, ["used_up"; 3]);
 }

@@ -6,6 +6,8 @@ use axum::http::StatusCode;
 use eventlog::Batch;
 use identity::Refusal;
 use model::{Channel, Frame, Origin, Principal, Qos, Raw, Retain};
+use registry::Kind;
+use registry::content::DeviceContent;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -71,8 +73,13 @@ async fn a_replaced_device_keeps_its_id_and_history_and_only_the_new_board_comes
     let history = format!("{base}/history?property=temperature");
     let history = owned.site.get(&history, &owned.owner).await;
     assert!(history.text.contains("3.9") && history.text.contains("4.5"), "{}", history.text);
-    let record = owned.site.get(&base, &owned.owner).await.json();
-    assert_eq!((&record["serial"], &record["hardware"]), (&json!("SN-2"), &json!("rev-c")));
+    let key = registry::Key { tenant: owned.tenant, kind: Kind::Device, id: &owned.device };
+    let record = owned.site.app.registry.get(key).await.unwrap().unwrap();
+    let record: DeviceContent = record.content().unwrap();
+    assert_eq!(
+        (record.serial.as_deref(), record.hardware.as_deref()),
+        (Some("SN-2"), Some("rev-c"))
+    );
 }
 
 #[tokio::test]

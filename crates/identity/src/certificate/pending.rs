@@ -131,11 +131,10 @@ impl<T> Pending<T> {
         self.waiting.len()
     }
 
-    /// How many of those that wait are such: a caller bounds what one claim may have waiting, so
-    /// that nobody fills the table for all others.
-    #[must_use]
-    pub fn count(&self, now: Timestamp, such: impl Fn(&T) -> bool) -> usize {
-        self.waiting.values().filter(|one| now < one.until && such(&one.held)).count()
+    /// What waits: a caller bounds what one claim may have waiting, so that nobody fills the table
+    /// for all others.
+    pub fn waiting(&self, now: Timestamp) -> impl Iterator<Item = &T> {
+        self.waiting.values().filter(move |one| now < one.until).map(|one| &one.held)
     }
 
     /// Whether nobody waits.
