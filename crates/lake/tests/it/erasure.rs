@@ -3,6 +3,7 @@
 use crate::model_lake::{Fixture, ever, row, series, table};
 use lake::Limits;
 use model::{DeviceId, Disk, TenantId, Value};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -26,9 +27,24 @@ fn bytes(fixture: &Fixture) -> Vec<(PathBuf, Vec<u8>)> {
     files.map(|path| (path.clone(), fixture.disk.bytes(&path).unwrap())).collect()
 }
 
+/// Files that name a device, plainly or in a compressed page.
 fn with(fixture: &Fixture, needle: &str) -> Vec<PathBuf> {
     let has = |bytes: &[u8]| bytes.windows(needle.len()).any(|part| part == needle.as_bytes());
-    bytes(fixture).into_iter().filter(|(_, bytes)| has(bytes)).map(|(path, _)| path).collect()
+    let files = bytes(fixture).into_iter();
+    let named = files.filter(|(path, bytes)| has(bytes) || devices(path, bytes).contains(needle));
+    named.map(|(path, _)| path).collect()
+}
+
+/// The devices of a Parquet file, as text.
+fn devices(path: &std::path::Path, bytes: &[u8]) -> String {
+    let ours = path.extension().is_some_and(|extension| extension == "parquet");
+    let read = bytes::Bytes::copy_from_slice(bytes);
+    let Ok(batches) = ParquetRecordBatchReader::try_new(read, 100) else { return String::new() };
+    let devices = batches.filter(|_| ours).map(|batch| {
+        let batch = batch.unwrap();
+        batch.column_by_name("_device").map(|column| format!("{column:?}")).unwrap_or_default()
+    });
+    devices.collect()
 }
 
 /// Two devices over some days: merged days, a late file, and rows in memory.

@@ -84,14 +84,14 @@ fn lost_power(seed: u64, syncs: Syncs) -> Result<(), String> {
 
 #[test]
 fn what_was_flushed_survives_the_loss_of_power_at_any_moment() {
-    for seed in 0..300 {
+    for seed in 0..150 {
         assert_eq!(lost_power(seed, Syncs::Honest), Ok(()), "seed {seed}");
     }
 }
 
 #[test]
 fn a_disk_that_ignores_flushes_is_noticed_by_that_test() {
-    assert!((0..300).any(|seed| lost_power(seed, Syncs::Ignored).is_err()));
+    assert!((0..150).any(|seed| lost_power(seed, Syncs::Ignored).is_err()));
 }
 
 #[test]

@@ -189,7 +189,7 @@ fn check_state(fixture: &Fixture, naive: &Naive, device: u128) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
     #[test]
     fn history_is_what_the_rule_says(steps in prop::collection::vec(step(), 1..16)) {
         let mut fixture = Fixture::new(1);

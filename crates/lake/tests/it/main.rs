@@ -12,3 +12,5 @@ mod faults;
 mod history;
 #[cfg(test)]
 mod model_lake;
+#[cfg(test)]
+mod together;
