@@ -30,6 +30,9 @@ use crate::place::{Place, Profile, cargo};
 use crate::run;
 use table::Section;
 
+/// What the server takes of `server::DESCRIPTORS`.
+const DEVICES_MAX: i64 = 12_000;
+
 /// How much to measure.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
@@ -51,8 +54,9 @@ pub struct Options {
     /// Connections that do nothing, for their memory
     #[arg(long, default_value_t = 5_000)]
     pub idle: u32,
-    /// Devices that are connected at once, each with its own credential; at most 12,000
-    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=12_000))]
+    /// Devices that are connected at once, each with its own credential
+    #[arg(long, default_value_t = 10_000)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=DEVICES_MAX))]
     pub devices: u32,
     /// Devices behind gateways, 50 each
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(100..))]
