@@ -37,7 +37,7 @@ pub(crate) fn may_send(shared: &Shared, who: &Who, will: &Will) -> bool {
         Some(own) => reaches(shared, own, will.target.device),
         None => true,
     };
-    reaches_target && is_in_force(shared, who)
+    reaches_target && is_in_force(shared, &who.identity)
 }
 
 /// A device reaches its own branch and those of the children it lists.
@@ -46,19 +46,22 @@ fn reaches(shared: &Shared, own: DeviceId, device: Option<DeviceId>) -> bool {
 }
 
 /// Whether the credential of a session is still good, and its device or program still there.
-pub(crate) fn is_in_force(shared: &Shared, who: &Who) -> bool {
+pub(crate) fn is_in_force(shared: &Shared, who: &Identity) -> bool {
     let is_valid = |identity: &Identity| shared.door.still_valid(identity).is_ok();
-    if is_valid(&who.identity) {
+    if is_valid(who) {
         return true;
     }
-    let with = |role| is_valid(&Identity { role, ..who.identity.clone() });
-    matches!(who.identity.actor, Actor::Service(_)) && SERVICE_ROLES.into_iter().any(with)
+    let with = |role| is_valid(&Identity { role, ..who.clone() });
+    matches!(who.actor, Actor::Service(_)) && SERVICE_ROLES.into_iter().any(with)
 }
 
 /// Ends the sessions whose credential ended while nobody watched: before the start.
 pub(crate) fn end_revoked(shared: &Shared, hub: &mut Hub) {
-    let revoked: Vec<_> =
-        hub.slots().filter(|(_, s)| !is_in_force(shared, &s.who)).map(|(id, _)| id).collect();
+    let revoked: Vec<_> = hub
+        .slots()
+        .filter(|(_, s)| !is_in_force(shared, &s.who.identity))
+        .map(|(id, _)| id)
+        .collect();
     for subscriber in revoked {
         let Some(slot) = hub.remove(subscriber) else { continue };
         tracing::info!(client_id = %slot.who.client_id, "session of an ended credential ended");

@@ -27,8 +27,8 @@ pub struct Limits {
     pub connects_per_address_burst: u64,
     /// Failed logins of one name from one address; each further one is locked out twice as long.
     pub login_failures_max: u32,
-    /// Failed logins from one address, whatever the names; beyond it one in
-    /// `login_failure_forgiven`.
+    /// Failed logins from one address, whatever the names, the same one counted once; beyond it
+    /// one in `login_failure_forgiven`. Many devices may be behind one address.
     pub login_failures_per_address_max: u64,
     /// Failed logins as one device, from addresses that it does not use; beyond it one in
     /// `login_failure_forgiven`.
@@ -137,7 +137,7 @@ impl Default for Limits {
             connects_per_address_per_s_max: 500,
             connects_per_address_burst: 2_000,
             login_failures_max: 10,
-            login_failures_per_address_max: 100,
+            login_failures_per_address_max: 1_000,
             login_failures_per_device_max: 100,
             login_failure_forgiven: Duration::from_secs(10),
             login_lockout_max: Duration::from_secs(300),

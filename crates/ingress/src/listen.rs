@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use identity::Identity;
 use mqtt::Reason;
 use rustc_hash::FxHashMap;
 use tokio::net::tcp::OwnedWriteHalf;
@@ -15,6 +16,8 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::Limits;
 use crate::conn::{Conn, Stage, millis};
+use crate::ingress::evict;
+use crate::judge;
 use crate::login;
 use crate::refusal::{Refusal, RefusalReason};
 use crate::serve;
@@ -199,13 +202,14 @@ pub(crate) async fn sweep(shared: Arc<Shared>) {
         close_silent(&shared);
         end_sessions(&shared);
         let now = shared.clock.now();
-        crate::ingress::evict(&shared, |who| who.expires.is_some_and(|at| at <= now));
+        let has_expired = |who: &Identity| who.expires.is_some_and(|at| at <= now);
+        evict(&shared, |who| has_expired(who) && !judge::is_in_force(&shared, who));
         let now_ms = shared.now_ms();
         if now_ms >= rested_ms + millis(REST) {
             shared.meters.forget_rested(shared.now_ns());
             // The end of a credential may have been moved since its session began: a renewed
             // certificate leaves the one before it a week.
-            crate::ingress::evict(&shared, |who| shared.door.still_valid(who).is_err());
+            evict(&shared, |who| !judge::is_in_force(&shared, who));
             rested_ms = now_ms;
         }
         if now_ms >= aged_ms + millis(MEMORY) {

@@ -3,8 +3,8 @@
 //!
 //! *Invariant:* bounded by `strangers_max`: the addresses and names heard of longest ago are
 //! forgotten first, so nobody can fill the memory, or lock others out by filling it.
-//! *Invariant:* who guesses the token of a device from elsewhere does not lock the device out: an
-//! address from which it was let in before is judged by its own failures alone.
+//! *Invariant:* who guesses tokens does not lock devices out: one that was let in from an address
+//! before is judged by what is tried as that device from that address, and by nothing else.
 //! *Invariant:* the same wrong secret again and again is a broken device and no guess: it slows
 //! down that device alone, until another secret is put on it, and never its neighbours behind the
 //! same address.
@@ -215,14 +215,16 @@ impl Strangers {
             let max = u64::from(limits.login_failures_max);
             return Some(Locked { limit: "login_failures_max", max, wait });
         }
+        if logins.familiar.get(attempt.place()) == Some(&attempt.mark()) {
+            return None;
+        }
         let max = limits.login_failures_per_address_max;
         if let Some(wait) = wait(Who::Address(attempt.address), failure_rate(limits, max)) {
             return Some(Locked { limit: "login_failures_per_address_max", max, wait });
         }
         let max = limits.login_failures_per_device_max;
         let wait = wait(Who::Name(attempt.name), failure_rate(limits, max))?;
-        let is_familiar = logins.familiar.get(attempt.place()) == Some(&attempt.mark());
-        (!is_familiar).then_some(Locked { limit: "login_failures_per_device_max", max, wait })
+        Some(Locked { limit: "login_failures_per_device_max", max, wait })
     }
 
     /// Counts a failed login; `known` says whether the name is that of a device or service.
