@@ -250,6 +250,7 @@ impl Connection {
     /// Decides the answer to a PUBLISH that `arrive` called new; with QoS 0 there is none.
     #[inline]
     pub fn answer(&mut self, qos: Qos, packet_id: u16, reason: Reason) {
+        let reason = reason.said_in(Carrier::Receipt);
         match qos {
             Qos::AtMostOnce => {}
             Qos::AtLeastOnce => self.push_due(packet_id, PUBACK, reason),
@@ -319,14 +320,7 @@ impl Connection {
         if self.version == Version::V311 {
             return;
         }
-        // [MQTT-3.14.2-1]: a reason of another packet is said by its nearest relative.
-        let reason = if reason == Reason::ServerUnavailable {
-            Reason::ServerBusy
-        } else if reason.is_in(Carrier::Disconnect) {
-            reason
-        } else {
-            Reason::Unspecified
-        };
+        let reason = reason.said_in(Carrier::Disconnect);
         let mut properties = PropertyBuffer::default();
         // [MQTT-3.14.2-3]: not when the packet would be larger than the client accepts.
         if !text.is_empty() && self.explains(16 + text.len()) {

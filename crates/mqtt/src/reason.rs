@@ -167,6 +167,17 @@ impl Reason {
         }
     }
 
+    /// The reason as that packet can say it: of what its table does not have, the nearest.
+    pub(crate) fn said_in(self, carrier: Carrier) -> Self {
+        if self.is_in(carrier) {
+            self
+        } else if self == Self::ServerUnavailable && Self::ServerBusy.is_in(carrier) {
+            Self::ServerBusy
+        } else {
+            Self::Unspecified
+        }
+    }
+
     /// The byte on the wire.
     #[must_use]
     pub const fn code(self) -> u8 {

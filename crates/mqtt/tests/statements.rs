@@ -355,10 +355,10 @@ fn the_server_says_nothing_that_was_not_asked_for() {
     assert!(bye.properties.iter().all(|p| matches!(p, Property::ReasonString(_))));
 }
 
-/// 3.14.2-1.
+/// 3.14.2-1, 3.4.2-1, 3.5.2-1.
 #[test]
 fn a_reason_of_another_packet_is_said_by_its_nearest_relative() {
-    let c = opened(&Settings::default());
+    let mut c = opened(&Settings::default());
     for (reason, code) in [
         (Reason::ServerUnavailable, 0x89),
         (Reason::BadUserNameOrPassword, 0x80),
@@ -367,6 +367,17 @@ fn a_reason_of_another_packet_is_said_by_its_nearest_relative() {
         let mut out = Vec::new();
         c.disconnect(reason, "", &mut out);
         assert_eq!(out, [0xE0, 1, code]);
+    }
+    for (reason, code) in [
+        (Reason::MessageRateTooHigh, 0x80),
+        (Reason::NoMatchingSubscribers, 0x10),
+        (Reason::TopicNameInvalid, 0x90),
+    ] {
+        let mut out = Vec::new();
+        c.answer(Qos::AtLeastOnce, 1, reason);
+        c.placed(Offset(1));
+        c.committed(Offset(1), &mut out);
+        assert_eq!(out, [0x40, 3, 0, 1, code]);
     }
 }
 

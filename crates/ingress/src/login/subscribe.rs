@@ -94,16 +94,6 @@ fn add(
             fix: "use wildcards, or several client ids",
         });
     }
-    let shared_and_not_local = options.no_local && filters.iter().any(|f| f.group.is_some());
-    if shared_and_not_local {
-        // [MQTT-3.8.3-4]
-        return Err(Denial {
-            answer: Reason::ProtocolError,
-            reason: RefusalReason::Subscribe,
-            detail: "a shared subscription cannot be no-local".to_owned(),
-            fix: "drop the no-local option",
-        });
-    }
     for filter in filters {
         let subscription = Subscription {
             subscriber,
