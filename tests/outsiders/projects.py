@@ -1,6 +1,6 @@
 """Projects for boards, as a stranger gets them: written, built and run against a server.
 
-The three clients run side by side, each as a device of its own, whose properties are named with
+The clients run side by side, each as a device of its own, whose properties are named with
 reserved words. What is asked of them stands in the README of every project.
 """
 
@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import queue
+import re
 import shutil
 import subprocess
 import sys
@@ -58,9 +59,12 @@ WAITING = 8
 # Where the Rust project is built, so that its dependencies are built once.
 RUST_TARGET = os.environ.get("PROJECTS_TARGET", str(pathlib.Path(BINARY).parents[1] / "outsiders/projects"))
 
-MAKE = {"python": [], "c": ["make"], "rust": ["cargo", "build", "--quiet"]}
+STUBS = pathlib.Path(__file__).with_name("stubs")
+MAKE = {"python": [], "micropython": [], "c": ["make"], "rust": ["cargo", "build", "--quiet"]}
 START = {
     "python": [sys.executable, "main.py"],
+    # Python, with stand-ins for what only a board has.
+    "micropython": [sys.executable, str(STUBS / "micropython/run.py")],
     "c": ["./device"],
     "rust": [f"{RUST_TARGET}/debug/device"],
 }
@@ -74,6 +78,7 @@ class Board:
         self.name = f"board-{language}"
         self.folder = pathlib.Path(server.data) / self.name
         self.device = server.add(self.name, kind="thing").user
+        self.secret = self.folder / f"credential.{'py' if language == 'micropython' else 'env'}"
         self.process = None
         self.runs = 0
 
@@ -245,18 +250,20 @@ def buffered_readings_arrive(boards, server):
 def a_wrong_token_is_named(board):
     with fact(f"{board.language}: a wrong token is said with what to do"):
         board.end()
-        text = (board.folder / "credential.env").read_text()
-        lines = [
-            "IOTBIZ_TOKEN=wrong" if line.startswith("IOTBIZ_TOKEN=") else line
-            for line in text.splitlines()
-        ]
-        (board.folder / "wrong.env").write_text("\n".join(lines) + "\n")
-        board.start(credential="wrong.env")
+        right = board.secret.read_text()
+        board.secret.write_text(right.replace(token_of(right), "wrong"))
+        board.start()
         eventually(
             "the message",
             lambda: board.says("does not accept the token", f"iotbiz device rotate {board.name}"),
             10,
         )
+        board.secret.write_text(right)
+
+
+def token_of(text):
+    """The token in the text of a secret file, whichever way it is written."""
+    return re.search(r'TOKEN ?= ?"?([\w-]+)', text)[1]
 
 
 def certificates_are_explained(board, authorities, today, tomorrow):
@@ -283,22 +290,21 @@ def written(board):
     with fact(f"{board.language}: the project is written, with its secret in one ignored file"):
         said = board.write()
         secret = [file["path"] for file in said["files"] if file["whose"] == "secret"]
-        assert secret == [str(board.folder / "credential.env")], f"{said}"
-        token = board.folder.joinpath("credential.env").read_text().split("IOTBIZ_TOKEN=")[1].split()[0]
+        assert secret == [str(board.secret)], f"{said}"
+        token = token_of(board.secret.read_text())
         for file in said["files"]:
             text = pathlib.Path(file["path"]).read_text()
             assert (token in text) == (file["whose"] == "secret"), f"{file}"
-        assert "credential.env" in (board.folder / ".gitignore").read_text().splitlines()
+        assert board.secret.name in (board.folder / ".gitignore").read_text().splitlines()
     with fact(f"{board.language}: it builds without a warning"):
         board.build()
 
 
 def syntax_checks(language, folder):
     """The commands that check a project with the compilers of this machine."""
-    stubs = pathlib.Path(__file__).with_name("stubs")
     c = ["gcc", "-std=gnu11", "-fsyntax-only", "-Wall", "-Wextra", "-Werror"]
     cpp = ["g++", "-std=gnu++17", "-fsyntax-only", "-Wall", "-Wextra", "-Werror"]
-    cpp += ["-I", str(stubs / "arduino"), "-include", "Arduino.h"]
+    cpp += ["-I", str(STUBS / "arduino"), "-include", "Arduino.h"]
     match language:
         case "python" | "micropython":
             return [[sys.executable, "-m", "py_compile", *map(str, sorted(folder.glob("*.py")))]]
@@ -307,9 +313,9 @@ def syntax_checks(language, folder):
         case "rust":
             return [["cargo", "check", "--quiet", "--manifest-path", str(folder / "Cargo.toml")]]
         case "esp-idf":
-            return [[*c, "-I", str(stubs / "esp_idf"), *map(str, folder.glob("main/*.c"))]]
+            return [[*c, "-I", str(STUBS / "esp_idf"), *map(str, folder.glob("main/*.c"))]]
         case "zephyr":
-            return [[*c, "-I", str(stubs / "zephyr"), *map(str, folder.glob("src/*.c"))]]
+            return [[*c, "-I", str(STUBS / "zephyr"), *map(str, folder.glob("src/*.c"))]]
         case "arduino":
             device = folder / "device"
             sketch = ["-x", "c++", str(device / "device.ino")]
@@ -385,7 +391,7 @@ def facts():
         tomorrow = Handshakes(
             *authorities.certificate("tomorrow", "20900101000000Z", "20910101000000Z")
         )
-        for board in boards:
+        for board in (board for board in boards if board.language != "micropython"):
             certificates_are_explained(board, authorities, today, tomorrow)
         today.close()
         tomorrow.close()

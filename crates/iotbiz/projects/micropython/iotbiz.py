@@ -373,7 +373,14 @@ class Connection:
 def ms_of(text):
     """Milliseconds of an RFC 3339 time in UTC; an unreadable one has passed."""
     try:
-        fields = [int(text[a:b]) for a, b in ((0, 4), (5, 7), (8, 10), (11, 13), (14, 16), (17, 19))]
-        return (time.mktime(tuple(fields) + (0, 0)) + EPOCH_S) * 1000
-    except (ValueError, IndexError):
+        year, month, day = int(text[0:4]), int(text[5:7]), int(text[8:10])
+        hour, minute, second = int(text[11:13]), int(text[14:16]), int(text[17:19])
+    except ValueError:
         return 0
+    # Days of 1970-01-01 to a date, by Howard Hinnant's days_from_civil: mktime() differs from board
+    # to board.
+    year -= month <= 2
+    era, of_era = year // 400, year % 400
+    of_year = (153 * (month + (-3 if month > 2 else 9)) + 2) // 5 + day - 1
+    days = era * 146097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719468
+    return (((days * 24 + hour) * 60 + minute) * 60 + second) * 1000

@@ -1,7 +1,7 @@
 //! Readings, settings and commands of a @kind@: revision @revision@ of the blueprint of @venture@.
 //!
-//! `iotbiz connect @device@ --for rust --update` writes this file again after the blueprint changed;
-//! your own code is in `main.rs`.
+//! `iotbiz connect @device@ --for rust --update` writes this file again after the blueprint
+//! changed; your own code is in `main.rs`.
 #![allow(dead_code, unused_imports)]
 
 use std::sync::{Arc, Mutex, PoisonError};

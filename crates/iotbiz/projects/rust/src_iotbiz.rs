@@ -295,7 +295,11 @@ pub struct Link {
 
 impl Link {
     /// Reads the credential and connects, again and again.
-    pub fn start(device: &'static str, firmware: &str, kind: Box<dyn Kind>) -> Result<Self, String> {
+    pub fn start(
+        device: &'static str,
+        firmware: &str,
+        kind: Box<dyn Kind>,
+    ) -> Result<Self, String> {
         let file = std::env::var_os("IOTBIZ_CREDENTIAL").map(PathBuf::from);
         let file = file.unwrap_or_else(|| PathBuf::from("credential.env"));
         let credential = Credential::read(&file)?;

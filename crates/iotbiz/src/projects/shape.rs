@@ -134,7 +134,8 @@ fn json_bytes(field: &Field) -> usize {
     field.name.len() + "\"\":,".len() + value
 }
 
-/// What the kind is measured by: the setting that drives the most frequent reading, if there is one.
+/// What the kind is measured by: the setting that drives the most frequent reading, if there is
+/// one.
 fn interval(kind: &Kind, settings: &[Setting]) -> Interval {
     /// For kinds that say nothing.
     const SECONDS: f64 = 60.0;

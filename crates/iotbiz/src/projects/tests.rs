@@ -1,8 +1,8 @@
 //! What a folder of each language holds: golden files of the coolbox, and rules that hold for every
 //! kind of every template.
 //!
-//! Written again by `UPDATE_EXPECT=1 cargo test -p iotbiz projects`. What is the same for every kind
-//! (`iotbiz.*`, `connection.*`) stands in `projects/` already and is not kept twice.
+//! Written again by `UPDATE_EXPECT=1 cargo test -p iotbiz projects`. What is the same for every
+//! kind (`iotbiz.*`, `connection.*`) stands in `projects/` already and is not kept twice.
 
 use std::path::{Path, PathBuf};
 

@@ -1,7 +1,7 @@
 //! Readings, settings and commands of a box: revision 3 of the blueprint of coolbox.
 //!
-//! `iotbiz connect box-0001 --for rust --update` writes this file again after the blueprint changed;
-//! your own code is in `main.rs`.
+//! `iotbiz connect box-0001 --for rust --update` writes this file again after the blueprint
+//! changed; your own code is in `main.rs`.
 #![allow(dead_code, unused_imports)]
 
 use std::sync::{Arc, Mutex, PoisonError};
