@@ -171,6 +171,8 @@ export const checks = [
     await page.getByRole('region', { name: 'Connect', exact: true }).getByRole('button', { name: 'Download ca.crt' }).click();
     assert.equal(readFileSync(await (await coming).path(), 'utf8'), files['ca.crt']);
     await page.getByRole('button', { name: 'I have kept them' }).click();
+    const opener = credentials(page).getByRole('button', { name: 'New certificate' });
+    assert.ok(await opener.evaluate((one) => one === document.activeElement), 'the focus did not come back');
     await credentials(page).getByText('Certificate', { exact: true }).waitFor();
     assert.ok(!(await page.content()).includes('PRIVATE KEY'), 'the key is still in the page');
     await page.reload();
