@@ -184,12 +184,29 @@ fn ca(args: &ConnectArgs, client: &Client) -> Result<Ca, Failure> {
             found["root"].as_str().unwrap_or_default().to_owned()
         }
     };
-    if !pem.contains("-----BEGIN CERTIFICATE-----") {
+    let pem = certificates(&pem);
+    if pem.is_empty() {
         return Err(Failure::new(exit::USAGE, "the certificate is not PEM")
             .why("it has no line -----BEGIN CERTIFICATE-----")
             .fix("convert it: openssl x509 -inform der -in FILE -out ca.pem"));
     }
     Ok(Ca(pem))
+}
+
+/// The certificates of a PEM text and nothing beside them: what else stands there is no line of a
+/// C header.
+fn certificates(pem: &str) -> String {
+    let mut out = String::new();
+    let mut within = false;
+    for line in pem.lines().map(str::trim) {
+        within |= line == "-----BEGIN CERTIFICATE-----";
+        if within {
+            out.push_str(line);
+            out.push('\n');
+        }
+        within &= line != "-----END CERTIFICATE-----";
+    }
+    out
 }
 
 /// Where a token comes from, and where it is taken back.
@@ -306,6 +323,14 @@ mod tests {
     fn the_host_of_an_address_has_no_port_and_no_brackets() {
         let hosts = ["http://a.b:7070/x", "https://10.0.0.5", "http://[::1]:7070"].map(host_of);
         assert_eq!(hosts, ["a.b", "10.0.0.5", "::1"]);
+    }
+
+    #[test]
+    fn only_certificates_are_taken_from_a_pem_text() {
+        let one = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
+        let noisy = format!("subject = \"x\"\r\n{one}key \\ of\n{one}");
+        assert_eq!(certificates(&noisy), one.repeat(2));
+        assert_eq!(certificates("nothing"), "");
     }
 
     #[test]
