@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Claim, HeldCredential, Refusal } from '../src/api.ts';
-import { fixParts, nameless, reasonWords, turnedAway } from '../src/lib/ear.ts';
+import { nameless, reasonWords, turnedAway } from '../src/lib/ear.ts';
+import { fixParts } from '../src/lib/fix.ts';
+import { folderCommand, shortHash } from '../src/lib/folder.ts';
 import {
   claimEnds,
   claimState,
@@ -11,12 +13,10 @@ import {
   credentialState,
   credentialsInOrder,
   endingWords,
-  folderCommand,
   fromNow,
   months,
   readSerials,
   secondsText,
-  shortHash,
 } from '../src/lib/identity.ts';
 import { day } from '../src/lib/time.ts';
 

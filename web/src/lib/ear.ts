@@ -89,15 +89,6 @@ export function nameless(refusal: Refusal): boolean {
   return refusal.device === null && refusal.claimed === '';
 }
 
-/** A fix as text and commands: what stands in backticks, or is one command as a whole. */
-export function fixParts(fix: string): { text: string; code: boolean }[] {
-  if (/^iotbiz [\w-]/.test(fix)) return [{ text: fix, code: true }];
-  return fix
-    .split('`')
-    .map((text, index) => ({ text, code: index % 2 === 1 }))
-    .filter((part) => part.text !== '');
-}
-
 /** What the door says to a device that wanted to get in with a claim; nothing else has these words. */
 const claimReasons = ['serial_taken', 'unlisted_serial', 'malformed_serial', 'wrong_kind', 'used_up', 'claim_revoked'];
 

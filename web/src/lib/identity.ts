@@ -1,8 +1,7 @@
 /**
  * Claims, credentials and what expires, in the words of the pages.
  *
- * Invariant: nothing here holds a secret; a token or key passes through to a copy or a file and
- * stays in no variable of this file.
+ * Invariant: nothing here holds or sees a secret.
  * Invariant: a state is judged by the time that is handed in, never by the browser's clock.
  */
 import type { Claim, HeldCredential } from '../api.ts';
@@ -121,13 +120,6 @@ export function months(counts: number[], now: number): Month[] {
   });
 }
 
-/** "9f:41:c2:…:7a:e0": enough to compare by eye; the whole is in the title. */
-export function shortHash(hex: string): string {
-  const pairs = hex.toLowerCase().match(/../g) ?? [];
-  if (pairs.length < 8) return pairs.join(':');
-  return `${pairs.slice(0, 3).join(':')}:…:${pairs.slice(-2).join(':')}`;
-}
-
 export const serials_max = 100_000;
 
 /** Serial numbers as they were pasted: one a line or in columns, each once. */
@@ -160,24 +152,4 @@ export async function closedAfter(
 /** Seconds with one digit, rounded up, so that nothing looks faster than it was. */
 export function secondsText(ms: number): string {
   return `${(Math.max(1, Math.ceil(ms / 100)) / 10).toFixed(1)} s`;
-}
-
-export const languages = ['python', 'c', 'rust', 'arduino', 'esp-idf', 'micropython', 'zephyr'] as const;
-export type Language = (typeof languages)[number];
-
-export function folderCommand(name: string, language: Language, door: 'plain' | 'tls'): string {
-  return `iotbiz connect ${name} --for ${language}${door === 'tls' ? ' --tls' : ''}`;
-}
-
-/** Gives a text to the reader as a file. */
-export function download(name: string, text: string): void {
-  const address = URL.createObjectURL(new Blob([text], { type: 'application/x-pem-file' }));
-  const link = document.createElement('a');
-  link.href = address;
-  link.download = name;
-  document.body.append(link);
-  link.click();
-  link.remove();
-  // The browser has taken the address over once the click was handled.
-  setTimeout(() => URL.revokeObjectURL(address), 1000);
 }
