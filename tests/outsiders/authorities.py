@@ -1,4 +1,4 @@
-"""Two authorities, and servers that only show a certificate."""
+"""Two authorities, and TLS in front of a server that is reached without."""
 
 import pathlib
 import socket
@@ -60,10 +60,21 @@ class Authorities:
         return f"{leaf}.pem", f"{leaf}.key"
 
 
-class Handshakes:
-    """Answers every handshake with one certificate, and says nothing after it."""
+def _pump(source, sink):
+    try:
+        while data := source.recv(1 << 16):
+            sink.sendall(data)
+    except OSError:
+        pass  # One side is gone; the other is told below.
+    for stream in (source, sink):
+        stream.close()
 
-    def __init__(self, certificate, key):
+
+class Terminator:
+    """Shows one certificate; what comes after the handshake goes to the server behind it."""
+
+    def __init__(self, certificate, key, behind):
+        self.behind = behind
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(certificate, key)
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -78,9 +89,14 @@ class Handshakes:
                 return  # It was closed.
             try:
                 stream.settimeout(5)
-                self.context.wrap_socket(stream, server_side=True).close()
+                stream = self.context.wrap_socket(stream, server_side=True)
+                stream.settimeout(None)
+                inner = socket.create_connection(self.behind)
             except OSError:
                 stream.close()  # The client refused the certificate, as it should.
+                continue
+            for source, sink in ((stream, inner), (inner, stream)):
+                threading.Thread(target=_pump, args=(source, sink), daemon=True).start()
 
     def close(self):
         self.listener.close()

@@ -18,7 +18,7 @@ import tomllib
 
 import paho.mqtt.client as paho
 
-from authorities import Authorities, Handshakes
+from authorities import Authorities, Terminator
 from server import BINARY, Server
 from verdicts import eventually, fact
 
@@ -284,6 +284,15 @@ def certificates_are_explained(board, authorities, today, tomorrow):
             said = expected[board.language]
             eventually(said, lambda: board.says(said), 10)
             board.end()
+    with fact(f"{board.language}: with the right authority it sends over TLS"):
+        line = f"IOTBIZ_PORT={today.port}\n"
+        text = (board.folder / "own.env").read_text()
+        (board.folder / "own.env").write_text(text.replace(f"IOTBIZ_PORT={tomorrow.port}\n", line))
+        before = board.twin()["readings"]["class"]["at"]
+        board.start(credential="own.env")
+        eventually("connected", lambda: board.says("connected as"), 10)
+        eventually("a reading", lambda: board.twin()["readings"]["class"]["at"] > before, 10)
+        board.end()
 
 
 def written(board):
@@ -387,9 +396,12 @@ def facts():
         for board in boards:
             a_wrong_token_is_named(board)
         authorities = Authorities(pathlib.Path(server.data) / "authorities")
-        today = Handshakes(*authorities.certificate("today", "20200101000000Z", "20900101000000Z"))
-        tomorrow = Handshakes(
-            *authorities.certificate("tomorrow", "20900101000000Z", "20910101000000Z")
+        behind = (server.host, server.port)
+        today = Terminator(
+            *authorities.certificate("today", "20200101000000Z", "20900101000000Z"), behind
+        )
+        tomorrow = Terminator(
+            *authorities.certificate("tomorrow", "20900101000000Z", "20910101000000Z"), behind
         )
         for board in (board for board in boards if board.language != "micropython"):
             certificates_are_explained(board, authorities, today, tomorrow)
