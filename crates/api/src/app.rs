@@ -11,6 +11,7 @@ use pipeline::{Relay, Shard};
 use registry::Registry;
 
 use crate::authorities::Challenges;
+use crate::history::Lake;
 use crate::provision::Provisioning;
 use crate::refusals::Refusals;
 
@@ -91,6 +92,8 @@ pub struct Facts {
     pub http_port: u16,
     /// When it was started.
     pub started_at: Timestamp,
+    /// What is kept for good.
+    pub lake: Lake,
     /// Whether a device has a connection now.
     pub presence: Presence,
     /// Extra text for `/metrics`: counters of the door that devices use.

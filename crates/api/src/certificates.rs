@@ -295,6 +295,7 @@ pub(crate) async fn keep(
     (actor, overlap): (&str, Option<Duration>),
 ) -> Result<u64, Problem> {
     refuse_shared_key(app, whose, &signed.leaf)?;
+    crate::credentials::room(app, whose.tenant, whose.device)?;
     let mut records = Vec::new();
     if let Some(overlap) = overlap {
         let until = app.clock.now() + overlap;

@@ -5,7 +5,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use identity::{Action, Token};
+use identity::{Action, CREDENTIALS_PER_ACTOR_MAX, Token};
 use model::{CredentialId, DeviceId, Origin, TenantId};
 use registry::content::{CredentialContent, CredentialOwner};
 use registry::{Expect, Kind};
@@ -29,6 +29,18 @@ pub(crate) struct Issued {
     token: String,
 }
 
+/// Whether the door would take one more credential of the device.
+pub(crate) fn room(app: &App, tenant: TenantId, device: DeviceId) -> Result<(), Problem> {
+    if app.door.has_room(tenant, device) {
+        return Ok(());
+    }
+    let detail = format!(
+        "the device has CREDENTIALS_PER_ACTOR_MAX = {CREDENTIALS_PER_ACTOR_MAX} valid credentials"
+    );
+    Err(Problem::new(code::TOO_LARGE, detail)
+        .fix("revoke one first: iotbiz device credentials NAME, iotbiz device revoke NAME ID"))
+}
+
 /// Makes a token and puts its record; returns the outbox row too.
 pub(crate) async fn issue(
     app: &App,
@@ -37,6 +49,7 @@ pub(crate) async fn issue(
     origin: Origin,
     actor: &str,
 ) -> Result<(Issued, u64), Problem> {
+    room(app, tenant, device)?;
     let token = Token::generate()
         .map_err(|error| Problem::new(code::UNAVAILABLE, format!("no randomness: {error}")))?;
     let id = CredentialId::new(app.clock.now(), random()?).to_string();

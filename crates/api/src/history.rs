@@ -3,13 +3,14 @@
 //! *Invariant:* min and max of each bucket are told, so zooming out never loses a spike; gaps are
 //! told, so no line is drawn over missing data; the source is named.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, State};
 use identity::Action;
-use model::Timestamp;
-use pipeline::History;
+use model::{DeviceId, Name, Offset, TenantId, Timestamp};
+use pipeline::{Bucket, History};
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
@@ -27,6 +28,69 @@ const PX_DEFAULT: u16 = 800;
 const PX_MAX: u16 = 8_192;
 /// Intervals that may be missed before it is a gap.
 const MISSED_INTERVALS: i64 = 3;
+/// The same, where durations are multiplied.
+const MISSED_INTERVALS_U32: u32 = 3;
+/// Frames that history may be behind before an answer says so.
+const BEHIND_TOLD: u64 = 10_000;
+
+/// What is kept for good, asked of the part that keeps it.
+#[derive(Clone)]
+pub struct Lake(pub Arc<dyn Fn(&Asked) -> Result<Kept, Unkept> + Send + Sync>);
+
+impl std::fmt::Debug for Lake {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Lake")
+    }
+}
+
+/// One property of one device, for a stretch of time and a width in pixels.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// Isolation boundary.
+    pub tenant: TenantId,
+    /// Its venture.
+    pub venture: Name,
+    /// Its kind.
+    pub kind: Name,
+    /// Which device.
+    pub device: DeviceId,
+    /// Which property.
+    pub property: Name,
+    /// First instant.
+    pub from: Timestamp,
+    /// First instant after it.
+    pub to: Timestamp,
+    /// About so many buckets.
+    pub px: u16,
+    /// Stretches without values from this length on are told.
+    pub gap: Duration,
+}
+
+/// Buckets of what is kept.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    /// Width of a bucket.
+    pub bucket_ms: i64,
+    /// Points behind the buckets.
+    pub points: usize,
+    /// Buckets with points, by time.
+    pub buckets: Vec<Bucket>,
+    /// From the value before to the one after, in milliseconds.
+    pub gaps: Vec<(i64, i64)>,
+    /// The last frame it contains.
+    pub offset: Offset,
+    /// What is not as it should be.
+    pub note: Option<String>,
+}
+
+/// Why there is nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unkept {
+    /// Nothing was kept of this property yet.
+    Nothing,
+    /// It cannot be read.
+    Failed(String),
+}
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 pub(crate) struct HistoryQuery {
@@ -59,7 +123,7 @@ pub(crate) struct HistoryJson {
     buckets: Vec<(i64, f64, f64, f64, f64, u32)>,
     /// `[from_ms, to_ms]` where points were expected and none came.
     gaps: Vec<(i64, i64)>,
-    /// `memory`: the newest points only.
+    /// `memory`: the newest points; `history`: what is kept for good.
     source: &'static str,
     /// What the source means for this answer.
     note: Option<String>,
@@ -88,7 +152,7 @@ pub(crate) async fn show(
     if px == 0 || px > PX_MAX {
         return Err(Problem::invalid("px", format!("{px} is not between 1 and {PX_MAX}")));
     }
-    let name = query.property.parse::<model::Name>();
+    let name = query.property.parse::<Name>();
     let name = name.map_err(|error| Problem::invalid("property", error.to_string()))?;
     let look = Look { picture: &picture, twin: &twin, now };
     let in_force = look.in_force();
@@ -97,25 +161,69 @@ pub(crate) async fn show(
         let message = format!("device kind {} has no reading {name}", twin.kind);
         return Err(Problem::invalid("property", message));
     };
+    let every = property.every;
     let history = app.shard.recent().history((tenant, twin.id), name.as_str(), from..to, px);
-    Ok(Json(HistoryJson {
+    let mut json = HistoryJson {
         unit: look.unit(&name),
         property: query.property,
         from,
         to,
         points: history.points,
         bucket_ms: history.bucket_ms,
-        gaps: gaps(&history, property.every),
-        note: history.oldest.filter(|oldest| *oldest > from).map(|oldest| {
-            format!("only the newest points are kept in memory, the oldest is of {oldest}")
-        }),
-        buckets: history
-            .buckets
-            .iter()
-            .map(|b| (b.from.as_millis(), b.min, b.max, b.first, b.last, b.count))
-            .collect(),
+        gaps: gaps(&history, every),
+        note: None,
+        buckets: history.buckets.iter().map(shown).collect(),
         source: "memory",
-    }))
+    };
+    // Memory has it all when its oldest point is older than what is asked.
+    if history.oldest.is_some_and(|oldest| oldest <= from) {
+        return Ok(Json(json));
+    }
+    let asked = Asked {
+        tenant,
+        venture: twin.venture.clone(),
+        kind: twin.kind.clone(),
+        device: twin.id,
+        property: name,
+        from,
+        to,
+        px,
+        gap: every.map_or(Duration::MAX, |every| every.saturating_mul(MISSED_INTERVALS_U32)),
+    };
+    let lake = app.facts.lake.clone();
+    let kept = tokio::task::spawn_blocking(move || (lake.0)(&asked)).await;
+    match kept {
+        Ok(Ok(kept)) => json.take(kept, picture.offset),
+        Ok(Err(Unkept::Nothing)) => {}
+        Ok(Err(Unkept::Failed(why))) => {
+            json.note = Some(format!("only the newest points, from memory: {why}"));
+        }
+        Err(error) => return Err(Problem::from_kind(model::ErrorKind::Internal, &error)),
+    }
+    Ok(Json(json))
+}
+
+fn shown(b: &Bucket) -> (i64, f64, f64, f64, f64, u32) {
+    (b.from.as_millis(), b.min, b.max, b.first, b.last, b.count)
+}
+
+impl HistoryJson {
+    /// What is kept instead of what is in memory.
+    fn take(&mut self, kept: Kept, newest: Offset) {
+        self.points = kept.points;
+        self.bucket_ms = kept.bucket_ms;
+        self.buckets = kept.buckets.iter().map(shown).collect();
+        self.gaps = kept.gaps;
+        self.source = "history";
+        let behind = newest.0.saturating_sub(kept.offset.0);
+        // A few frames are always on their way.
+        let late =
+            (behind > BEHIND_TOLD).then(|| format!("the newest {behind} frames are not in it yet"));
+        self.note = match (kept.note, late) {
+            (Some(note), Some(late)) => Some(format!("{note}; {late}")),
+            (note, late) => note.or(late),
+        };
+    }
 }
 
 /// Where neighbours are further apart than three expected intervals, to the bucket.

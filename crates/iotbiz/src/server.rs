@@ -3,6 +3,7 @@
 //! *Invariant:* one process holds a data folder, by a lock on a file in it. Stopping is: take
 //! nothing more, let the log cover what was read, answer it, write snapshots.
 
+mod history;
 mod https;
 mod keys;
 mod tasks;
@@ -17,7 +18,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use anyhow::Context;
-use api::{Access, App, Facts, HttpTls, Metrics, Mode, Presence, Refusals};
+use api::{Access, App, Facts, HttpTls, Lake, Metrics, Mode, Presence, Refusals};
 use eventlog::{Log, OsDisk, SlowFlush, Snapshots};
 use identity::{Door, Keyring};
 use ingress::{Ingress, Tls};
@@ -67,6 +68,7 @@ pub(crate) struct Server {
     pub(crate) setup_token: Option<String>,
     ingress: Arc<Ingress>,
     driver: Driver,
+    history: Arc<history::History>,
     log: Log,
     registry: Registry,
     stop: CancellationToken,
@@ -121,6 +123,12 @@ impl Server {
             .then(|| tls::Certificates::new(config, &on.keyring, &on.clock, &listeners))
             .transpose()?;
 
+        let kept = history::Parts {
+            log: on.log.clone(),
+            disk: Arc::clone(&on.disk),
+            clock: Arc::clone(&on.clock),
+        };
+        let history = Arc::new(history::History::start(&config.data, kept)?);
         let parts = ingress::Parts {
             log: on.log.clone(),
             door: Arc::clone(&on.door),
@@ -135,6 +143,8 @@ impl Server {
         let https = https.map(|known| Arc::new(known.tls.speaking(&["http/1.1"])));
         let http_tls = if https.is_some() { HttpTls::On } else { HttpTls::Off };
         warn_of_plain(config);
+        let (chart, measured) = (Arc::clone(&history), Arc::clone(&history));
+        let committed = on.log.clone();
         let (figures, presence) = (Arc::clone(&ingress), Arc::clone(&ingress));
         let facts = Facts {
             mode: trust.mode(),
@@ -146,7 +156,11 @@ impl Server {
             http_port: http.port(),
             started_at: on.clock.now(),
             presence: Presence(Arc::new(move |device| presence.is_connected(device))),
-            metrics: Metrics(Arc::new(move || tasks::door_metrics(figures.figures()))),
+            lake: Lake(Arc::new(move |asked| chart.chart(asked))),
+            metrics: Metrics(Arc::new(move || {
+                let history = measured.metrics(committed.committed());
+                tasks::door_metrics(figures.figures()) + &history
+            })),
         };
         let refusals = Refusals::new(Arc::clone(&on.clock));
         let app = App {
@@ -163,7 +177,8 @@ impl Server {
             clock: on.clock,
         };
         tasks.spawn(tasks::forward_refusals(ingress.refusals(), refusals, stop.clone()));
-        tasks.spawn(tasks::keep_floor(Arc::clone(&ingress), on.floor, stop.clone()));
+        let needs = (Arc::clone(&ingress), Arc::clone(&history));
+        tasks.spawn(tasks::keep_floor(needs, on.floor, stop.clone()));
         if let Some(certificates) = certificates {
             let all = std::iter::once(Arc::clone(&certificates.tls)).chain(https.clone());
             let known = (Arc::clone(&on.door), Arc::clone(&on.keyring));
@@ -181,6 +196,7 @@ impl Server {
             setup_token,
             ingress,
             driver: on.driver,
+            history,
             log: on.log,
             registry: on.registry,
             stop,
@@ -219,11 +235,12 @@ impl Server {
         }
         self.tasks.close();
         self.tasks.wait().await;
-        let driver = self.driver;
-        tokio::task::spawn_blocking(move || driver.stop())
-            .await
-            .context("stop the folds")?
-            .context("stop the folds")?;
+        let (driver, history) = (self.driver, self.history);
+        let stopped = tokio::task::spawn_blocking(move || {
+            history.stop();
+            driver.stop()
+        });
+        stopped.await.context("stop the folds")?.context("stop the folds")?;
         self.registry.close().await;
         self.log.close().context("close the log")?;
         tracing::info!("server stopped");

@@ -86,6 +86,17 @@ pub(crate) fn decode(profile: &Profile, door: Door, body: &[u8], arrival: Arriva
     reader.end()
 }
 
+/// The readings of a telemetry body and what of it is not understood, for whoever only reads.
+#[must_use]
+pub fn read_telemetry(
+    profile: &Profile,
+    body: &[u8],
+    log_time: Timestamp,
+) -> (Vec<Reading>, Vec<Bad>) {
+    let decoded = decode(profile, Door::Telemetry, body, Arrival { log_time, again: Again::First });
+    (decoded.readings, decoded.bad)
+}
+
 struct BodyReader<'p> {
     profile: &'p Profile,
     door: Door,

@@ -10,6 +10,7 @@
 
 mod catalog;
 mod decode;
+mod decoder;
 mod driver;
 mod error;
 mod item;
@@ -23,7 +24,8 @@ mod state;
 mod translate;
 
 pub use catalog::{Catalog, InForce};
-pub use decode::{Bad, FUTURE_MAX, VALUES_MAX};
+pub use decode::{Bad, FUTURE_MAX, VALUES_MAX, read_telemetry};
+pub use decoder::{DECODER_VERSION, Decoder, Meaning, Told};
 pub use driver::{Driver, Options, Parts, Picture, Replay, Shard};
 pub use error::Error;
 pub use profile::{Lane, Profile, Rule, Shape};
@@ -32,4 +34,4 @@ pub use recent::{Bucket, History, Line, Live, Outcome, Recent};
 pub use records::Records;
 pub use relay::{Relay, RelayTask};
 pub use state::{Direction, Seen, State, Totals, Unwatched, Watch};
-pub(crate) use translate::profile_of;
+pub use translate::profile_of;

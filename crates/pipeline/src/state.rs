@@ -352,10 +352,9 @@ impl State {
                 Decoded::default()
             }
             Ok(_) => Decoded::default(),
-            Err(reason) => Decoded {
-                readings: Vec::new(),
-                bad: vec![Bad { property: None, reason }],
-            },
+            Err(reason) => {
+                Decoded { readings: Vec::new(), bad: vec![Bad { property: None, reason }] }
+            }
         }
     }
 
@@ -476,7 +475,7 @@ struct Message<'a> {
     arrival: Arrival,
 }
 
-enum Kind<'a> {
+pub(crate) enum Kind<'a> {
     Values(Door),
     Event(&'a str),
     /// The device asks something, by the id it gave.
@@ -486,7 +485,7 @@ enum Kind<'a> {
 }
 
 impl<'a> Kind<'a> {
-    fn of(topic: &'a str) -> Self {
+    pub(crate) fn of(topic: &'a str) -> Self {
         match topic {
             "telemetry" => Self::Values(Door::Telemetry),
             "urgent" => Self::Values(Door::Urgent),

@@ -5,7 +5,8 @@ use model::Name;
 
 use crate::profile::{Lane, Profile, Rule, Shape};
 
-pub(crate) fn profile_of(kind: &Kind) -> Profile {
+#[must_use]
+pub fn profile_of(kind: &Kind) -> Profile {
     let readings = kind.readings.iter().map(|(name, property)| {
         let lane = match property.lane {
             blueprint::Lane::Normal => Lane::Telemetry,

@@ -121,6 +121,7 @@ impl Site {
                 http_tls: api::HttpTls::Off,
                 http_port: 7070,
                 started_at: clock.now(),
+                lake: api::Lake(Arc::new(|_| Err(api::Unkept::Nothing))),
                 presence: api::Presence(Arc::new(|_| false)),
                 metrics: Metrics(Arc::new(String::new)),
             }),

@@ -91,6 +91,15 @@ impl Door {
         self.read().certificate_ends(tenant, now)
     }
 
+    /// Whether a device may be given one more credential.
+    #[must_use]
+    pub fn has_room(&self, tenant: TenantId, device: DeviceId) -> bool {
+        let now = self.clock.now();
+        let book = self.read();
+        let held = book.credentials(tenant, Actor::Device(device));
+        held.filter(|held| held.facts.ended(now).is_none()).count() < CREDENTIALS_PER_ACTOR_MAX
+    }
+
     /// Whether a device has a credential that opens now.
     #[must_use]
     pub fn has_credential(&self, tenant: TenantId, device: DeviceId) -> bool {

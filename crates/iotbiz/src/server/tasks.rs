@@ -11,6 +11,8 @@ use ingress::{Figures, Ingress};
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
+use super::history::History;
+
 /// How often the door is asked what of the log it still needs.
 const FLOOR_EVERY: Duration = Duration::from_secs(10);
 
@@ -43,15 +45,15 @@ pub(crate) async fn forward_refusals(
     }
 }
 
-/// Tells the driver, which trims, below which offset the door needs nothing.
+/// Tells the driver, which trims, below which offset the door and history need nothing.
 pub(crate) async fn keep_floor(
-    ingress: Arc<Ingress>,
+    (ingress, history): (Arc<Ingress>, Arc<History>),
     floor: Arc<AtomicU64>,
     stop: CancellationToken,
 ) {
     loop {
         match ingress.trim_below() {
-            Ok(oldest) => floor.store(oldest.0, Ordering::SeqCst),
+            Ok(oldest) => floor.store(oldest.min(history.trim_below()).0, Ordering::SeqCst),
             Err(error) => tracing::warn!(%error, "cannot list the door's snapshots"),
         }
         tokio::select! {

@@ -1,0 +1,390 @@
+//! History: a thread that follows the log, decodes it, and keeps readings in the lake.
+//!
+//! *Invariant:* its snapshot is written only after everything up to it is in files, so after a
+//! restart it reads on from there and a row is kept exactly once. It never holds up the door or the
+//! folds: it has a pace of its own, and what it could not write it tries again.
+//!
+//! The log is trimmed no further than [`History::trim_below`].
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::Context;
+use api::{Asked, Kept, Unkept};
+use eventlog::{Log, Snapshots};
+use lake::{Column, Lake, Limits, Pressure, Row, Series, Settings, Shape, Sizes, Span, TableId};
+use model::{Clock, Disk, Offset};
+use pipeline::{DECODER_VERSION, Decoder, Meaning, State, Told};
+
+/// Bytes read from the log at once.
+const READ_BYTES_MAX: usize = 1 << 20;
+/// How long it sleeps at most before it looks whether it shall stop.
+const WAIT_MAX: Duration = Duration::from_millis(200);
+/// Readings wait at most so long for their file.
+const FLUSH_EVERY: Duration = Duration::from_secs(60);
+/// How often files are merged and old ones removed.
+const MAINTAIN_EVERY: Duration = Duration::from_secs(60);
+/// How long to wait before a write that failed is tried again.
+const TRY_AGAIN: Duration = Duration::from_secs(5);
+
+/// The running thread and what it keeps.
+pub(super) struct History {
+    lake: Arc<Lake>,
+    shared: Arc<Shared>,
+    snapshots: Snapshots,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What the thread tells.
+#[derive(Debug, Default)]
+struct Shared {
+    stop: AtomicBool,
+    /// The last frame that was read.
+    offset: AtomicU64,
+    /// Why nothing can be written now; empty when it can.
+    problem: Mutex<String>,
+}
+
+impl Shared {
+    fn tell(&self, problem: &str) {
+        let mut told = self.problem.lock().unwrap_or_else(PoisonError::into_inner);
+        if *told == problem {
+            return;
+        }
+        if problem.is_empty() {
+            tracing::info!("history is written again");
+        } else {
+            tracing::error!(
+                problem,
+                "history cannot be written; nothing is lost while the log has room"
+            );
+        }
+        problem.clone_into(&mut told);
+    }
+
+    fn problem(&self) -> String {
+        self.problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// What history stands on.
+pub(super) struct Parts {
+    pub(super) log: Log,
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+impl History {
+    /// Opens the lake of a data folder and follows the log.
+    pub(super) fn start(data: &Path, parts: Parts) -> anyhow::Result<Self> {
+        let Parts { log, disk, clock } = parts;
+        let settings = Settings {
+            root: data.join("lake"),
+            shard: "main".to_owned(),
+            limits: Limits::default(),
+        };
+        let lake = Lake::open(Arc::clone(&disk), Arc::clone(&clock), settings);
+        let lake = Arc::new(lake.context("open the history")?);
+        let folder = data.join("snapshots");
+        let snapshots =
+            Snapshots::open(Arc::clone(&disk), &folder, "lake").context("open the snapshots")?;
+        let decoder = restore(&snapshots, &log, (disk, &folder))?;
+        let shared = Arc::new(Shared::default());
+        shared.offset.store(decoder.offset().0, Ordering::Release);
+        let mut follower = Follower {
+            flushed_at: clock.monotonic(),
+            maintained_at: clock.monotonic(),
+            lake: Arc::clone(&lake),
+            shared: Arc::clone(&shared),
+            snapshots: snapshots.clone(),
+            defined: BTreeMap::new(),
+            decoder,
+            log,
+            clock,
+        };
+        let thread = std::thread::Builder::new()
+            .name("history".to_owned())
+            .spawn(move || follower.run())
+            .context("start the thread of history")?;
+        Ok(Self { lake, shared, snapshots, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// The log may be trimmed below this.
+    pub(super) fn trim_below(&self) -> Offset {
+        self.snapshots.offsets().ok().and_then(|all| all.first().copied()).unwrap_or_default()
+    }
+
+    /// How history is doing, for metrics.
+    pub(super) fn metrics(&self, committed: Offset) -> String {
+        let of_all =
+            self.lake.tables().iter().filter_map(|table| self.lake.sizes(table).ok()).fold(
+                Sizes::default(),
+                |all, one| Sizes {
+                    files: all.files + one.files,
+                    rows: all.rows + one.rows,
+                    bytes: all.bytes + one.bytes,
+                    rollup_bytes: all.rollup_bytes + one.rollup_bytes,
+                },
+            );
+        let behind = committed.0.saturating_sub(self.shared.offset.load(Ordering::Acquire));
+        let rows = [
+            ("files", of_all.files),
+            ("rows", of_all.rows),
+            ("bytes", of_all.bytes + of_all.rollup_bytes),
+            ("memory_bytes", u64::try_from(self.lake.memory_bytes()).unwrap_or(u64::MAX)),
+            ("frames_behind", behind),
+            ("damaged_files", u64::try_from(self.lake.damaged().len()).unwrap_or(u64::MAX)),
+            ("writable", u64::from(self.shared.problem().is_empty())),
+        ];
+        rows.iter()
+            .map(|(name, value)| {
+                format!("# TYPE iotbiz_history_{name} gauge\niotbiz_history_{name} {value}\n")
+            })
+            .collect()
+    }
+
+    /// Buckets of one property of one device.
+    pub(super) fn chart(&self, asked: &Asked) -> Result<Kept, Unkept> {
+        let series = Series {
+            table: TableId {
+                tenant: asked.tenant,
+                venture: asked.venture.clone(),
+                kind: asked.kind.clone(),
+            },
+            device: asked.device,
+            property: asked.property.clone(),
+        };
+        let span = Span { from: asked.from, to: asked.to };
+        let chart = match self.lake.chart(&series, span, u32::from(asked.px), asked.gap) {
+            Ok(chart) => chart,
+            Err(lake::Error::NoTable { .. } | lake::Error::NoProperty { .. }) => {
+                return Err(Unkept::Nothing);
+            }
+            Err(error) => return Err(Unkept::Failed(error.to_string())),
+        };
+        let width = i64::try_from(chart.width.as_millis()).unwrap_or(i64::MAX);
+        let buckets = chart.buckets.iter().map(|bucket| {
+            let values = &bucket.values;
+            pipeline::Bucket {
+                from: bucket.from,
+                min: values.min,
+                max: values.max,
+                first: values.first,
+                last: values.last,
+                count: u32::try_from(values.count).unwrap_or(u32::MAX),
+            }
+        });
+        let points = chart.buckets.iter().map(|bucket| bucket.values.count).sum::<u64>();
+        let mut notes = Vec::new();
+        if !chart.damaged.is_empty() {
+            notes.push(format!("{} damaged files are left out", chart.damaged.len()));
+        }
+        let problem = self.shared.problem();
+        if !problem.is_empty() {
+            notes.push(format!("history cannot be written now: {problem}"));
+        }
+        Ok(Kept {
+            bucket_ms: width,
+            points: usize::try_from(points).unwrap_or(usize::MAX),
+            buckets: buckets.collect(),
+            gaps: chart.gaps.iter().map(|gap| (gap.from.as_millis(), gap.to.as_millis())).collect(),
+            offset: Offset(self.shared.offset.load(Ordering::Acquire)),
+            note: (!notes.is_empty()).then(|| notes.join("; ")),
+        })
+    }
+
+    /// Reads to the end, writes everything and stops.
+    pub(super) fn stop(&self) {
+        self.shared.stop.store(true, Ordering::SeqCst);
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread of history panicked");
+        }
+    }
+}
+
+/// Goes on from its snapshot. Without one it begins with the log, or, where the beginning of the
+/// log is gone, where the folds are: history then begins there.
+fn restore(
+    snapshots: &Snapshots,
+    log: &Log,
+    (disk, folder): (Arc<dyn Disk>, &Path),
+) -> anyhow::Result<Decoder> {
+    if let Some(snapshot) = snapshots.newest().context("read the snapshot of history")? {
+        match Decoder::restore(&snapshot.bytes) {
+            Ok(decoder) => return Ok(decoder),
+            Err(error) => tracing::warn!(%error, "the snapshot of history is not used"),
+        }
+    }
+    if log.first() <= Offset(1) {
+        return Ok(Decoder::default());
+    }
+    let folds = Snapshots::open(disk, folder, "pipeline").context("open the snapshots")?;
+    let newest = folds.newest().context("read the snapshot of the folds")?;
+    let state = newest.and_then(|snapshot| State::restore(&snapshot.bytes).ok());
+    let decoder = state.as_ref().map(Decoder::of).unwrap_or_default();
+    tracing::warn!(offset = %decoder.offset(), "history begins here: the log before is gone");
+    Ok(decoder)
+}
+
+/// The thread's own.
+struct Follower {
+    log: Log,
+    clock: Arc<dyn Clock>,
+    lake: Arc<Lake>,
+    snapshots: Snapshots,
+    decoder: Decoder,
+    shared: Arc<Shared>,
+    /// How many columns were told of a table.
+    defined: BTreeMap<TableId, usize>,
+    flushed_at: Duration,
+    maintained_at: Duration,
+}
+
+impl Follower {
+    fn run(&mut self) {
+        loop {
+            let began = self.clock.monotonic();
+            let more = match self.read() {
+                Ok(more) => {
+                    self.shared.tell("");
+                    more
+                }
+                Err(error) => {
+                    self.shared.tell(&format!("{error:#}"));
+                    self.pause(TRY_AGAIN);
+                    false
+                }
+            };
+            self.shared.offset.store(self.decoder.offset().0, Ordering::Release);
+            let now = self.clock.monotonic();
+            let stops = self.shared.stop.load(Ordering::SeqCst) && !more;
+            let due = now.saturating_sub(self.flushed_at) >= FLUSH_EVERY;
+            if stops || due || self.lake.pressure() == Pressure::Flush {
+                self.flush();
+            }
+            if stops {
+                return;
+            }
+            if now.saturating_sub(self.maintained_at) >= MAINTAIN_EVERY {
+                self.maintained_at = now;
+                for error in self.lake.maintain().failed {
+                    tracing::warn!(%error, "history was not tidied");
+                }
+            }
+            if more {
+                // Half of the time at most: the door and the folds share these cores.
+                std::thread::sleep(self.clock.monotonic().saturating_sub(began));
+            } else {
+                // The next read tells what there is.
+                let _committed = self.log.wait(self.decoder.offset(), WAIT_MAX);
+            }
+        }
+    }
+
+    fn pause(&self, time: Duration) {
+        let until = self.clock.monotonic() + time;
+        while self.clock.monotonic() < until && !self.shared.stop.load(Ordering::SeqCst) {
+            std::thread::sleep(WAIT_MAX);
+        }
+    }
+
+    /// Reads and keeps what is there, up to one read's worth; tells whether there may be more.
+    fn read(&mut self) -> anyhow::Result<bool> {
+        // What waits to be written must have room before more is read: a frame is read once.
+        if self.lake.pressure() == Pressure::Flush {
+            self.write().context("write the history")?;
+        }
+        let from = Offset(self.decoder.offset().0 + 1);
+        let frames = self.log.read(from, READ_BYTES_MAX).context("read the log")?;
+        let mut waiting: BTreeMap<TableId, Vec<Row>> = BTreeMap::new();
+        let mut any = false;
+        for record in frames.iter() {
+            let record = record.context("read the log")?;
+            if record.offset < from {
+                continue;
+            }
+            any = true;
+            match self.decoder.apply(&record) {
+                Meaning::Nothing => {}
+                Meaning::Told(told) => keep(told, &mut waiting),
+                Meaning::Erased(tenant, device) => {
+                    self.append(std::mem::take(&mut waiting))?;
+                    self.lake.erase(tenant, device).context("forget a device")?;
+                }
+            }
+        }
+        self.append(waiting)?;
+        Ok(any)
+    }
+
+    fn append(&mut self, waiting: BTreeMap<TableId, Vec<Row>>) -> anyhow::Result<()> {
+        for (table, rows) in waiting {
+            self.define(&table);
+            let appended = self.lake.append(&table, rows).context("keep readings")?;
+            if let Some(reason) = appended.reason {
+                tracing::warn!(%table, refused = appended.refused, reason, "values of another type");
+            }
+        }
+        Ok(())
+    }
+
+    /// Units travel with the columns.
+    fn define(&mut self, table: &TableId) {
+        let profile = self.decoder.profile(table.tenant, &table.venture, &table.kind);
+        let Some(profile) = profile else { return };
+        if self.defined.get(table) == Some(&profile.readings.len()) {
+            return;
+        }
+        let columns = profile.readings.values().map(|rule| {
+            let (shape, unit) = match &rule.shape {
+                pipeline::Shape::Number { unit, .. } => (Shape::Number, unit.clone()),
+                pipeline::Shape::Boolean => (Shape::Boolean, String::new()),
+                pipeline::Shape::Text => (Shape::Text, String::new()),
+                pipeline::Shape::Position => (Shape::Position, String::new()),
+            };
+            Column { name: rule.name.clone(), shape, unit, definition: String::new() }
+        });
+        self.lake.define(table, &columns.collect::<Vec<_>>());
+        self.defined.insert(table.clone(), profile.readings.len());
+    }
+
+    fn flush(&mut self) {
+        self.flushed_at = self.clock.monotonic();
+        if let Err(error) = self.write() {
+            self.shared.tell(&format!("{error:#}"));
+        }
+    }
+
+    /// Everything read so far into files, then the snapshot that says so.
+    fn write(&mut self) -> anyhow::Result<()> {
+        let offset = self.decoder.offset();
+        if offset == self.lake.flushed() {
+            return Ok(());
+        }
+        self.lake.flush(offset)?;
+        let mut bytes = Vec::new();
+        self.decoder.snapshot(&mut bytes);
+        self.snapshots.write(offset, DECODER_VERSION, &bytes)?;
+        Ok(())
+    }
+}
+
+/// Rows of a message, to those of its table.
+fn keep(told: Told, waiting: &mut BTreeMap<TableId, Vec<Row>>) {
+    let message = lake::Message {
+        device: told.device,
+        offset: told.offset,
+        log_time: told.log_time,
+        origin: told.origin,
+        source: told.source,
+    };
+    let table = TableId { tenant: told.tenant, venture: told.venture, kind: told.kind };
+    waiting.entry(table).or_default().extend(message.rows(told.readings));
+}
