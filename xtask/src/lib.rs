@@ -9,6 +9,7 @@
 pub mod bench;
 pub mod browser;
 pub mod demo;
+pub mod fuzz;
 pub mod outsiders;
 pub mod place;
 pub mod postgres;

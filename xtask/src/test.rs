@@ -13,7 +13,7 @@ use crate::place::{Place, Profile, cargo};
 use crate::run;
 use crate::steps::{Steps, Tally};
 use crate::web::{self, Console};
-use crate::{browser, demo, postgres};
+use crate::{browser, demo, fuzz, postgres};
 
 /// What to run.
 #[derive(Debug, Clone, Args)]
@@ -21,6 +21,9 @@ pub struct Options {
     /// How often the server is killed in the kill loop
     #[arg(long, default_value_t = 20)]
     pub kills: u32,
+    /// Seconds of mutated input for each parser
+    #[arg(long, default_value_t = 60)]
+    pub fuzz_seconds: u32,
     /// Leave out PostgreSQL, the foreign clients and the browser
     #[arg(long)]
     pub offline: bool,
@@ -47,6 +50,7 @@ pub fn run(place: &Place, options: &Options) -> Result<()> {
         demo::build(place, Profile::Dev)?;
         Ok(Tally::ONE)
     });
+    steps.step("fuzz", || fuzz::run(place, options.fuzz_seconds));
     if !options.offline {
         steps.step("postgres", || postgres::run(place));
         steps.step("foreign clients", || outsiders::run(place, options.kills));
