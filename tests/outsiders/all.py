@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+import abuse
 import clients
 import kills
 import projects
@@ -106,6 +107,7 @@ def main():
     readme.facts()
     projects.facts()
     thingsboard.facts()
+    abuse.facts()
     kills.facts(arguments.kills, arguments.seed)
     sys.exit(1 if verdicts.failed else 0)
 
