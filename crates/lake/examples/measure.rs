@@ -105,6 +105,7 @@ fn main() -> Result<(), Failure> {
     ingest(&lake, &clock, &table, trucks)?;
     merge(&lake, &clock, &table, 7)?;
     charts(&lake, &clock, &table, trucks)?;
+    today(&lake, &clock)?;
     for (path, number) in std::env::args().skip(2).zip(0..) {
         let kind = format!("recorded_{number}").parse()?;
         recorded(&lake, &clock, &path, &TableId { kind, ..table.clone() })?;
@@ -201,6 +202,34 @@ fn charts(lake: &Lake, clock: &dyn Clock, table: &TableId, trucks: usize) -> Res
     time(clock, "8 devices, a day", || {
         (0..8).try_fold(0, |sum, truck| {
             let chart = lake.chart(&series(truck)?, span, 1000, Duration::from_secs(180))?;
+            Ok(sum + chart.buckets.len())
+        })
+    })
+}
+
+/// Charts of a day that still goes on: flushed every five minutes, merged now and then.
+fn today(lake: &Lake, clock: &SystemClock) -> Result<(), Failure> {
+    let table = TableId { kind: "today".parse()?, ..table()? };
+    let midnight = clock.now().as_millis().div_euclid(DAY_MS) * DAY_MS;
+    let mut fleet = Fleet::new(100)?;
+    let mut offset = lake.flushed().0;
+    for minute in 0..1440 {
+        lake.append(&table, fleet.minute(midnight + minute * 60_000, &mut offset))?;
+        if minute % 5 == 4 {
+            lake.flush(Offset(offset))?;
+            lake.maintain();
+        }
+    }
+    let span = Span {
+        from: Timestamp::from_millis(midnight),
+        to: Timestamp::from_millis(midnight + DAY_MS),
+    };
+    println!("present day: {} files", lake.sizes(&table)?.files);
+    time(clock, "8 devices, present day", || {
+        (0..8).try_fold(0, |sum, truck| {
+            let (table, property) = (table.clone(), "velocity".parse()?);
+            let series = Series { table, device: device(truck * 12), property };
+            let chart = lake.chart(&series, span, 1000, Duration::from_secs(180))?;
             Ok(sum + chart.buckets.len())
         })
     })

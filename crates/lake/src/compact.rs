@@ -127,9 +127,11 @@ impl Work<'_> {
                 let due = due && !extra.is_empty();
                 return due.then(|| Due { day, files: files.clone(), level: Level::Day });
             }
-            let flushed = files.iter().rev().take_while(|f| f.level == Level::Flushed).count();
-            let files = files.get(files.len() - flushed..).unwrap_or_default();
-            (flushed >= run).then(|| Due { day, files: files.to_vec(), level: Level::Run })
+            // The youngest are of the lowest tier, so neighbours of one tier lie side by side.
+            let alike = files.chunk_by(|a, b| a.level == b.level);
+            let files = alike.rev().find(|files| files.len() >= run)?;
+            let level = files.first()?.level.next_run();
+            (level != Level::Day).then(|| Due { day, files: files.to_vec(), level })
         });
         due.collect()
     }
@@ -142,8 +144,9 @@ impl Work<'_> {
                 match self.merge_one(due) {
                     Ok(swap) => {
                         actions.extend(swap);
-                        runs += usize::from(due.level == Level::Run);
-                        days += usize::from(due.level == Level::Day);
+                        let day = due.level == Level::Day;
+                        runs += usize::from(!day);
+                        days += usize::from(day);
                     }
                     Err(error) => self.note(error, done),
                 }

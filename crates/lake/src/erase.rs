@@ -32,8 +32,8 @@ pub struct Erasure {
 }
 
 impl Lake {
-    /// Forgets a device of a tenant. To be called by the thread that appends, at the `Erased` frame;
-    /// again after a restart if the log is read again.
+    /// Forgets a device of a tenant. To be called by the thread that appends, at the `Erased`
+    /// frame; again after a restart if the log is read again.
     ///
     /// # Errors
     /// The disk refuses: what was not done yet is done when it is called again.

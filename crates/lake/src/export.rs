@@ -148,7 +148,7 @@ impl Source<'_> {
 
     fn parquet(&self, columns: &Arc<Columns>, out: &mut (dyn Write + Send)) -> Result<u64, Error> {
         let schema = crate::columns::schema(columns.list());
-        let properties = file::properties(&schema, file::Effort::Quick, &[])?;
+        let properties = file::properties(&schema, file::Effort::Thorough, &[])?;
         let failed = |error| Error::Export(std::io::Error::other(error));
         let mut writer = ArrowWriter::try_new(out, schema, Some(properties)).map_err(failed)?;
         let count = self.batches(columns, |batch| writer.write(batch).map_err(failed))?;

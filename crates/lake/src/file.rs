@@ -1,7 +1,7 @@
 //! Parquet files: written with the smaller encoding of each column, read by device.
 //!
-//! *Invariant:* rows of a file are sorted by device, then time. A file is used only after its footer
-//! counted as many rows as were written.
+//! *Invariant:* rows of a file are sorted by device, then time. A file is used only after its
+//! footer counted as many rows as were written.
 //!
 //! Pages are small and indexed by device, so one device's day costs a page or two of each column
 //! that is asked for.
@@ -45,21 +45,24 @@ const SAMPLE_ROWS: usize = 2 * BATCH_ROWS;
 /// How hard to press a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Effort {
-    /// For files that are soon merged.
+    /// For files that are soon merged: not at all. The encodings do most of it, and setting up a
+    /// decoder takes longer than reading such a file.
     Quick,
-    /// For files that stay: 2 % smaller, half as fast.
+    /// For files that stay: slower to write, the smallest.
     Thorough,
 }
 
 impl Effort {
     fn compression(self) -> Compression {
-        let level = match self {
-            Self::Quick => 3,
-            Self::Thorough => 9,
-        };
-        Compression::ZSTD(ZstdLevel::try_new(level).unwrap_or_default())
+        match self {
+            Self::Quick => Compression::UNCOMPRESSED,
+            Self::Thorough => Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL).unwrap_or_default()),
+        }
     }
 }
+
+/// Beyond it days take several times as long, for two bytes in a hundred.
+const ZSTD_LEVEL: i32 = 9;
 
 /// Writes batches as one file, which must not exist yet.
 pub(crate) fn write(
@@ -119,7 +122,12 @@ pub(crate) fn properties(
     for (at, field) in schema.fields().iter().enumerate() {
         let path = vec![field.name().clone()];
         let arrays: Vec<ArrayRef> = sample.iter().map(|b| Arc::clone(b.column(at))).collect();
-        builder = column(builder, &path, field.data_type(), &arrays)?;
+        builder = column(builder, &path, field.data_type(), (effort, &arrays))?;
+    }
+    // A few runs of equal values each, so there is nothing to press and much to set up.
+    for name in columns::ALIKE.into_iter().chain([DEVICE]) {
+        let path = ColumnPath::from(name);
+        builder = builder.set_column_compression(path, Compression::UNCOMPRESSED);
     }
     // Pages are chosen by these two.
     for name in [DEVICE, TIME] {
@@ -133,7 +141,7 @@ fn column(
     builder: WriterPropertiesBuilder,
     path: &[String],
     data: &DataType,
-    sample: &[ArrayRef],
+    (effort, sample): (Effort, &[ArrayRef]),
 ) -> Result<WriterPropertiesBuilder, Error> {
     let plain = |builder: WriterPropertiesBuilder, path: &[String], encoding| {
         let path = ColumnPath::new(path.to_vec());
@@ -146,7 +154,7 @@ fn column(
             plain(builder, path, Encoding::DELTA_BINARY_PACKED)
         }
         DataType::Boolean => plain(builder, path, Encoding::RLE),
-        DataType::Float64 if smaller_split(sample)? => {
+        DataType::Float64 if smaller_split(effort, sample)? => {
             plain(builder, path, Encoding::BYTE_STREAM_SPLIT)
         }
         DataType::Struct(fields) => {
@@ -159,7 +167,7 @@ fn column(
                 let parts: Vec<ArrayRef> = sample.iter().filter_map(part).collect();
                 let mut path = path.to_vec();
                 path.push(field.name().clone());
-                builder = column(builder, &path, field.data_type(), &parts)?;
+                builder = column(builder, &path, field.data_type(), (effort, &parts))?;
             }
             builder
         }
@@ -169,13 +177,13 @@ fn column(
 }
 
 /// Whether numbers take less space split into streams of bytes than as a dictionary.
-fn smaller_split(sample: &[ArrayRef]) -> Result<bool, Error> {
+fn smaller_split(effort: Effort, sample: &[ArrayRef]) -> Result<bool, Error> {
     if sample.iter().all(|array| array.null_count() == array.len()) {
         return Ok(false);
     }
     let size = |dictionary: Option<Encoding>| -> Result<usize, Error> {
         let builder = WriterProperties::builder()
-            .set_compression(Effort::Quick.compression())
+            .set_compression(effort.compression())
             .set_statistics_enabled(EnabledStatistics::None)
             .set_dictionary_enabled(dictionary.is_none());
         let builder = match dictionary {

@@ -28,7 +28,7 @@ pub struct Limits {
     pub memtable_bytes_max: usize,
     /// How long a file that was replaced stays, so that other programs finish reading it.
     pub file_grace: Duration,
-    /// Flushed files of a day that are merged into one.
+    /// Neighbouring files of the present day that are merged into one, and then such files again.
     pub run_files: usize,
     /// How long after its end a day is merged into one file.
     pub day_settles: Duration,
@@ -41,7 +41,7 @@ impl Default for Limits {
         Self {
             memtable_bytes_max: 64 << 20,
             file_grace: Duration::from_secs(3_600),
-            run_files: 12,
+            run_files: 6,
             day_settles: Duration::from_secs(3_600),
             keep: None,
         }

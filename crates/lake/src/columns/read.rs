@@ -120,7 +120,7 @@ pub(crate) struct Alike {
 pub(crate) const ALIKE: [&str; 4] = [INDEX, ORIGIN, DEVICE_TIME, SOURCE];
 
 /// The columns that rows may have in common, as they were read.
-enum Common<'b> {
+enum Provenance<'b> {
     Alike(Alike),
     Columns {
         index: &'b PrimitiveArray<Int32Type>,
@@ -130,7 +130,7 @@ enum Common<'b> {
     },
 }
 
-impl<'b> Common<'b> {
+impl<'b> Provenance<'b> {
     fn of(batch: &'b RecordBatch, alike: Option<Alike>) -> Result<Self, Strange> {
         if let Some(alike) = alike {
             return Ok(Self::Alike(alike));
@@ -173,7 +173,7 @@ pub(crate) fn rows(
     };
     let time = primitive::<TimestampMillisecondType>(batch, TIME)?;
     let offset = primitive::<Int64Type>(batch, OFFSET)?;
-    let common = Common::of(batch, alike)?;
+    let provenance = Provenance::of(batch, alike)?;
     let mut values = Vec::new();
     for (number, column) in (0_u16..).zip(columns.list()) {
         if let Some(array) = batch.column_by_name(column.name.as_str()) {
@@ -193,7 +193,7 @@ pub(crate) fn rows(
         }
         let key = keys.get(row).map_or(Some(0), |key| usize::try_from(*key).ok());
         let device = key.and_then(|key| names.get(key)).copied();
-        let (alike, source) = common.get(row);
+        let (alike, source) = provenance.get(row);
         rows.push(Stored {
             device: device.ok_or_else(|| format!("{DEVICE} points outside its dictionary"))?,
             time: time.value(row),

@@ -22,23 +22,36 @@ pub(crate) const DAY: &str = "_day";
 pub(crate) enum Level {
     /// As it was flushed.
     Flushed,
-    /// Neighbouring flushes of one day.
-    Run,
+    /// Neighbouring files of one day: first flushes, then runs of the same tier.
+    Run(u8),
     /// All of a day up to an offset, with only the values in force.
     Day,
 }
 
 impl Level {
-    const fn as_str(self) -> &'static str {
+    /// The level of neighbours of this level, once they are one file.
+    pub(crate) const fn next_run(self) -> Self {
         match self {
-            Self::Flushed => "flushed",
-            Self::Run => "run",
-            Self::Day => "day",
+            Self::Flushed => Self::Run(1),
+            Self::Run(tier) => Self::Run(tier.saturating_add(1)),
+            Self::Day => Self::Day,
+        }
+    }
+
+    fn to_text(self) -> String {
+        match self {
+            Self::Flushed => "flushed".to_owned(),
+            Self::Run(tier) => format!("run{tier}"),
+            Self::Day => "day".to_owned(),
         }
     }
 
     fn parse(text: &str) -> Option<Self> {
-        [Self::Flushed, Self::Run, Self::Day].into_iter().find(|level| level.as_str() == text)
+        match text {
+            "flushed" => Some(Self::Flushed),
+            "day" => Some(Self::Day),
+            run => run.strip_prefix("run")?.parse().ok().map(Self::Run),
+        }
     }
 }
 
@@ -218,7 +231,7 @@ impl FileEntry {
         put("to", self.to.to_string());
         put("first", self.first.to_string());
         put("last", self.last.to_string());
-        put("level", self.level.as_str().to_owned());
+        put("level", self.level.to_text());
         if let Some(rollup) = &self.rollup {
             put("rollup", rollup.path.clone());
             put("rollup_bytes", rollup.written.bytes.to_string());
