@@ -6,8 +6,10 @@ import sys
 import abuse
 import clients
 import kills
+import mtls
 import projects
 import readme
+import schema
 import thingsboard
 from server import Login, Refused, Server
 from verdicts import eventually, fact
@@ -107,7 +109,9 @@ def main():
     readme.facts()
     projects.facts()
     thingsboard.facts()
+    mtls.facts()
     abuse.facts()
+    schema.facts()
     kills.facts(arguments.kills, arguments.seed)
     sys.exit(1 if verdicts.failed else 0)
 

@@ -44,6 +44,8 @@ def facts():
                 capture_output=True,
                 text=True,
                 timeout=SECONDS_MAX,
+                # It keeps notes of its runs where it is started.
+                cwd=server.data,
             )
             text = done.stdout + done.stderr
             generated = re.search(r"(\d[\d,]*) generated", text)

@@ -17,6 +17,8 @@ use crate::steps::Tally;
 const PYPI: [&str; 2] = ["paho-mqtt==2.2.0", "gmqtt==0.8.0"];
 /// ThingsBoard's client brings its own copy of paho-mqtt, so it has an environment of its own.
 const THINGSBOARD: [&str; 2] = ["tb-mqtt-client==1.13.14", "tb-paho-mqtt-client==2.1.2"];
+/// Makes requests of the API's own document; it needs half of PyPI.
+const SCHEMATHESIS: [&str; 1] = ["schemathesis==4.32.5"];
 const NPM: [&str; 1] = ["mqtt@5.16.0"];
 
 /// Runs every script of `tests/outsiders` and counts its `PASS` and `FAIL` lines.
@@ -31,6 +33,7 @@ pub fn run(place: &Place, kills: u32) -> Result<Tally> {
         .env("IOTBIZ", place.binary(Profile::Dev))
         .env("PROJECTS_TARGET", place.outsiders().join("projects"))
         .env("NODE_PATH", place.outsiders().join("node/node_modules"))
+        .env("SCHEMATHESIS", schemathesis(place).join("bin/schemathesis"))
         .env("THINGSBOARD_PYTHON", thingsboard(place).join("bin/python"))
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("PYTHONUNBUFFERED", "1");
@@ -60,8 +63,13 @@ fn prepare(place: &Place) -> Result<PathBuf> {
     ])?;
     header("/usr/include/mosquitto.h", "libmosquitto-dev")?;
     node_clients(&place.outsiders().join("node"))?;
+    python_clients(&schemathesis(place), &SCHEMATHESIS)?;
     python_clients(&thingsboard(place), &THINGSBOARD)?;
     python_clients(&place.outsiders().join("venv"), &PYPI)
+}
+
+fn schemathesis(place: &Place) -> PathBuf {
+    place.outsiders().join("venv-schemathesis")
 }
 
 fn thingsboard(place: &Place) -> PathBuf {
