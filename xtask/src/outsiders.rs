@@ -16,7 +16,9 @@ use crate::steps::Tally;
 /// Versions are pinned so that a client's new release cannot turn an old commit red.
 const PYPI: [&str; 2] = ["paho-mqtt==2.2.0", "gmqtt==0.8.0"];
 /// ThingsBoard's client brings its own copy of paho-mqtt, so it has an environment of its own.
-const THINGSBOARD: [&str; 2] = ["tb-mqtt-client==1.13.14", "tb-paho-mqtt-client==2.1.2"];
+/// It installs mmh3 by itself when that is missing, so it is here too.
+const THINGSBOARD: [&str; 3] =
+    ["tb-mqtt-client==1.13.14", "tb-paho-mqtt-client==2.1.2", "mmh3==5.3.1"];
 /// Makes requests of the API's own document; it needs half of PyPI.
 const SCHEMATHESIS: [&str; 1] = ["schemathesis==4.32.5"];
 const NPM: [&str; 1] = ["mqtt@5.16.0"];
