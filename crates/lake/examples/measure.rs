@@ -141,14 +141,21 @@ fn ingest(lake: &Lake, clock: &dyn Clock, table: &TableId, trucks: usize) -> Res
 
 fn merge(lake: &Lake, clock: &dyn Clock, table: &TableId, values: u32) -> Result<(), Failure> {
     let start = clock.monotonic();
-    let done = lake.maintain();
-    if let Some(error) = done.failed.into_iter().next() {
-        return Err(error.into());
+    let mut days = 0;
+    loop {
+        let done = lake.maintain();
+        if let Some(error) = done.failed.into_iter().next() {
+            return Err(error.into());
+        }
+        days += done.days;
+        if done.left == 0 {
+            break;
+        }
     }
     let took = seconds(clock.monotonic().saturating_sub(start));
     let sizes = lake.sizes(table)?;
     let points = sizes.rows as f64 * f64::from(values);
-    println!("merged           {:>10} days in {took:.2} s", done.days);
+    println!("merged           {days:>10} days in {took:.2} s");
     println!("day files        {:>10.2} bytes/point", sizes.bytes as f64 / points);
     println!(
         "with rollups     {:>10.2} bytes/point",

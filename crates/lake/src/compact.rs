@@ -22,6 +22,8 @@ use crate::rollup::{self, HourRow, Hours};
 use crate::table::{Again, Builder, DayWriter, Rowed, Table};
 use crate::{Error, Lake};
 
+/// Merges of one table in one round.
+const MERGES_MAX: usize = 128;
 /// Days that are swapped by one commit.
 const DAYS_PER_COMMIT: usize = 32;
 /// `2026-11` of a day's name.
@@ -45,6 +47,8 @@ pub struct Maintained {
     pub dropped: usize,
     /// Files that were removed from the disk.
     pub removed: usize,
+    /// Merges that are due and were left for the next round.
+    pub left: usize,
     /// What could not be done; everything else was.
     pub failed: Vec<Error>,
 }
@@ -77,12 +81,13 @@ impl Lake {
         Ok(damaged)
     }
 
-    /// Merges, drops and removes what is due. To be called every minute or so, by any thread;
-    /// reading and flushing go on.
+    /// Merges, drops and removes what is due. To be called every minute or so, by any thread, and
+    /// at once again while it leaves something; reading and flushing go on.
     pub fn maintain(&self) -> Maintained {
-        let _replacing = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut done = Maintained::default();
         for table in self.all() {
+            // Given back after each table, so that an erasure does not wait for all of them.
+            let _replacing = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
             let work = Work { lake: self, table: &table, now: self.now() };
             work.drop_old(&mut done);
             work.merge(&mut done);
@@ -137,7 +142,10 @@ impl Work<'_> {
     }
 
     fn merge(&self, done: &mut Maintained) {
-        for some in self.due().chunks(DAYS_PER_COMMIT) {
+        let due = self.due();
+        let (now, later) = due.split_at(due.len().min(MERGES_MAX));
+        done.left += later.len();
+        for some in now.chunks(DAYS_PER_COMMIT) {
             let mut actions = Vec::new();
             let (mut runs, mut days) = (0, 0);
             for due in some {

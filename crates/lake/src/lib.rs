@@ -2,9 +2,16 @@
 //!
 //! *Invariant:* what is read does not depend on when it was flushed, merged or replayed.
 //!
-//! Start with [`Lake`]: a driver hands it [`Row`]s and flushes, the API asks it for points and
-//! charts. Files on disk: `docs/formats/lake.md`. What it does not do: it decodes nothing and knows
-//! no SQL; the event log stays the truth for everything above [`Lake::flushed`].
+//! Start with [`Lake`]. Three users share one:
+//! * a driver that follows the event log from [`Lake::flushed`] on: [`Message::rows`] of what it
+//!   decoded, [`Lake::append`], and [`Lake::flush`] when [`Lake::pressure`] or the clock says so;
+//!   [`Lake::erase`] at an `Erased` frame. The log may be trimmed up to [`Lake::flushed`];
+//! * the API: [`Lake::range`], [`Lake::chart`], [`Lake::day_aggregates`], [`Lake::state_at`],
+//!   [`Lake::export`];
+//! * a thread for maintenance: [`Lake::maintain`], and [`Lake::scrub`] now and then.
+//!
+//! Files on disk: `docs/formats/lake.md`. What it does not do: it decodes nothing and knows no SQL;
+//! the event log stays the truth for everything above [`Lake::flushed`].
 
 mod cache;
 mod chart;

@@ -13,4 +13,6 @@ mod history;
 #[cfg(test)]
 mod model_lake;
 #[cfg(test)]
+mod released;
+#[cfg(test)]
 mod together;
