@@ -135,6 +135,7 @@ async fn b3_a_flood_of_connections_from_one_address_stops_at_its_rate_and_others
     }
     let let_in = usize::try_from(world.ingress.figures().accepted).unwrap() - 20;
     let took = (world.clock.monotonic() - begun).as_secs_f64();
+    drop(flood);
     assert!(let_in >= 100, "{let_in}");
     #[expect(clippy::cast_precision_loss, reason = "hundreds")]
     let rate = (let_in as f64 - 100.0) / took;
@@ -152,7 +153,7 @@ async fn b4_a_flood_of_one_device_waits_and_nothing_of_it_is_lost_and_neighbours
     let mut good = device_from(&world, NEIGHBOUR, 100).await;
     let mut noisy = flooding(&world, 101).await;
     let begun = world.clock.monotonic();
-    noisy.send_all(vec![flood(1000), flood(1000)].concat()).await;
+    noisy.send_all([flood(1000), flood(1000)].concat()).await;
     let worst = usual(&world, &mut good, 200).await;
     assert!(worst < Duration::from_millis(100), "{worst:?}");
     for id in (1..=1000).chain(1..=1000) {
