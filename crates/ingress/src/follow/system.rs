@@ -100,8 +100,8 @@ pub(crate) fn find(shared: &Shared, hub: &mut Hub, who: &Who, filter: &Filter) -
     if who.device().is_some() || filter.device.is_some() || !filter.topic.starts_with('$') {
         return Vec::new();
     }
-    let wanted = |topic: &&str| topic::matches(&filter.topic, topic);
-    if !TOPICS.iter().any(|topic| wanted(&topic)) {
+    let wanted = |topic: &str| topic::matches(&filter.topic, topic);
+    if !TOPICS.into_iter().any(wanted) {
         return Vec::new();
     }
     let texts = texts(shared, hub, who.identity.tenant);

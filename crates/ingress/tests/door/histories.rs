@@ -64,6 +64,13 @@ fn act() -> impl Strategy<Value = Act> {
     ]
 }
 
+/// Whether a session's client is connected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    Here,
+    Away,
+}
+
 /// What the standard owes one session.
 #[derive(Debug, Default)]
 struct Owed {
@@ -76,11 +83,11 @@ struct Owed {
 }
 
 impl Owed {
-    fn publish(&mut self, topic: &str, number: u32, qos: Qos, connected: bool) {
+    fn publish(&mut self, topic: &str, number: u32, qos: Qos, presence: Presence) {
         let asked = self.filters.iter().filter(|(f, _)| asks_for(FILTERS[**f], topic));
         let Some(granted) = asked.map(|(_, qos)| *qos).max() else { return };
         match granted.min(qos) {
-            Qos::AtMostOnce if connected => self.loose.push(number),
+            Qos::AtMostOnce if presence == Presence::Here => self.loose.push(number),
             Qos::AtMostOnce => {}
             qos => self.sure.push((number, qos)),
         }
@@ -280,7 +287,8 @@ impl Play {
         for reader in &mut self.readers {
             let connected = reader.socket.is_some();
             if let Some(owed) = &mut reader.owed {
-                owed.publish(TOPICS[topic], self.number, qos, connected);
+                let presence = if connected { Presence::Here } else { Presence::Away };
+                owed.publish(TOPICS[topic], self.number, qos, presence);
             }
         }
         self.settle().await;
@@ -338,7 +346,7 @@ impl Play {
 
     /// Everybody comes back, reads and answers all: nothing owed is missing.
     async fn end(mut self) {
-        for who in 0..NAMES.len() {
+        for (who, name) in NAMES.iter().enumerate() {
             if self.readers[who].owed.is_none() {
                 continue;
             }
@@ -349,7 +357,7 @@ impl Play {
                 reader.answer(usize::MAX).await;
             }
             let owed = reader.owed.as_ref().expect("it was resumed");
-            assert_eq!(owed.sure, reader.sure, "everything owed to {}", NAMES[who]);
+            assert_eq!(owed.sure, reader.sure, "everything owed to {name}");
         }
     }
 }

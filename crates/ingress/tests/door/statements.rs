@@ -93,9 +93,9 @@ async fn nothing_behind_a_refused_connect_is_taken() {
     assert_eq!(taken.await, ["b"]);
 }
 
-fn will<'a>(topic: &'a str, retain: bool, properties: &'a PropertyBuffer) -> Will<'a> {
+fn will<'a>(topic: &'a str, properties: &'a PropertyBuffer) -> Will<'a> {
     let properties = properties.as_properties();
-    Will { qos: Qos::AtLeastOnce, retain, topic, payload: b"gone", properties }
+    Will { qos: Qos::AtLeastOnce, retain: false, topic, payload: b"gone", properties }
 }
 
 /// 3.1.2-14, 3.1.2-15, 3.1.3-10, 3.1.2-7.
@@ -112,7 +112,9 @@ async fn a_will_is_kept_if_it_says_so_and_keeps_its_properties_in_order() {
     for (id, topic, retain) in [("x", "gone/1", false), ("y", "gone/2", true)] {
         let mut client = world.raw().await;
         let asked = connect(Version::V5, "erp", world.service.reveal(), id);
-        client.connect(&Connect { will: Some(will(topic, retain, &buffer)), ..asked }).await;
+        client
+            .connect(&Connect { will: Some(Will { retain, ..will(topic, &buffer) }), ..asked })
+            .await;
         client.reason().await;
         drop(client);
         let told = seen(&mut reader, |p| {
