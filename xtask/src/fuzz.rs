@@ -56,6 +56,7 @@ pub fn run(place: &Place, seconds: u32) -> Result<Tally> {
             });
         }
     });
+    let machine = machine(place, seconds);
     let said = said.into_inner().ok().context("a thread that runs a parser ended badly")?;
     let mut tally = Tally::default();
     for line in said.iter().flat_map(|text| text.lines()) {
@@ -70,5 +71,22 @@ pub fn run(place: &Place, seconds: u32) -> Result<Tally> {
     if ran != PARSERS.len() {
         bail!("{ran} of {} parsers ran", PARSERS.len());
     }
+    tally.add(machine?);
     Ok(tally)
+}
+
+/// Damaged packets fed to a whole connection, from a corpus of its own.
+fn machine(place: &Place, seconds: u32) -> Result<Tally> {
+    let mut command = Command::new(cargo());
+    command.current_dir(&place.root).args([
+        "run",
+        "--quiet",
+        "-p",
+        "mqtt",
+        "--example",
+        "fuzz",
+        "--",
+    ]);
+    run::shown(command.arg(seconds.to_string()))?;
+    Ok(Tally::ONE)
 }

@@ -87,6 +87,9 @@ pub(crate) struct DeviceDetail {
     silent_after_ms: u64,
     /// Whether it has a connection now.
     connected: bool,
+    /// Out of service since.
+    #[schema(value_type = Option<String>)]
+    retired: Option<model::Timestamp>,
     messages: u64,
     duplicates: u64,
     late: u64,
@@ -331,7 +334,8 @@ pub(crate) async fn show(
     let twin = find(&picture, tenant, &device)?;
     caller.may_with(Action::Read, twin.id)?;
     let look = Look { picture: &picture, twin: &twin, now: app.clock.now() };
-    let detail = detail(&look, tenant, (app.facts.presence.0)(twin.id));
+    let mut detail = detail(&look, tenant);
+    detail.connected = (app.facts.presence.0)(twin.id);
     Ok((offset_header(&picture), etag(twin.revision), Json(detail)).into_response())
 }
 
@@ -340,7 +344,7 @@ fn named(picture: &Picture, tenant: TenantId, id: DeviceId) -> Named {
     Named { id: id.to_string(), name }
 }
 
-fn detail(look: &Look<'_>, tenant: TenantId, connected: bool) -> DeviceDetail {
+fn detail(look: &Look<'_>, tenant: TenantId) -> DeviceDetail {
     let (picture, twin) = (look.picture, look.twin);
     let in_force = look.in_force();
     let kind = in_force.and_then(|found| found.blueprint.kinds.get(&twin.kind));
@@ -364,7 +368,8 @@ fn detail(look: &Look<'_>, tenant: TenantId, connected: bool) -> DeviceDetail {
         children: children.into_iter().map(|id| named(picture, tenant, id)).collect(),
         path: twin.path.map(|id| named(picture, tenant, id)),
         expected_every: every.collect(),
-        connected,
+        connected: false,
+        retired: twin.retired,
         silent_after_ms: u64::try_from(look.silent_after().as_millis()).unwrap_or(u64::MAX),
         messages: twin.seen.messages,
         duplicates: twin.seen.duplicates,

@@ -35,7 +35,10 @@ const BEHIND_TOLD: u64 = 10_000;
 
 /// What is kept for good, asked of the part that keeps it.
 #[derive(Clone)]
-pub struct Lake(pub Arc<dyn Fn(&Asked) -> Result<Kept, Unkept> + Send + Sync>);
+pub struct Lake(pub Arc<Ask>);
+
+/// Answers what was kept.
+pub type Ask = dyn Fn(&Asked) -> Result<Kept, Unkept> + Send + Sync;
 
 impl std::fmt::Debug for Lake {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -45,7 +45,7 @@ pub use admission::admit;
 pub use app::{Access, App, Facts, HttpTls, Metrics, Mode, Presence};
 pub use authorities::Challenges;
 pub use code::{CODES, Code};
-pub use history::{Asked, Kept, Lake, Unkept};
+pub use history::{Ask, Asked, Kept, Lake, Unkept};
 pub use openapi::{document, router};
 pub use provision::Provisioning;
 pub use refusals::{Refusal, Refusals};

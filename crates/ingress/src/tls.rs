@@ -138,10 +138,10 @@ impl Tls {
     }
 
     fn config(&self, judge: &Arc<Judge>) -> Result<ServerConfig, rustls::Error> {
-        let resolver: Arc<dyn ResolvesServerCert> = self.certificate.clone();
+        let resolver = Arc::<Presented>::clone(&self.certificate);
         let mut config = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_safe_default_protocol_versions()?
-            .with_client_cert_verifier(judge.clone())
+            .with_client_cert_verifier(Arc::<Judge>::clone(judge))
             .with_cert_resolver(resolver);
         config.alpn_protocols.clone_from(&self.alpn);
         config.session_storage = Arc::clone(&self.resumed);
@@ -366,6 +366,7 @@ fn now() -> Timestamp {
 }
 
 /// What a client's last word says about our certificate (RFC 8446, section 6.2).
+#[expect(clippy::wildcard_enum_match_arm, reason = "each other alert is told by its own name")]
 fn alerted(alert: AlertDescription) -> (&'static str, String, &'static str) {
     match alert {
         AlertDescription::UnknownCA | AlertDescription::BadCertificate => (

@@ -38,9 +38,9 @@ pub(crate) fn run(args: &DemoArgs, format: Format) -> anyhow::Result<()> {
         let server = Server::start(&config, Trust::Demo).await?;
         let stop = Arc::new(Notify::new());
         let played = tokio::spawn(play(Facts {
-            url: format!("http://{}", server.http),
-            http: server.http,
-            mqtt: server.mqtt,
+            url: format!("http://{}", server.ports.http),
+            http: server.ports.http,
+            mqtt: server.ports.mqtt,
             template,
             devices: args.devices,
             tokens: config.data.join(TOKENS),

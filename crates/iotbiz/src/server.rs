@@ -22,7 +22,7 @@ use api::{Access, App, Facts, HttpTls, Lake, Metrics, Mode, Presence, Refusals};
 use eventlog::{Log, OsDisk, SlowFlush, Snapshots};
 use identity::{Door, Keyring};
 use ingress::{Ingress, Tls};
-use model::{Clock, Disk, SystemClock};
+use model::{Clock, Disk, SystemClock, Timestamp};
 use pipeline::{Driver, Relay, RelayTask, Shard};
 use registry::Registry;
 use tokio::net::TcpListener;
@@ -56,14 +56,20 @@ impl Trust {
     }
 }
 
-/// A running server.
-pub(crate) struct Server {
+/// Where a server listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ports {
     pub(crate) http: SocketAddr,
+    /// Whether `http` speaks TLS.
+    pub(crate) http_tls: HttpTls,
     pub(crate) mqtt: SocketAddr,
     /// MQTT over TLS.
     pub(crate) mqtts: Option<SocketAddr>,
-    /// Whether `http` speaks TLS.
-    pub(crate) http_tls: HttpTls,
+}
+
+/// A running server.
+pub(crate) struct Server {
+    pub(crate) ports: Ports,
     /// To be shown to whoever started a server that has no owner yet.
     pub(crate) setup_token: Option<String>,
     ingress: Arc<Ingress>,
@@ -73,7 +79,7 @@ pub(crate) struct Server {
     registry: Registry,
     stop: CancellationToken,
     tasks: TaskTracker,
-    http_task: JoinHandle<std::io::Result<()>>,
+    http_task: JoinHandle<()>,
     _lock: File,
 }
 
@@ -88,40 +94,23 @@ struct Foundation {
     driver: Driver,
     shard: Shard,
     relay: Relay,
-    relay_task: RelayTask,
     floor: Arc<AtomicU64>,
 }
 
 impl Server {
     pub(crate) async fn start(config: &Config, trust: Trust) -> anyhow::Result<Self> {
-        if trust != Trust::Tokens && !config.http.listen.ip().is_loopback() {
-            let what = format!("{} is not a loopback address", config.http.listen);
-            return Err(Failure::new(exit::USAGE, what)
-                .why("without tokens whoever reaches the console owns everything")
-                .fix("listen on 127.0.0.1, or start without --trust-loopback")
-                .into());
-        }
+        refuse_open_console(config, trust)?;
         let lock = lock_folder(&config.data)?;
-        let on = open(config).await?;
+        let (on, relay_task) = open(config).await?;
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
-        tasks.spawn(on.relay_task.run(stop.clone()));
-
-        let (access, setup) = if trust == Trust::Tokens {
-            (Access::Tokens, tenancy::setup(&on.registry, &on.clock).await?)
-        } else {
-            let parts = (&on.clock, trust);
-            let tenant = tenancy::only(&on.registry, &on.relay, &on.shard, parts).await?;
-            (Access::LoopbackOwner(tenant), None)
-        };
+        tasks.spawn(relay_task.run(stop.clone()));
+        let (access, setup) = tenancy::access(&on, trust).await?;
         let (setup, setup_token) = setup.unzip();
-
-        let encrypted = config.tls.https || config.tls.mqtts.is_some();
-        let listeners: Vec<_> =
-            [Some(config.http.listen), config.tls.mqtts].into_iter().flatten().collect();
-        let certificates = encrypted
-            .then(|| tls::Certificates::new(config, &on.keyring, &on.clock, &listeners))
-            .transpose()?;
+        let certificates = certificates(config, &on.keyring, &on.clock)?;
+        let tls = certificates.as_ref().map(|certificates| Arc::clone(&certificates.tls));
+        let https = tls.as_ref().filter(|_| config.tls.https);
+        let https = https.map(|tls| Arc::new(tls.speaking(&["http/1.1"])));
 
         let kept = history::Parts {
             log: on.log.clone(),
@@ -135,33 +124,14 @@ impl Server {
             clock: Arc::clone(&on.clock),
             disk: on.disk,
             snapshots: config.data.join("snapshots"),
-            tls: certificates.as_ref().map(|certificates| Arc::clone(&certificates.tls)),
+            tls,
         };
         let (ingress, mqtt, mqtts) = open_door(config, parts).await?;
         let (listener, http) = bind(config.http.listen).await?;
-        let https = certificates.as_ref().filter(|_| config.tls.https);
-        let https = https.map(|known| Arc::new(known.tls.speaking(&["http/1.1"])));
         let http_tls = if https.is_some() { HttpTls::On } else { HttpTls::Off };
         warn_of_plain(config);
-        let (chart, measured) = (Arc::clone(&history), Arc::clone(&history));
-        let committed = on.log.clone();
-        let (figures, presence) = (Arc::clone(&ingress), Arc::clone(&ingress));
-        let facts = Facts {
-            mode: trust.mode(),
-            access,
-            mqtt_host: public_host(config, mqtt),
-            mqtt_port: mqtt.port(),
-            mqtts_port: mqtts.map(|address| address.port()),
-            http_tls,
-            http_port: http.port(),
-            started_at: on.clock.now(),
-            presence: Presence(Arc::new(move |device| presence.is_connected(device))),
-            lake: Lake(Arc::new(move |asked| chart.chart(asked))),
-            metrics: Metrics(Arc::new(move || {
-                let history = measured.metrics(committed.committed());
-                tasks::door_metrics(figures.figures()) + &history
-            })),
-        };
+        let ports = Ports { http, http_tls, mqtt, mqtts };
+        let parts = (Arc::clone(&ingress), Arc::clone(&history), on.log.clone());
         let refusals = Refusals::new(Arc::clone(&on.clock));
         let app = App {
             shard: on.shard,
@@ -173,26 +143,20 @@ impl Server {
             challenges: Arc::default(),
             setup: setup.map(Arc::new),
             refusals: refusals.clone(),
-            facts: Arc::new(facts),
+            facts: Arc::new(facts(config, (trust, access), (ports, on.clock.now()), parts)),
             clock: on.clock,
         };
         tasks.spawn(tasks::forward_refusals(ingress.refusals(), refusals, stop.clone()));
         let needs = (Arc::clone(&ingress), Arc::clone(&history));
         tasks.spawn(tasks::keep_floor(needs, on.floor, stop.clone()));
         if let Some(certificates) = certificates {
-            let all = std::iter::once(Arc::clone(&certificates.tls)).chain(https.clone());
-            let known = (Arc::clone(&on.door), Arc::clone(&on.keyring));
-            tasks.spawn(tls::keep_trust(all.collect(), known, stop.clone()));
-            tasks.spawn(certificates.run(stop.clone()));
+            certificates.tend(https.clone(), (on.door, on.keyring), (&tasks, &stop));
         }
         let router = api::router(app).merge(ingress.http());
-        let http_task = serve((listener, https), router, &config.http.proxies, stop.clone())?;
+        let http_task = serve((listener, https), router, &config.http.proxies, stop.clone());
         tracing::info!(%http, %mqtt, offset = %on.log.committed(), "server started");
         Ok(Self {
-            http,
-            mqtt,
-            mqtts,
-            http_tls,
+            ports,
             setup_token,
             ingress,
             driver: on.driver,
@@ -248,6 +212,55 @@ impl Server {
     }
 }
 
+/// A console that asks for no token must not be reached from elsewhere.
+fn refuse_open_console(config: &Config, trust: Trust) -> Result<(), Failure> {
+    if trust == Trust::Tokens || config.http.listen.ip().is_loopback() {
+        return Ok(());
+    }
+    let what = format!("{} is not a loopback address", config.http.listen);
+    Err(Failure::new(exit::USAGE, what)
+        .why("without tokens whoever reaches the console owns everything")
+        .fix("listen on 127.0.0.1, or start without --trust-loopback"))
+}
+
+/// What the listeners with TLS show, if there are any.
+fn certificates(
+    config: &Config,
+    keyring: &Arc<Keyring>,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<Option<tls::Certificates>> {
+    if !config.tls.https && config.tls.mqtts.is_none() {
+        return Ok(None);
+    }
+    let listeners: Vec<_> = std::iter::once(config.http.listen).chain(config.tls.mqtts).collect();
+    tls::Certificates::new(config, keyring, clock, &listeners).map(Some)
+}
+
+/// What handlers know of this server.
+fn facts(
+    config: &Config,
+    (trust, access): (Trust, Access),
+    (ports, started_at): (Ports, Timestamp),
+    (ingress, history, log): (Arc<Ingress>, Arc<history::History>, Log),
+) -> Facts {
+    let (figures, chart) = (Arc::clone(&ingress), Arc::clone(&history));
+    Facts {
+        mode: trust.mode(),
+        access,
+        mqtt_host: public_host(config, ports.mqtt),
+        mqtt_port: ports.mqtt.port(),
+        mqtts_port: ports.mqtts.map(|address| address.port()),
+        http_tls: ports.http_tls,
+        http_port: ports.http.port(),
+        started_at,
+        presence: Presence(Arc::new(move |device| ingress.is_connected(device))),
+        lake: Lake(Arc::new(move |asked| chart.chart(asked))),
+        metrics: Metrics(Arc::new(move || {
+            tasks::door_metrics(figures.figures()) + &history.metrics(log.committed())
+        })),
+    }
+}
+
 /// One process for one folder.
 fn lock_folder(data: &Path) -> anyhow::Result<File> {
     let make = || format!("make the data folder {}", data.display());
@@ -286,7 +299,7 @@ fn private(_data: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-async fn open(config: &Config) -> anyhow::Result<Foundation> {
+async fn open(config: &Config) -> anyhow::Result<(Foundation, RelayTask)> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let disk: Arc<dyn Disk> = if config.flush_delay.is_zero() {
         Arc::new(OsDisk)
@@ -327,19 +340,9 @@ async fn open(config: &Config) -> anyhow::Result<Foundation> {
     let patience = Duration::from_secs(600);
     shard.applied(log.committed(), patience).await.context("apply what the log holds")?;
     let keyring = Arc::new(keys::open(&config.data, &*clock).context("open the authorities")?);
-    Ok(Foundation {
-        clock,
-        disk,
-        log,
-        registry,
-        door,
-        keyring,
-        driver,
-        shard,
-        relay,
-        relay_task,
-        floor,
-    })
+    let foundation =
+        Foundation { clock, disk, log, registry, door, keyring, driver, shard, relay, floor };
+    Ok((foundation, relay_task))
 }
 
 async fn open_door(
@@ -375,23 +378,10 @@ fn serve(
     router: axum::Router,
     proxies: &[IpAddr],
     stop: CancellationToken,
-) -> anyhow::Result<JoinHandle<std::io::Result<()>>> {
+) -> JoinHandle<()> {
     let proxies: Arc<[IpAddr]> = proxies.into();
     let router = router.layer(axum::middleware::from_fn_with_state(proxies, https::introduce));
-    // Refusals name their peer.
-    let service = router.into_make_service_with_connect_info::<https::Peer>();
-    let stopped = stop.clone().cancelled_owned();
-    match tls {
-        None => {
-            let serve = axum::serve(listener, service).with_graceful_shutdown(stopped);
-            Ok(tokio::spawn(async move { serve.await }))
-        }
-        Some(tls) => {
-            let listener = https::Encrypted::new(listener, tls, stop).context("listen")?;
-            let serve = axum::serve(listener, service).with_graceful_shutdown(stopped);
-            Ok(tokio::spawn(async move { serve.await }))
-        }
-    }
+    tokio::spawn(https::serve(listener, tls, router, stop))
 }
 
 /// Says loudly what goes over a network in the clear.

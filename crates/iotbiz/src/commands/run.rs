@@ -23,16 +23,16 @@ pub(crate) fn run(args: &RunArgs, format: Format) -> anyhow::Result<()> {
 fn announce(server: &Server, format: Format) -> anyhow::Result<()> {
     if format == Format::Json {
         let said = json!({
-            "http": server.http.to_string(), "mqtt": server.mqtt.to_string(),
-            "mqtts": server.mqtts.map(|address| address.to_string()),
-            "https": server.http_tls == HttpTls::On, "setup_token": server.setup_token,
+            "http": server.ports.http.to_string(), "mqtt": server.ports.mqtt.to_string(),
+            "mqtts": server.ports.mqtts.map(|address| address.to_string()),
+            "https": server.ports.http_tls == HttpTls::On, "setup_token": server.setup_token,
         });
         return output::line(&said.to_string());
     }
-    let scheme = server.http_tls.scheme();
-    output::line(&format!("console and API  {scheme}://{}", server.http))?;
-    output::line(&format!("MQTT             {}", server.mqtt))?;
-    if let Some(mqtts) = server.mqtts {
+    let scheme = server.ports.http_tls.scheme();
+    output::line(&format!("console and API  {scheme}://{}", server.ports.http))?;
+    output::line(&format!("MQTT             {}", server.ports.mqtt))?;
+    if let Some(mqtts) = server.ports.mqtts {
         output::line(&format!("MQTT with TLS    {mqtts}"))?;
     }
     if let Some(token) = &server.setup_token {

@@ -1,41 +1,42 @@
-//! HTTP with TLS, and what a proxy in front says about its callers.
+//! HTTP, with TLS or without, and what a proxy in front says about its callers.
 //!
-//! *Invariant:* a slow handshake holds up nobody else: each is a task of its own, and at most
-//! [`HANDSHAKES_MAX`] are under way.
+//! *Invariant:* a slow caller holds up nobody else: each connection is a task of its own, there are
+//! at most [`CONNECTIONS_MAX`], and a head that drips in ends its connection after [`HEAD_MAX`].
 //! *Invariant:* `X-Forwarded-*` is believed only from an address of `http.proxies`.
 
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::connect_info::{ConnectInfo, Connected};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::connect_info::ConnectInfo;
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
-use axum::serve::{IncomingStream, Listener};
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use identity::certificate::PeerCertificate;
 use ingress::Tls;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc};
-use tokio_rustls::server::TlsStream;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt as _;
 
-/// Handshakes under way.
-const HANDSHAKES_MAX: usize = 256;
-/// How long one may take.
+/// Open connections; one more waits in the system's queue.
+const CONNECTIONS_MAX: usize = 10_000;
+/// How long a handshake may take.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
-/// Tells handlers what the caller's own hop was, whoever wrote it.
-const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+/// How long the head of a request may take, the wait between two requests included.
+const HEAD_MAX: Duration = Duration::from_secs(30);
 /// How long to wait after the system refused to accept, for example without descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-/// Connections whose handshake is done.
-#[derive(Debug)]
-pub(super) struct Encrypted {
-    ready: mpsc::Receiver<(TlsStream<TcpStream>, Peer)>,
-    local: SocketAddr,
-}
+/// Tells handlers what the caller's own hop was, whoever wrote it.
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// Who is at the other end.
 #[derive(Debug, Clone)]
@@ -52,31 +53,20 @@ enum Over {
     Tls,
 }
 
-impl Encrypted {
-    pub(super) fn new(
-        listener: TcpListener,
-        tls: Arc<Tls>,
-        stop: CancellationToken,
-    ) -> std::io::Result<Self> {
-        let local = listener.local_addr()?;
-        let (done, ready) = mpsc::channel(HANDSHAKES_MAX);
-        tokio::spawn(accept(listener, tls, done, stop));
-        Ok(Self { ready, local })
-    }
-}
-
-async fn accept(
+/// Accepts until `stop`, then lets what is being answered end.
+pub(super) async fn serve(
     listener: TcpListener,
-    tls: Arc<Tls>,
-    done: mpsc::Sender<(TlsStream<TcpStream>, Peer)>,
+    tls: Option<Arc<Tls>>,
+    router: Router,
     stop: CancellationToken,
 ) {
-    let slots = Arc::new(Semaphore::new(HANDSHAKES_MAX));
+    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let connections = TaskTracker::new();
     loop {
         let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => break,
         };
         let (socket, address) = match accepted {
             Ok(accepted) => accepted,
@@ -86,50 +76,73 @@ async fn accept(
                 continue;
             }
         };
-        let (tls, done) = (Arc::clone(&tls), done.clone());
-        tokio::spawn(async move {
-            let handshake = tokio::time::timeout(HANDSHAKE_MAX, tls.handshake(socket)).await;
-            drop(slot);
-            match handshake {
-                Ok(Ok(ingress::Encrypted { stream, certificate })) => {
-                    let certificate = certificate.map(Arc::new);
-                    let peer = Peer { address, over: Over::Tls, certificate };
-                    // Nobody takes it any more once the server stops.
-                    let _taken = done.send((stream, peer)).await;
-                }
-                Ok(Err(failed)) => tracing::debug!(%address, detail = failed.detail, "no TLS"),
-                Err(_) => tracing::debug!(%address, "the TLS handshake took too long"),
+        let (tls, router, stop) = (tls.clone(), router.clone(), stop.clone());
+        connections.spawn(async move {
+            let _slot = slot;
+            // Answers are small and must not wait for more.
+            let _hint = socket.set_nodelay(true);
+            let Some(tls) = tls else {
+                let peer = Peer { address, over: Over::Tcp, certificate: None };
+                return answer(socket, router, peer, stop).await;
+            };
+            if let Some((stream, peer)) = shaken(&tls, socket, address).await {
+                answer(stream, router, peer, stop).await;
             }
         });
     }
+    drop(listener);
+    connections.close();
+    connections.wait().await;
 }
 
-impl Listener for Encrypted {
-    type Io = TlsStream<TcpStream>;
-    type Addr = Peer;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        match self.ready.recv().await {
-            Some(accepted) => accepted,
-            // The server stops; its graceful shutdown ends this wait.
-            None => std::future::pending().await,
+/// The handshake of TLS.
+async fn shaken(
+    tls: &Tls,
+    socket: TcpStream,
+    address: SocketAddr,
+) -> Option<(tokio_rustls::server::TlsStream<TcpStream>, Peer)> {
+    match tokio::time::timeout(HANDSHAKE_MAX, tls.handshake(socket)).await {
+        Ok(Ok(ingress::Encrypted { stream, certificate })) => {
+            let certificate = certificate.map(Arc::new);
+            Some((stream, Peer { address, over: Over::Tls, certificate }))
+        }
+        Ok(Err(failed)) => {
+            tracing::debug!(%address, detail = failed.detail, "no TLS");
+            None
+        }
+        Err(_) => {
+            tracing::debug!(%address, "the TLS handshake took too long");
+            None
         }
     }
-
-    fn local_addr(&self) -> std::io::Result<Self::Addr> {
-        Ok(Peer { address: self.local, over: Over::Tls, certificate: None })
-    }
 }
 
-impl Connected<IncomingStream<'_, Encrypted>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, Encrypted>) -> Self {
-        stream.remote_addr().clone()
-    }
-}
-
-impl Connected<IncomingStream<'_, TcpListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Self {
-        Self { address: *stream.remote_addr(), over: Over::Tcp, certificate: None }
+/// Answers the requests of one connection.
+async fn answer<S>(stream: S, router: Router, peer: Peer, stop: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(ConnectInfo(peer.clone()));
+        router.clone().oneshot(request)
+    });
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_MAX)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    // The caller may be gone, or speak something else; nobody else is concerned.
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended");
     }
 }
 

@@ -78,6 +78,7 @@ pub(crate) fn door_metrics(figures: Figures) -> String {
         ("refused_total", "counter", figures.refused),
         ("dropped_total", "counter", figures.dropped),
         ("paused_total", "counter", figures.paused),
+        ("throttled_total", "counter", figures.throttled),
     ];
     let mut text = String::new();
     for (name, kind, value) in rows {

@@ -7,20 +7,33 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use api::Access;
 use identity::Setup;
 use model::{Clock, TenantId};
 use pipeline::{Relay, Shard};
 use registry::content::TenantContent;
 use registry::{Author, Decision, Expect, Kind, Registry};
 
-use super::Trust;
+use super::{Foundation, Trust};
 use crate::exit::{self, Failure};
 
 /// How long the first decision may take to be applied.
 const APPLY_MAX: Duration = Duration::from_secs(30);
 
+/// Who comes in without a token, and how the first owner does.
+pub(crate) async fn access(
+    on: &Foundation,
+    trust: Trust,
+) -> anyhow::Result<(Access, Option<(Setup, String)>)> {
+    if trust == Trust::Tokens {
+        return Ok((Access::Tokens, setup(&on.registry, &on.clock).await?));
+    }
+    let tenant = only(&on.registry, &on.relay, &on.shard, (&on.clock, trust)).await?;
+    Ok((Access::LoopbackOwner(tenant), None))
+}
+
 /// A setup token, when there is no tenant and so no owner yet.
-pub(crate) async fn setup(
+async fn setup(
     registry: &Registry,
     clock: &Arc<dyn Clock>,
 ) -> anyhow::Result<Option<(Setup, String)>> {
@@ -32,7 +45,7 @@ pub(crate) async fn setup(
 }
 
 /// The one tenant of a server that asks for no token; made at the first start.
-pub(crate) async fn only(
+async fn only(
     registry: &Registry,
     relay: &Relay,
     shard: &Shard,

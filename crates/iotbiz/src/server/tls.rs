@@ -14,6 +14,7 @@ use ingress::Tls;
 use model::{Clock, Timestamp};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::keys;
 use crate::config::Config;
@@ -77,8 +78,20 @@ impl Certificates {
         Ok(Self { tls: Arc::new(tls), source, keyring, clock, seen: pair.seen })
     }
 
+    /// Keeps certificate and trust of all listeners up to date until the server stops.
+    pub(super) fn tend(
+        self,
+        https: Option<Arc<Tls>>,
+        known: (Arc<Door>, Arc<Keyring>),
+        (tasks, stop): (&TaskTracker, &CancellationToken),
+    ) {
+        let all = std::iter::once(Arc::clone(&self.tls)).chain(https);
+        tasks.spawn(keep_trust(all.collect(), known, stop.clone()));
+        tasks.spawn(self.run(stop.clone()));
+    }
+
     /// Renews until the server stops.
-    pub(super) async fn run(mut self, stop: CancellationToken) {
+    async fn run(mut self, stop: CancellationToken) {
         loop {
             tokio::select! {
                 () = tokio::time::sleep(LOOK_EVERY) => {}
@@ -164,7 +177,7 @@ fn names(config: &Config, listeners: &[SocketAddr]) -> anyhow::Result<Vec<Server
 }
 
 /// The address of this machine in its network; nothing is sent to find it.
-pub(super) fn lan_address() -> Option<IpAddr> {
+fn lan_address() -> Option<IpAddr> {
     let socket = std::net::UdpSocket::bind(("0.0.0.0", 0)).ok()?;
     // A documentation address (RFC 5737): only the route to it is looked up.
     socket.connect(("192.0.2.1", 9)).ok()?;
@@ -173,7 +186,7 @@ pub(super) fn lan_address() -> Option<IpAddr> {
 }
 
 /// Keeps the trusted authorities as the door and the keyring know them.
-pub(super) async fn keep_trust(
+async fn keep_trust(
     tls: Vec<Arc<Tls>>,
     (door, keyring): (Arc<Door>, Arc<Keyring>),
     stop: CancellationToken,
