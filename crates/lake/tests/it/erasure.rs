@@ -18,7 +18,7 @@ fn bytes(fixture: &Fixture) -> Vec<(PathBuf, Vec<u8>)> {
     for name in ["_delta_log", "_copy", "_rollup"] {
         dirs.push(of_table.join(name));
     }
-    for day in 0..40 {
+    for day in 0..45 {
         let day = model::Timestamp::from_millis(NOW - day * DAY).to_string();
         let (day, _) = day.split_once('T').unwrap();
         dirs.push(of_table.join(format!("_day={day}")));
@@ -97,6 +97,27 @@ fn no_byte_of_an_erased_device_stays_and_no_other_is_touched() {
     assert_eq!(fixture.points(&series(2, "temperature"), ever()), before);
     let again = fixture.lake().erase(tenant, DeviceId::from_u128(1)).unwrap();
     assert_eq!((again.rows, again.files), (0, 0));
+}
+
+#[test]
+fn hours_that_a_rollup_has_no_more_use_for_are_erased_too() {
+    let mut fixture = Fixture::new(1);
+    let october = NOW - 40 * DAY;
+    // A month's rollup has both days; a late reading gives the first day another.
+    for (device, at) in [(1, october), (2, october), (2, october + DAY), (2, october + 1)] {
+        fixture.append(vec![row(fixture.last + 1, device, at, &[("t", Value::Number(1.0))])]);
+        fixture.flush();
+        if device == 2 {
+            fixture.clock.advance(Duration::from_secs(7200));
+            assert!(fixture.lake().maintain().failed.is_empty());
+        }
+    }
+    let name = DeviceId::from_u128(1).to_string();
+    assert!(!with(&fixture, &name).is_empty());
+    fixture.erase(1);
+    assert_eq!(with(&fixture, &name), Vec::<PathBuf>::new());
+    let days = fixture.lake().day_aggregates(&series(2, "t"), ever()).unwrap();
+    assert_eq!(days.iter().map(|day| day.values.count).collect::<Vec<_>>(), [2, 1]);
 }
 
 #[test]
