@@ -1,4 +1,4 @@
-//! A device's life after its first day: replaced by another board, taken out of service, back again.
+//! A device's life after its first day: another board, and out of service.
 //!
 //! *Invariant:* the device and its history stay the same device; what changes is the board that
 //! speaks for it. All its former credentials are revoked in the same transaction.

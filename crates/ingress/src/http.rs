@@ -10,7 +10,7 @@ mod problem;
 mod thingsboard;
 mod websocket;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -77,7 +77,7 @@ async fn event(Path(name): Path<String>, (state, whose, request): Call) -> Respo
 }
 
 async fn answer(shared: Arc<Shared>, below: &str, whose: Whose, request: Request) -> Response {
-    let peer = peer(&shared, &request);
+    let peer = peer(&request);
     let (parts, body) = request.into_parts();
     match ingest(&shared, (below, &whose, peer), &parts, body).await {
         Ok(offset) => {
@@ -87,19 +87,10 @@ async fn answer(shared: Arc<Shared>, below: &str, whose: Whose, request: Request
     }
 }
 
-/// Where a request comes from, when the binary serves with connect info; behind a proxy that is
-/// believed, what the last proxy that is not saw.
-fn peer(shared: &Shared, request: &Request) -> SocketAddr {
+/// Where a request comes from, when the binary serves with connect info.
+fn peer(request: &Request) -> SocketAddr {
     let info = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    let peer = info.map_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)), |info| info.0);
-    if !shared.proxies.contains(&peer.ip()) {
-        return peer;
-    }
-    let hops = request.headers().get_all("x-forwarded-for").iter();
-    let hops: Vec<_> = hops.filter_map(|h| h.to_str().ok()).flat_map(|h| h.split(',')).collect();
-    let addresses = hops.iter().rev().map_while(|hop| hop.trim().parse::<IpAddr>().ok());
-    let client = addresses.into_iter().find(|address| !shared.proxies.contains(address));
-    client.map_or(peer, |client| SocketAddr::new(client, 0))
+    info.map_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)), |info| info.0)
 }
 
 async fn ingest(

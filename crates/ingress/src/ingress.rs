@@ -3,7 +3,7 @@
 //! *Invariant:* it accepts nobody before the fold has caught up with the log, so that a
 //! subscription finds what was retained before a restart.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
@@ -38,8 +38,6 @@ pub struct Config {
     pub limits: Limits,
     /// Origins of web pages elsewhere that may open `/mqtt`, such as `https://shop.example`.
     pub origins: Vec<String>,
-    /// Proxies of the HTTP port whose `X-Forwarded-For` is believed.
-    pub proxies: Vec<IpAddr>,
 }
 
 /// What the door stands on.
@@ -79,7 +77,7 @@ impl Ingress {
     /// # Errors
     /// A port or the snapshot cannot be used.
     pub async fn start(config: Config, parts: Parts) -> Result<Self, Error> {
-        let Config { mqtt, mqtts, mut limits, origins, proxies } = config;
+        let Config { mqtt, mqtts, mut limits, origins } = config;
         limits.connections_max = descriptors::at_most(limits.connections_max);
         let tls = parts.tls;
         let plain = mqtt.into_iter().map(|address| (address, None));
@@ -110,7 +108,6 @@ impl Ingress {
             meters: Meters::default(),
             strangers: Strangers::default(),
             origins,
-            proxies,
             next_conn: AtomicU64::new(1),
             background: TaskTracker::new(),
             started,

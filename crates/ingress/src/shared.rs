@@ -3,7 +3,6 @@
 //! *Invariant:* locks are taken in the order hub, connection, tickets; none is held over an await.
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -53,8 +52,6 @@ pub(crate) struct Shared {
     pub(crate) strangers: Strangers,
     /// Whose pages may open `/mqtt`, beside our own.
     pub(crate) origins: Vec<String>,
-    /// Whose `X-Forwarded-For` is believed.
-    pub(crate) proxies: Vec<IpAddr>,
     /// The greatest offset any batch of ours was given.
     pub(crate) appended: AtomicU64,
     pub(crate) next_conn: AtomicU64,

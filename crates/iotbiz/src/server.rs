@@ -354,7 +354,6 @@ async fn open_door(
         mqtt: vec![listen],
         mqtts: config.tls.mqtts.into_iter().collect(),
         origins: config.http.origins.clone(),
-        proxies: config.http.proxies.clone(),
         limits: config.door_limits(),
     };
     match Ingress::start(door, parts).await {

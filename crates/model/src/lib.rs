@@ -25,7 +25,10 @@ pub use frame::{
     Channel, Decided, Erased, Frame, FrameError, Offset, OutputFrame, OutputKey, Principal, Qos,
     Raw, Record, Redecode, Retain, SessionFrame,
 };
-pub use id::{AlarmId, AuthorityId, ClaimId, ContractId, CredentialId, CustomerId, DeviceId, EvidenceId, IdError, InvoiceId, SiteId, TenantId, UserId, VentureId};
+pub use id::{
+    AlarmId, AuthorityId, ClaimId, ContractId, CredentialId, CustomerId, DeviceId, EvidenceId,
+    IdError, InvoiceId, SiteId, TenantId, UserId, VentureId,
+};
 pub use money::{Currency, Money, MoneyError, Price};
 pub use name::{Name, NameError};
 pub use projection::{FoldId, Input, Output, Outputs, Projection, RestoreError, Step, Timer};

@@ -144,7 +144,9 @@ fn damage(bytes: &[u8], edits: &[(prop::sample::Index, u8)], cut: i8) -> Vec<u8>
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 2000, failure_persistence: None, ..ProptestConfig::default()
+    })]
 
     #[test]
     fn mqtt_protocol_core_reads_and_writes_each_packet_as_we_do((version, bytes) in sample()) {

@@ -225,7 +225,11 @@ fn test(text: &str) -> Test {
 
 fn known_words(field: &Field) -> Option<(&'static str, &'static [&'static str], &'static str)> {
     match field {
-        Field::Status => Some(("status", &["live", "silent", "never", "retired"], "live, silent, never or retired")),
+        Field::Status => Some((
+            "status",
+            &["live", "silent", "never", "retired"],
+            "live, silent, never or retired",
+        )),
         Field::Origin => {
             Some(("origin", &["real", "replayed", "virtual"], "real, replayed or virtual"))
         }
@@ -460,7 +464,10 @@ mod tests {
     #[test]
     fn a_wrong_word_is_told_what_is_understood() {
         let error = |text: &str| text.parse::<Filter>().unwrap_err().to_string();
-        assert_eq!(error("status:dead"), "\"dead\" is no status: use live, silent, never or retired");
+        assert_eq!(
+            error("status:dead"),
+            "\"dead\" is no status: use live, silent, never or retired"
+        );
         assert_eq!(error("temperature:"), "temperature: needs a value, for example temperature:>8");
         assert_eq!(error("a \"b"), "quote opened at character 3 is not closed");
     }

@@ -131,7 +131,7 @@ impl Site {
         Self { router, app, log, moved, stop, driver: Some(driver), _folder: folder }
     }
 
-    /// Lets time pass for records, certificates and the door; the log goes on by the system's clock.
+    /// Lets time pass for records, certificates and the door; the log keeps the system's clock.
     pub(crate) fn pass(&self, time: Duration) {
         let ms = i64::try_from(time.as_millis()).unwrap();
         self.moved.by_ms.fetch_add(ms, Ordering::Relaxed);

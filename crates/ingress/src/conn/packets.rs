@@ -215,7 +215,7 @@ impl Open {
                 }
                 let target =
                     topics::publish(&shared.door, identity, topic).map_err(Trouble::Denied)?;
-                // A child is judged each time, however it is named: the gateway may stop listing it.
+                // A child is judged each time, however named: the gateway may stop listing it.
                 let own = self.who.device();
                 if own.is_none() || own == target.device {
                     self.last = Some((topic.into(), target));

@@ -1,7 +1,8 @@
 //! Names of children as their gateway spells them.
 //!
 //! *Invariant:* here a name is lower case without spaces, so `Device A` is `device-a`; what is told
-//! about it, is told under the name the gateway used. No two spellings of a gateway mean one device.
+//! about it, is told under the name the gateway used. No two spellings of a gateway mean one
+//! device.
 //!
 //! It is kept in memory alone: a gateway names its children again whenever it connects.
 

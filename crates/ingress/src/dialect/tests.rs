@@ -1,3 +1,5 @@
+//! What each topic and body of the dialect becomes.
+
 use serde_json::json;
 
 use super::up::{Below, CHILDREN_PER_PUBLISH_MAX, Said};

@@ -31,7 +31,7 @@ pub(super) async fn upgrade(
     upgrade: WebSocketUpgrade,
     request: Request,
 ) -> Response {
-    let peer = super::peer(&shared, &request);
+    let peer = super::peer(&request);
     if let Err(origin) = check_origin(request.headers(), &shared.origins) {
         let detail = format!("a page of {:?} may not open this connection", cut(origin));
         let fix = "add the origin to http.origins";

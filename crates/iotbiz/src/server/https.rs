@@ -146,6 +146,15 @@ where
     }
 }
 
+/// Whom the last proxy that is not ours, or the first that is, heard: what stands further left in
+/// `X-Forwarded-For` is the caller's word.
+fn client(request: &Request, proxies: &[IpAddr]) -> Option<IpAddr> {
+    let hops = request.headers().get_all("x-forwarded-for").iter();
+    let hops: Vec<_> = hops.filter_map(|h| h.to_str().ok()).flat_map(|h| h.split(',')).collect();
+    let mut addresses = hops.iter().rev().map_while(|hop| hop.trim().parse::<IpAddr>().ok());
+    addresses.find(|address| !proxies.contains(address))
+}
+
 /// Puts the caller's address, as the proxy tells it, and certificate where handlers look for them.
 pub(super) async fn introduce(
     State(proxies): State<Arc<[IpAddr]>>,
@@ -156,10 +165,7 @@ pub(super) async fn introduce(
     if let Some(peer) = peer {
         let mut address = peer.address;
         if proxies.contains(&address.ip()) {
-            let told = request.headers().get("x-forwarded-for").and_then(|v| v.to_str().ok());
-            // The last entry is the one our own proxy wrote; the others are the caller's word.
-            let told = told.and_then(|list| list.rsplit(',').next()?.trim().parse::<IpAddr>().ok());
-            address = told.map_or(address, |ip| SocketAddr::new(ip, 0));
+            address = client(&request, &proxies).map_or(address, |ip| SocketAddr::new(ip, 0));
         } else {
             request.headers_mut().remove(FORWARDED_PROTO);
         }
@@ -172,4 +178,27 @@ pub(super) async fn introduce(
         }
     }
     next.run(request).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn heard(hops: &[&str]) -> Option<IpAddr> {
+        let proxies = ["10.0.0.1", "10.0.0.2"].map(|text| text.parse().unwrap());
+        let mut request = Request::new(Body::empty());
+        for hop in hops {
+            request.headers_mut().append("x-forwarded-for", hop.parse().unwrap());
+        }
+        client(&request, &proxies)
+    }
+
+    #[test]
+    fn what_stands_left_of_the_first_stranger_is_not_believed() {
+        assert_eq!(heard(&["203.0.113.7"]), "203.0.113.7".parse().ok());
+        assert_eq!(heard(&["1.2.3.4, 203.0.113.7, 10.0.0.2"]), "203.0.113.7".parse().ok());
+        assert_eq!(heard(&["1.2.3.4", "203.0.113.7"]), "203.0.113.7".parse().ok());
+        assert_eq!(heard(&["nonsense"]), None);
+        assert_eq!(heard(&[]), None);
+    }
 }

@@ -7,6 +7,8 @@ mod files;
 #[cfg(test)]
 mod first_run;
 #[cfg(test)]
+mod history;
+#[cfg(test)]
 mod journey;
 #[cfg(test)]
 mod program;

@@ -1,7 +1,8 @@
 //! Topic aliases to the client: two bytes in place of a topic that it got before.
 //!
 //! *Invariant:* an alias lies between 1 and the smaller of the client's Topic Alias Maximum and
-//! [`Settings::topic_alias_out_max`](super::Settings) (`[MQTT-3.1.2-26]`, `[MQTT-3.1.2-27]`); it stands
+//! [`Settings::topic_alias_out_max`](super::Settings) (`[MQTT-3.1.2-26]`,
+//! `[MQTT-3.1.2-27]`); it stands
 //! for the topic it was last written with on this connection, and nothing of the table outlives
 //! the connection `[MQTT-3.3.2-7]`.
 //! *Invariant:* the table changes only with a packet that is written, so client and server agree.

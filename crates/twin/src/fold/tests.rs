@@ -111,7 +111,10 @@ fn a_device_that_asks_is_told_its_own_twin() {
     decide(&mut twins, 2, "desired", device(7), content);
     hear(&mut twins, 3, device(7), Of::Settings, &[reading("interval", 5, 60.0)]);
     for (asked, result) in [
-        ("{}", r#"{"desired":{"beep":true,"interval":900},"reported":{"interval":60},"version":1}"#),
+        (
+            "{}",
+            r#"{"desired":{"beep":true,"interval":900},"reported":{"interval":60},"version":1}"#,
+        ),
         (r#"{"desired":["interval","no_such"]}"#, r#"{"desired":{"interval":900},"version":1}"#),
         (r#"{"reported":[]}"#, r#"{"reported":{},"version":1}"#),
     ] {
