@@ -100,7 +100,7 @@ def facts(kills, seed):
             slowest = max(slowest, time.monotonic() - start)
         for publisher in publishers:
             publisher.stop(seconds=20)
-        with fact(f"{kills} kills: the twins are those of the last messages"):
+        with fact(f"J1: {kills} kills: the twins are those of the last messages"):
             for publisher in publishers:
                 eventually(
                     f"temperature {publisher.number} of {publisher.user}",
@@ -119,18 +119,18 @@ def facts(kills, seed):
 
 
 def judge(kills, publishers, server):
-    with fact(f"{kills} kills: every byte of the log is whole"):
+    with fact(f"J1: {kills} kills: every byte of the log is whole"):
         server.fsck()
     found = collections.defaultdict(list)
     for payload in logfile.payloads(f"{server.data}/log"):
         said = json.loads(payload)
         found[said["values"]["temperature"]].append((said["ts"] - FIRST_TS, payload.decode()))
-    with fact(f"{kills} kills: every acknowledged message is in the log"):
+    with fact(f"J1: {kills} kills: every acknowledged message is in the log"):
         for publisher in publishers:
             missing = publisher.acked - {count for count, _ in found[publisher.number]}
             assert not missing, f"{publisher.user} lost {len(missing)}, first {min(missing)}"
             assert publisher.acked, f"{publisher.user} was never acknowledged: nothing was tried"
-    with fact(f"{kills} kills: nothing is in the log that was not sent"):
+    with fact(f"J1: {kills} kills: nothing is in the log that was not sent"):
         known = {publisher.number: publisher for publisher in publishers}
         for number, messages in found.items():
             assert number in known, f"device {number} is in the log, but never published"
@@ -138,7 +138,7 @@ def judge(kills, publishers, server):
                 publisher = known[number]
                 assert 0 <= count < publisher.sent, f"device {number}: message {count}"
                 assert text == publisher.payload(count), f"device {number}: {text}"
-    with fact(f"{kills} kills: the log keeps each device's order"):
+    with fact(f"J1: {kills} kills: the log keeps each device's order"):
         for number, messages in found.items():
             first_seen = list(dict.fromkeys(count for count, _ in messages))
             assert first_seen == sorted(first_seen), f"device {number}: a later message stands first"

@@ -276,7 +276,7 @@ fn a_payload_that_looks_like_a_batch_is_never_taken_for_one() {
 }
 
 #[test]
-fn a_full_disk_holds_back_and_loses_nothing() {
+fn j3_a_full_disk_holds_back_and_loses_nothing() {
     let bench = Bench::new();
     let log = bench.try_open(Options { pending_bytes_max: 1000, ..options() }).unwrap();
     commit(&log, 3);
@@ -303,7 +303,7 @@ fn a_full_disk_holds_back_and_loses_nothing() {
 }
 
 #[test]
-fn the_committer_thread_goes_on_when_a_full_disk_has_room() {
+fn j3_the_committer_thread_goes_on_when_a_full_disk_has_room() {
     let bench = Bench::new();
     let log = bench.try_open(Options { committer: Committer::Thread, ..options() }).unwrap();
     bench.disk.fail(Op::Write, 0, Fault::Full);
@@ -316,7 +316,7 @@ fn the_committer_thread_goes_on_when_a_full_disk_has_room() {
 }
 
 #[test]
-fn a_failed_sync_ends_the_log_and_says_why() {
+fn j3_a_failed_sync_ends_the_log_and_says_why() {
     for committer in [Committer::Stepped, Committer::Thread] {
         let bench = Bench::new();
         let log = bench.try_open(Options { committer, ..options() }).unwrap();

@@ -277,7 +277,7 @@ async fn a_token_over_tls_opens_as_it_does_without() {
 }
 
 #[tokio::test]
-async fn each_wrong_certificate_is_refused_by_its_own_word() {
+async fn c4_each_wrong_certificate_is_refused_by_its_own_word() {
     let secure = Secure::new().await;
     let (foreign_maker, _) = maker("Unknown maker");
     let authority = PrivateKeyDer::from_pem_slice(secure.devices.key_pem().reveal().as_bytes());
@@ -305,7 +305,7 @@ async fn each_wrong_certificate_is_refused_by_its_own_word() {
 }
 
 #[tokio::test]
-async fn a_good_certificate_without_a_record_opens_nothing() {
+async fn c4_a_good_certificate_without_a_record_opens_nothing() {
     let secure = Secure::new().await;
     // Signed by us and never kept, as one that waits for its registration.
     let (reason, _) = secure.login(&Shown::of(&secure.issue(0, 365)), None).await;
@@ -314,7 +314,7 @@ async fn a_good_certificate_without_a_record_opens_nothing() {
 }
 
 #[tokio::test]
-async fn the_user_name_of_another_device_is_refused() {
+async fn c4_the_user_name_of_another_device_is_refused() {
     let secure = Secure::new().await;
     let (made, _) = secure.certificate();
     for (number, name) in ["gw-1", &GATEWAY.to_string(), "nobody", "erp"].iter().enumerate() {
@@ -327,7 +327,7 @@ async fn the_user_name_of_another_device_is_refused() {
 }
 
 #[tokio::test]
-async fn the_authority_of_a_tenant_names_its_own_devices_and_no_others() {
+async fn c4_the_authority_of_a_tenant_names_its_own_devices_and_no_others() {
     let secure = Secure::new().await;
     let (ours, our_certificate) = maker("Maker");
     let (theirs, their_certificate) = maker("Other maker");
@@ -356,7 +356,7 @@ async fn the_authority_of_a_tenant_names_its_own_devices_and_no_others() {
 }
 
 #[tokio::test]
-async fn a_revoked_certificate_ends_its_session_and_resumes_none() {
+async fn c5_a_revoked_certificate_ends_its_session_and_resumes_none() {
     for version in [&TLS12, &TLS13] {
         let secure = Secure::new().await;
         let (made, credential) = secure.certificate();
@@ -383,7 +383,7 @@ async fn a_revoked_certificate_ends_its_session_and_resumes_none() {
 }
 
 #[tokio::test]
-async fn a_certificate_revoked_between_handshake_and_login_does_not_log_in() {
+async fn c5_a_certificate_revoked_between_handshake_and_login_does_not_log_in() {
     let secure = Secure::new().await;
     let (made, credential) = secure.certificate();
     let config = secure.config(&TLS13, Some(&Shown::of(&made)));
