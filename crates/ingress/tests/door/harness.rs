@@ -107,7 +107,6 @@ impl World {
             mqtts: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
             limits,
             origins,
-            ..Config::default()
         };
         let ingress = Ingress::start(config, parts).await.unwrap();
         Self { log, door, disk, clock, ingress, token, service }
