@@ -25,7 +25,7 @@ use crate::extract::Body;
 use crate::page::Page;
 use crate::problem::Problem;
 use crate::refusals::Refusal;
-use crate::write::{applied, key};
+use crate::write::{applied, json, key};
 
 /// Longest life that may be asked for.
 const DAYS_MAX: u32 = 3_650;
@@ -318,11 +318,6 @@ pub(crate) async fn keep(
         .collect();
     let written = app.registry.put_many(&decisions, &Author::new(actor)).await?;
     Ok(written.last().map_or(0, |revision| revision.seq))
-}
-
-fn json(content: &CredentialContent) -> Result<serde_json::Value, Problem> {
-    serde_json::to_value(content)
-        .map_err(|error| Problem::from_kind(model::ErrorKind::Internal, &error))
 }
 
 /// A key that two devices hold proves neither of them.

@@ -22,7 +22,7 @@ use crate::code;
 use crate::devices::{self, NewDevice, random};
 use crate::extract::Params;
 use crate::problem::Problem;
-use crate::write::applied;
+use crate::write::{applied, json};
 
 /// The largest file.
 pub(crate) const IMPORT_BYTES_MAX: usize = 8 << 20;
@@ -290,9 +290,4 @@ async fn put(
         .collect();
     let written = app.registry.put_many(&decisions, &Author::new(actor)).await?;
     Ok((written.last().map_or(0, |revision| revision.seq), added))
-}
-
-fn json<T: Serialize>(content: &T) -> Result<serde_json::Value, Problem> {
-    serde_json::to_value(content)
-        .map_err(|error| Problem::from_kind(model::ErrorKind::Internal, &error))
 }

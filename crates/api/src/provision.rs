@@ -31,7 +31,7 @@ use crate::devices::random;
 use crate::extract::Body;
 use crate::problem::Problem;
 use crate::refusals::Refusal;
-use crate::write::{applied, key};
+use crate::write::{applied, json, key};
 
 /// How long the former certificate of a device that renewed still opens.
 const RENEWAL_OVERLAP: Duration = Duration::from_secs(7 * 86_400);
@@ -342,11 +342,6 @@ async fn write(app: &App, claim: &ClaimContent, waiting: &Waiting) -> Result<u64
     let actor = waiting.claim.to_string();
     let written = app.registry.put_many(&decisions, &Author::new(&actor)).await?;
     Ok(written.last().map_or(0, |revision| revision.seq))
-}
-
-fn json<T: Serialize>(content: &T) -> Result<serde_json::Value, Problem> {
-    serde_json::to_value(content)
-        .map_err(|error| Problem::from_kind(model::ErrorKind::Internal, &error))
 }
 
 /// A device's next certificate; the one before opens for another week.

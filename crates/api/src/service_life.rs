@@ -18,7 +18,7 @@ use crate::credentials::{Issued, issue};
 use crate::devices::find;
 use crate::extract::Body;
 use crate::problem::Problem;
-use crate::write::{applied, conflict, if_match, key};
+use crate::write::{applied, conflict, if_match, json, key};
 
 /// Credentials of a device that are looked at; the door keeps fewer valid ones.
 const CREDENTIALS_MAX: u32 = 1_000;
@@ -120,8 +120,7 @@ async fn end_credentials(
             Some((row, serde_json::to_value(content).ok()?))
         })
         .collect();
-    let device_json = serde_json::to_value(&content)
-        .map_err(|error| Problem::from_kind(model::ErrorKind::Internal, &error))?;
+    let device_json = json(&content)?;
     let mut decisions =
         vec![Decision::put(tenant, Kind::Device, &id, &device_json).expecting(expect)];
     decisions.extend(ended.iter().map(|(row, content)| {

@@ -36,6 +36,12 @@ pub(crate) const fn key(tenant: TenantId, kind: Kind, id: &str) -> Key<'_> {
     Key { tenant, kind, id }
 }
 
+/// The content of a record as it is stored.
+pub(crate) fn json<T: Serialize>(content: &T) -> Result<serde_json::Value, Problem> {
+    serde_json::to_value(content)
+        .map_err(|error| Problem::from_kind(model::ErrorKind::Internal, &error))
+}
+
 /// Writes a record that rests on `expect`.
 pub(crate) async fn put<T: Serialize + Sync>(
     app: &App,
@@ -44,8 +50,7 @@ pub(crate) async fn put<T: Serialize + Sync>(
     actor: &str,
     expect: Expect,
 ) -> Result<Revision, Problem> {
-    let json = serde_json::to_value(content)
-        .map_err(|error| Problem::from_kind(model::ErrorKind::Internal, &error))?;
+    let json = json(content)?;
     let decision = Decision { key, content: Some(&json), expect };
     let written = app.registry.put(&decision, &Author::new(actor)).await;
     written.map_err(|error| conflict(error, expect))

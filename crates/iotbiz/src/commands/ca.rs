@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::cli::Format;
 use crate::client::{Client, encoded};
 use crate::exit::{self, Failure};
-use crate::output;
+use crate::output::{self, text};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum CaCommand {
@@ -72,10 +72,6 @@ pub(crate) fn run(command: &CaCommand, client: &Client, format: Format) -> anyho
             Ok(())
         }
     }
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().unwrap_or("-").to_owned()
 }
 
 /// A PEM file of the caller.

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::ca::read;
 use crate::cli::Format;
 use crate::client::{Client, encoded};
-use crate::output;
+use crate::output::{self, text};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ClaimCommand {
@@ -46,14 +46,6 @@ pub(crate) enum ClaimCommand {
         /// Its id, as `claim list` prints it.
         id: String,
     },
-}
-
-fn text(value: &Value) -> String {
-    match value {
-        Value::Null => "-".to_owned(),
-        Value::String(text) => text.clone(),
-        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
-    }
 }
 
 pub(crate) fn run(command: &ClaimCommand, client: &Client, format: Format) -> anyhow::Result<()> {

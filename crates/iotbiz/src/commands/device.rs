@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::cli::Format;
 use crate::client::{Client, encoded};
 use crate::exit::{self, Failure};
-use crate::output;
+use crate::output::{self, text};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DeviceCommand {
@@ -156,14 +156,6 @@ fn pairs(texts: &[String]) -> Result<BTreeMap<String, String>, Failure> {
             .fix("write name=value, for example interval='15 min'")),
     };
     texts.iter().map(pair).collect()
-}
-
-fn text(value: &Value) -> String {
-    match value {
-        Value::Null => "-".to_owned(),
-        Value::String(text) => text.clone(),
-        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
-    }
 }
 
 /// A reading with its unit.

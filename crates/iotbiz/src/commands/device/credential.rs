@@ -8,12 +8,11 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::text;
 use crate::cli::Format;
 use crate::client::{Client, encoded};
 use crate::commands::ca::read;
 use crate::exit::{self, Failure};
-use crate::output;
+use crate::output::{self, text};
 
 /// A certificate to issue.
 #[derive(Debug, Args)]
