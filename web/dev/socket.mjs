@@ -25,9 +25,11 @@ export function acceptSocket(socket, accept, world) {
       end = () => {};
       if (!asked.subscribe) continue;
       const wanted = { devices: asked.subscribe.devices ?? null, kinds: asked.subscribe.kinds ?? [] };
+      const missed = (world.byId.get(wanted.devices?.[0])?.messages ?? []).filter((one) => asked.subscribe.after != null && one.offset > asked.subscribe.after);
+      for (const one of missed.reverse()) socket.write(encode(JSON.stringify({ kind: 'message', seq: (seq += 1), offset: one.offset, data: { ...one, device: wanted.devices[0] } })));
       end = world.listen(wanted, (kind, data) => {
         seq += 1;
-        socket.write(encode(JSON.stringify({ kind, seq, data })));
+        socket.write(encode(JSON.stringify({ kind, seq, offset: world.offset, data })));
       });
     }
   });

@@ -12,6 +12,9 @@ async function moves(page) {
   assert.notEqual(await picture(page), before);
 }
 
+/** What breaks a connection in these checks reaches the page, not a worker that all tabs share. */
+const alone = (page) => page.addInitScript(() => delete globalThis.SharedWorker);
+
 export const checks = [
   ['the link is a WebSocket and says so', async (world) => {
     const page = await openPage(world.browser, `/devices/${world.device.id}?range=5m`);
@@ -19,8 +22,73 @@ export const checks = [
     await page.locator('.plot canvas').waitFor();
     await moves(page);
   }],
+  ['two tabs share one connection: neither opens its own, both move, and the mark says so', async (world) => {
+    const tabs = [];
+    const opened = [];
+    for (let at = 0; at < 2; at += 1) {
+      const page = await openPage(world.browser, null);
+      page.on('websocket', (socket) => opened.push(socket.url()));
+      page.on('request', (request) => request.url().includes('/api/v1/stream') && opened.push(request.url()));
+      await page.goto(`/devices/${world.device.id}?range=5m`);
+      tabs.push(page);
+    }
+    for (const page of tabs) {
+      await page.bringToFront();
+      await page.locator('.link .way').getByText('WebSocket, 2 tabs').waitFor();
+      assert.match(await page.locator('.link').getAttribute('title'), /one connection for 2 tabs/);
+      await page.locator('.plot canvas').waitFor();
+      await moves(page);
+    }
+    assert.deepEqual(opened, []);
+    await tabs[0].close();
+    await tabs[1].locator('.link .way').getByText(/^WebSocket$/).waitFor();
+    await moves(tabs[1]);
+  }],
+  ['a browser without shared workers connects each tab by itself, and says so', async (world) => {
+    const page = await openPage(world.browser, null);
+    await alone(page);
+    const opened = [];
+    page.on('websocket', (socket) => opened.push(socket.url()));
+    await page.goto(`/devices/${world.device.id}?range=5m`);
+    await page.locator('.link .way').getByText('WebSocket').waitFor();
+    assert.match(await page.locator('.link').getAttribute('title'), /this tab alone/);
+    assert.equal(opened.length, 1);
+    await page.locator('.plot canvas').waitFor();
+    await moves(page);
+  }],
+  ['a connection that broke goes on after the last offset heard', async (world) => {
+    const page = await openPage(world.browser, null);
+    await alone(page);
+    const asked = [];
+    let heard = 0;
+    const sockets = [];
+    await page.routeWebSocket('**/stream*', (socket) => {
+      const server = socket.connectToServer();
+      sockets.push(socket);
+      socket.onMessage((text) => {
+        const { subscribe } = JSON.parse(text);
+        if (subscribe) asked.push({ after: subscribe.after ?? null, heard });
+        server.send(text);
+      });
+      server.onMessage((text) => {
+        heard = Math.max(heard, JSON.parse(text).offset ?? 0);
+        socket.send(text);
+      });
+    });
+    await page.goto(`/devices/${world.device.id}?range=5m`);
+    await page.locator('.tail li').first().waitFor();
+    await moves(page);
+    assert.equal(asked.at(-1).after, null);
+    await sockets.at(-1).close();
+    await page.waitForFunction(() => document.querySelector('.link .way')?.textContent === '');
+    await page.locator('.link .way').getByText('WebSocket').waitFor();
+    const again = asked.find(({ after }) => after !== null);
+    assert.ok(again && again.after > 0 && again.after <= again.heard, JSON.stringify(asked));
+    await moves(page);
+  }],
   ['without WebSocket it is the event stream, and data still arrive', async (world) => {
     const page = await openPage(world.browser, null);
+    await alone(page);
     await page.routeWebSocket('**/stream*', (socket) => socket.close());
     await page.goto(`/devices/${world.device.id}?range=5m`);
     await page.locator('.link .way').getByText('event stream').waitFor({ timeout: 30_000 });
@@ -29,6 +97,7 @@ export const checks = [
   }],
   ['behind a proxy that blocks streams it polls, says so, and data still arrive', async (world) => {
     const page = await openPage(world.browser, null);
+    await alone(page);
     await page.routeWebSocket('**/stream*', (socket) => socket.close());
     await page.route('**/api/v1/stream*', (route) => route.abort());
     await page.goto(`/devices/${world.device.id}?range=5m`);

@@ -6,6 +6,8 @@
  * Invariant: no request leaves the origin that served the console.
  */
 
+import { base, query, type Query } from './lib/origin.ts';
+
 export type Origin = 'real' | 'virtual' | 'replayed';
 export type DeviceStatus = 'live' | 'silent' | 'never' | 'retired';
 export type Value = number | string | boolean | null | number[] | { [key: string]: unknown };
@@ -306,8 +308,6 @@ export class Problem extends Error {
 /** Difference between the server's clock and this browser's, in ms, from the last answer. */
 export const clock = { skew_ms: 0 };
 
-export const base = '/api/v1';
-
 interface Options {
   method?: string;
   body?: unknown;
@@ -361,17 +361,6 @@ function parseProblem(text: string): ProblemBody {
 function randomKey(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('');
-}
-
-type Query = Record<string, string | number | null | undefined>;
-
-export function query(values: Query): string {
-  const search = new URLSearchParams();
-  for (const [key, value] of Object.entries(values)) {
-    if (value !== null && value !== undefined && value !== '') search.set(key, String(value));
-  }
-  const text = search.toString();
-  return text === '' ? '' : `?${text}`;
 }
 
 const id = encodeURIComponent;

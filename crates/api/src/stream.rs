@@ -124,6 +124,14 @@ enum Ask {
 struct Wish {
     devices: Option<Vec<String>>,
     kinds: Option<Vec<String>>,
+    /// The newest offset heard before: what these devices said since is repeated.
+    after: Option<u64>,
+}
+
+/// What was asked, understood.
+struct Asked {
+    interest: Interest,
+    after: Option<u64>,
 }
 
 async fn talk(mut socket: WebSocket, app: App, caller: Caller, interest: Interest) {
@@ -134,8 +142,8 @@ async fn talk(mut socket: WebSocket, app: App, caller: Caller, interest: Interes
         let sent = tokio::select! {
             asked = socket.recv() => match asked {
                 Some(Ok(Frame::Text(text))) => match ask(&app, &caller, &text) {
-                    Ok(interest) => {
-                        feed.set(interest);
+                    Ok(asked) => {
+                        feed.set(asked.interest, asked.after);
                         continue;
                     }
                     Err(problem) => problem_frame(&problem),
@@ -159,19 +167,21 @@ async fn talk(mut socket: WebSocket, app: App, caller: Caller, interest: Interes
     }
 }
 
-fn ask(app: &App, caller: &Caller, text: &str) -> Result<Interest, Problem> {
+fn ask(app: &App, caller: &Caller, text: &str) -> Result<Asked, Problem> {
     let ask: Ask = serde_json::from_str(text)
         .map_err(|error| Problem::new(crate::code::NOT_JSON, error.to_string()))?;
     let wish = match ask {
         Ask::Subscribe(wish) => wish,
         // What is asked last is what is wanted: leaving everything out stops everything.
-        Ask::Unsubscribe {} => return Ok(Interest::none(caller.may(Action::Read)?)),
+        Ask::Unsubscribe {} => {
+            return Ok(Asked { interest: Interest::none(caller.may(Action::Read)?), after: None });
+        }
     };
     let query = StreamQuery {
         devices: wish.devices.map(|names| names.join(",")),
         kinds: wish.kinds.map(|kinds| kinds.join(",")),
     };
-    interest(app, caller, &query)
+    Ok(Asked { interest: interest(app, caller, &query)?, after: wish.after })
 }
 
 fn frame(happening: &Happening, sequence: u64) -> Frame {

@@ -30,7 +30,9 @@ export function drawMap(ctx: CanvasRenderingContext2D, scene: Scene, dpr: number
   if (scene.outline) drawLand(ctx, scene, scene.outline, dpr);
   ctx.setTransform(dpr, 0, 0, dpr, 0, 0);
   drawGraticule(ctx, scene);
-  const taken: Box[] = [];
+  // Where the scale bar, the source and the buttons stand, no name is written.
+  const [w, h] = [view.width, view.height];
+  const taken: Box[] = [[0, h - 44, 150, h], [w - 130, h - 30, w, h], [w - 50, 0, w, 122]];
   scene.marks.forEach((mark) => taken.push(boxOf(view, mark)));
   if (scene.outline) drawNames(ctx, scene, scene.outline, taken);
   // The small ones last, so that a great cluster never hides a single device.
@@ -204,7 +206,7 @@ function drawCluster(ctx: CanvasRenderingContext2D, css: Scene['css'], mark: Clu
   ctx.textAlign = 'center';
   ctx.textBaseline = 'middle';
   const silent = mark.of[0];
-  const tall = silent > 0 && r > 15;
+  const tall = silent > 0;
   ctx.fillText(mark.count.toLocaleString('en'), x, y + (tall ? -3.5 : 0.5));
   if (tall) {
     ctx.font = `10px ${css('--font-ui')}`;

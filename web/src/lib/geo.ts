@@ -169,7 +169,7 @@ function absorb(into: Cluster, one: Cluster): void {
 
 /** Of its mark on screen, in px. */
 export function radius(count: number): number {
-  return count === 1 ? 7 : 13 + 4.5 * Math.log10(count);
+  return count === 1 ? 7 : 15 + 4 * Math.log10(count);
 }
 
 /** Indices of the points inside the view. */

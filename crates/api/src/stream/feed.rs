@@ -114,9 +114,12 @@ impl Feed {
         feed
     }
 
-    pub(super) fn set(&mut self, interest: Interest) {
+    pub(super) fn set(&mut self, interest: Interest, resume: Option<u64>) {
         self.interest = interest;
         self.statuses.clear();
+        if let Some(offset) = resume {
+            self.repeat_after(Offset(offset));
+        }
     }
 
     pub(super) async fn next(&mut self) -> Option<Happening> {
