@@ -84,6 +84,48 @@ export const checks = [
     await page.keyboard.press('-');
     await page.waitForURL(/range=600s/);
   }],
+  ['a range of one\'s own and a comparison are in the address; Page Up and the buttons move the window', async (world) => {
+    const page = await open(world, '?range=5m');
+    await page.locator('.plot[data-generation]:not([data-generation="0"])').waitFor();
+    await page.locator('.plot').focus();
+    await page.keyboard.press('PageUp');
+    await page.waitForURL(/from=.*to=/);
+    await page.getByRole('button', { name: 'Later' }).click();
+    await page.waitForURL(/range=5m/);
+    await page.getByRole('button', { name: 'Own range and comparison' }).click();
+    await page.getByLabel('Compare with').selectOption('before');
+    await page.waitForURL(/compare=before/);
+    await page.waitForTimeout(800);
+    await shot(world.browser, page, 'device-compare', false);
+    const form = page.getByRole('form', { name: 'Own range' });
+    await form.getByLabel('From').fill('2026-01-02T10:00');
+    await form.getByLabel('to', { exact: true }).fill('2026-01-02T09:00');
+    await form.getByRole('button', { name: 'Show this range' }).click();
+    await form.getByText('The end is not after the start').waitFor();
+    await form.getByLabel('to', { exact: true }).fill('2026-01-02T11:30');
+    await form.getByRole('button', { name: 'Show this range' }).click();
+    await page.waitForURL(/from=2026-01-02/);
+    await page.getByText(/Nothing received/).waitFor();
+    await page.goBack();
+    await page.waitForURL(/range=5m/);
+    assert.equal(await page.getByLabel('Compare with').inputValue(), 'before');
+    assert.match(await page.locator('[data-source]').innerText(), /from (memory|history)/);
+    assert.deepEqual(page.errors, []);
+  }],
+  ['a number leads to the message it came in', async (world) => {
+    const page = await open(world);
+    const open_ = page.locator('.tile .figure').first();
+    await open_.click();
+    const panel = page.locator('.explain:popover-open');
+    await panel.getByText('Blueprint').waitFor();
+    await panel.getByRole('link', { name: 'The message as it came' }).click();
+    await page.waitForURL(/message=\d+/);
+    await panel.waitFor({ state: 'hidden' });
+    const offset = new URL(page.url()).searchParams.get('message');
+    await page.locator(`.tail li.asked[data-offset="${offset}"] details[open]`).or(page.locator('p.asked')).waitFor();
+    await page.goBack();
+    await page.waitForFunction(() => !location.search.includes('message='));
+  }],
   ['a range is chosen with the mouse and left again', async (world) => {
     const page = await open(world, '?range=5m');
     await page.locator('.plot[data-generation]:not([data-generation="0"])').waitFor();

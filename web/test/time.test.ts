@@ -41,3 +41,18 @@ test('zooming keeps the middle of a fixed window and the end of a moving one', (
   assert.deepEqual(time.zoom({ kind: 'last', ms: time.hour }, 2), { kind: 'last', ms: 2 * time.hour });
   assert.deepEqual(time.zoom({ kind: 'last', ms: time.range_ms_min }, 0.5), { kind: 'last', ms: time.range_ms_min });
 });
+
+test('a window moved back and forth reaches now again, and moves with it', () => {
+  const now = 1_000_000_000;
+  const back = time.shift({ kind: 'last', ms: 300_000 }, -0.5, now);
+  assert.deepEqual(back, { kind: 'fixed', from: now - 450_000, to: now - 150_000 });
+  assert.deepEqual(time.shift(back, 0.5, now + 4000), { kind: 'last', ms: 300_000 });
+  assert.deepEqual(time.shift(back, -0.5, now), { kind: 'fixed', from: now - 600_000, to: now - 300_000 });
+});
+
+test('a comparison is read from the address, and any other text is none', () => {
+  assert.equal(time.readCompare(new URLSearchParams('compare=7d')), '7d');
+  assert.equal(time.readCompare(new URLSearchParams('compare=3y')), null);
+  assert.equal(time.compareBy('before', { kind: 'fixed', from: 5, to: 105 }), 100);
+  assert.equal(time.compareBy('1d', { kind: 'last', ms: 10 }), time.day);
+});

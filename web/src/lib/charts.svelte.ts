@@ -4,11 +4,13 @@
  * Invariant: a series on screen belongs to the window it was asked for; an answer to an older
  * question is dropped.
  */
-import { api, Problem, type Value } from '../api.ts';
+import { api, Problem, type Bucket, type Value } from '../api.ts';
 import { append, fromHistory, gapsOf, join, type Joined, type Series } from './buckets.ts';
 
 export class ChartData {
   list = $state.raw<Series[]>([]);
+  /** The same properties of an older window, moved onto this one. */
+  compared = $state.raw<Series[]>([]);
   joined = $state.raw<Joined>({ x: [], columns: [] });
   gaps = $state.raw<{ from: number; to: number; open: boolean }[]>([]);
   problem = $state<Problem | null>(null);
@@ -25,7 +27,7 @@ export class ChartData {
   async load(
     device: string,
     properties: string[],
-    window: { from: number; to: number; px: number },
+    window: { from: number; to: number; px: number; compare_ms: number | null },
     every: Record<string, number>,
   ): Promise<void> {
     this.#question += 1;
@@ -37,14 +39,16 @@ export class ChartData {
     this.#early = [];
     const began = performance.now();
     try {
-      const from = new Date(window.from).toISOString();
-      const to = new Date(window.to).toISOString();
-      const answers = await Promise.all(
-        properties.map((property) =>
-          api.history(device, { property, from, to, px: Math.round(window.px) }, abort.signal),
-        ),
-      );
+      const ask = (property: string, from: number, to: number) =>
+        api.history(device, { property, from: new Date(from).toISOString(), to: new Date(to).toISOString(), px: Math.round(window.px) }, abort.signal);
+      const older = window.compare_ms;
+      const [answers, before] = await Promise.all([
+        Promise.all(properties.map((property) => ask(property, window.from, window.to))),
+        // A quarter more, because a window that ends now moves on into it.
+        Promise.all(older === null ? [] : properties.map((property) => ask(property, window.from - older, window.to - older + (window.to - window.from) / 4))),
+      ]);
       if (question !== this.#question) return;
+      this.compared = before.map((answer) => moved(fromHistory(answer.body), older ?? 0));
       this.took_ms = performance.now() - began;
       this.list = answers.map((answer) => fromHistory(answer.body));
       this.offset = answers[0]?.offset ?? null;
@@ -80,7 +84,8 @@ export class ChartData {
     }));
     if (this.#dirty) {
       this.#dirty = false;
-      this.joined = join(parts);
+      const old = this.compared.map((series) => ({ series, gaps: gapsOf(series, every[series.property] ?? null) }));
+      this.joined = join([...parts, ...old]);
     }
     const shown = parts.flatMap((part) => part.gaps.map(([from, to]) => ({ from, to, open: false })));
     for (const { series } of parts) {
@@ -92,6 +97,11 @@ export class ChartData {
     }
     this.gaps = unique(shown);
   }
+}
+
+function moved(series: Series, by: number): Series {
+  const buckets = series.buckets.map((one): Bucket => [one[0] + by, one[1], one[2], one[3], one[4], one[5]]);
+  return { ...series, buckets, gaps: series.gaps.map(([from, to]) => [from + by, to + by]) };
 }
 
 function unique(gaps: { from: number; to: number; open: boolean }[]) {

@@ -144,6 +144,40 @@ export function zoom(range: Range, factor: number): Range {
   return { kind: 'fixed', from: Math.round(middle - half), to: Math.round(middle + half) };
 }
 
+/** Earlier or later by a share of the window; a window that reaches now moves with it again. */
+export function shift(range: Range, share: number, now: number): Range {
+  const { from, to } = rangeBounds(range, now);
+  const by = Math.round((to - from) * share);
+  // Time passed since the window was left, so nearly now is now.
+  if (by > 0 && to + by >= now - (to - from) / 10) return { kind: 'last', ms: to - from };
+  return { kind: 'fixed', from: Math.round(from) + by, to: Math.round(to) + by };
+}
+
+/** What the window is compared with: `1d`, `7d`, or the window just before. */
+export type Compare = '1d' | '7d' | 'before';
+export const compares: { value: Compare; words: string }[] = [
+  { value: 'before', words: 'the window before' },
+  { value: '1d', words: 'the day before' },
+  { value: '7d', words: 'the week before' },
+];
+
+export function readCompare(search: URLSearchParams): Compare | null {
+  return compares.find(({ value }) => value === search.get('compare'))?.value ?? null;
+}
+
+/** By how much older what is compared is. */
+export function compareBy(compare: Compare, range: Range): number {
+  if (compare === 'before') return range.kind === 'last' ? range.ms : range.to - range.from;
+  return compare === '1d' ? day : 7 * day;
+}
+
+/** What a field of type datetime-local holds, in the reader's own zone. */
+export function localText(ms: number): string {
+  const date = new Date(ms);
+  const two = (n: number) => String(n).padStart(2, '0');
+  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}T${two(date.getHours())}:${two(date.getMinutes())}`;
+}
+
 export function clamp(value: number, low: number, high: number): number {
   return Math.min(high, Math.max(low, value));
 }
