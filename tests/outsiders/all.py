@@ -7,6 +7,7 @@ import abuse
 import clients
 import kills
 import mtls
+import notify
 import projects
 import readme
 import schema
@@ -110,6 +111,7 @@ def main():
     projects.facts()
     thingsboard.facts()
     mtls.facts()
+    notify.facts()
     abuse.facts()
     schema.facts()
     kills.facts(arguments.kills, arguments.seed)

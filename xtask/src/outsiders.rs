@@ -9,12 +9,12 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::place::{Place, Profile, find_on_path, on_path};
+use crate::place::{Place, Profile, cargo, find_on_path, on_path};
 use crate::run;
 use crate::steps::Tally;
 
 /// Versions are pinned so that a client's new release cannot turn an old commit red.
-const PYPI: [&str; 2] = ["paho-mqtt==2.2.0", "gmqtt==0.8.0"];
+const PYPI: [&str; 3] = ["paho-mqtt==2.2.0", "gmqtt==0.8.0", "aiosmtpd==1.4.6"];
 /// ThingsBoard's client brings its own copy of paho-mqtt, so it has an environment of its own.
 /// It installs mmh3 by itself when that is missing, so it is here too.
 const THINGSBOARD: [&str; 3] =
@@ -33,6 +33,7 @@ pub fn run(place: &Place, kills: u32) -> Result<Tally> {
         .arg("all.py")
         .args(["--kills", &kills.to_string()])
         .env("IOTBIZ", place.binary(Profile::Dev))
+        .env("NOTIFY_SEND", notify_send(place)?)
         .env("PROJECTS_TARGET", place.outsiders().join("projects"))
         .env("NODE_PATH", place.outsiders().join("node/node_modules"))
         .env("SCHEMATHESIS", schemathesis(place).join("bin/schemathesis"))
@@ -48,6 +49,13 @@ pub fn run(place: &Place, kills: u32) -> Result<Tally> {
         bail!("tests/outsiders/all.py ended before it was done");
     }
     Ok(tally)
+}
+
+/// The program that stands for a server with alarms; gives its path.
+fn notify_send(place: &Place) -> Result<PathBuf> {
+    let arguments = ["build", "--quiet", "-p", "notify", "--example", "send"];
+    run::shown(Command::new(cargo()).current_dir(&place.root).args(arguments))?;
+    Ok(place.binary(Profile::Dev).with_file_name("examples").join("send"))
 }
 
 /// Everything the scripts need; gives the Python that has it.

@@ -1,0 +1,27 @@
+//! A notification for tests.
+//!
+//! *Invariant:* the same number gives the same notification.
+
+use model::{AlarmId, DeviceId, Offset, OutputKey, TenantId, Timestamp};
+
+use crate::notification::{Cause, MessageKey, Notification, Severity, Source, Transition};
+
+pub(crate) const TENANT: TenantId = TenantId::from_u128(1);
+
+pub(crate) fn notification(number: u64) -> Notification {
+    let output = OutputKey { fold: 2, input: Offset(number), n: 0 };
+    Notification {
+        key: MessageKey { source: Source::Main, output },
+        tenant: TENANT,
+        alarm: AlarmId::from_u128(u128::from(number)),
+        device: DeviceId::from_u128(7),
+        transition: Transition::Raised,
+        severity: Severity::Warning,
+        role: "operator".to_owned(),
+        title: "Box 7 is too warm".to_owned(),
+        text: "Above 8 °C for 10 minutes.".to_owned(),
+        cause: Some(Cause { reading: "temperature".to_owned(), value: "9.4 °C".to_owned() }),
+        at: Timestamp::from_millis(1_796_000_000_000),
+        link: "http://127.0.0.1:7070/alarms/alm_1".to_owned(),
+    }
+}

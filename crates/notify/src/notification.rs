@@ -1,0 +1,222 @@
+//! What the rules hand over: one transition of one alarm, in words for a person.
+//!
+//! *Invariant:* a [`MessageKey`] names the same transition after every restart and replay, because
+//! it is the log and the key of the output that said it; texts are cut to a named length.
+
+use std::fmt;
+
+use model::{AlarmId, DeviceId, OutputKey, TenantId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::encoding;
+
+/// The longest title, in characters.
+pub(crate) const TITLE_CHARS_MAX: usize = 200;
+/// The longest text, in characters.
+pub(crate) const TEXT_CHARS_MAX: usize = 2000;
+/// The longest link, in characters; a longer one is left out, since half a link leads nowhere.
+pub(crate) const LINK_CHARS_MAX: usize = 500;
+
+/// Which log an output stands in: both have offsets of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// The log of everything.
+    Main,
+    /// The log of the urgent lane.
+    Urgent,
+}
+
+impl Source {
+    /// As it stands in ids.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Main => "main",
+            Self::Urgent => "urgent",
+        }
+    }
+}
+
+/// What a notification is recognised by, everywhere and for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct MessageKey {
+    /// Which log.
+    pub source: Source,
+    /// Which output of it.
+    #[serde(with = "encoding::output_key")]
+    pub output: OutputKey,
+}
+
+impl fmt::Display for MessageKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let OutputKey { fold, input, n } = self.output;
+        write!(f, "{}-{fold}-{}-{n}", self.source.as_str(), input.0)
+    }
+}
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Good to know.
+    Info,
+    /// Look at it today.
+    Warning,
+    /// Look at it now.
+    Critical,
+}
+
+impl Severity {
+    /// All, mildest first.
+    pub const ALL: [Self; 3] = [Self::Info, Self::Warning, Self::Critical];
+
+    /// As it is written.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// What happened to the alarm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Transition {
+    /// It is new.
+    Raised,
+    /// It got worse.
+    SeverityUp,
+    /// It got better and is still there.
+    SeverityDown,
+    /// Nobody answered.
+    Escalated,
+    /// It is over.
+    Cleared,
+}
+
+impl Transition {
+    /// As it is written in programs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Raised => "raised",
+            Self::SeverityUp => "severity_up",
+            Self::SeverityDown => "severity_down",
+            Self::Escalated => "escalated",
+            Self::Cleared => "cleared",
+        }
+    }
+
+    /// As a person says it.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Raised => "raised",
+            Self::SeverityUp => "got worse",
+            Self::SeverityDown => "got better",
+            Self::Escalated => "nobody has answered",
+            Self::Cleared => "is over",
+        }
+    }
+
+    /// Whether somebody has to do something. Good news never wakes anybody.
+    #[must_use]
+    pub const fn asks_for_action(self) -> bool {
+        match self {
+            Self::Raised | Self::SeverityUp | Self::Escalated => true,
+            Self::SeverityDown | Self::Cleared => false,
+        }
+    }
+}
+
+/// The reading that decided, as a person reads it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cause {
+    /// The reading's name.
+    pub reading: String,
+    /// Its value with its unit: `9.4 °C`.
+    pub value: String,
+}
+
+/// One transition of one alarm, for the people of one role.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Notification {
+    /// The output it was made from; also the message id.
+    pub key: MessageKey,
+    /// Isolation boundary.
+    pub tenant: TenantId,
+    /// Which alarm.
+    pub alarm: AlarmId,
+    /// Whose alarm.
+    pub device: DeviceId,
+    /// What happened.
+    pub transition: Transition,
+    /// How bad it is; for [`Transition::SeverityDown`] how bad it was, so that whoever was told
+    /// of the alarm is told of its end too.
+    pub severity: Severity,
+    /// Whose people are told.
+    pub role: String,
+    /// One line: `Box 7 is too warm`.
+    pub title: String,
+    /// What is known, in plain words.
+    pub text: String,
+    /// The reading that decided, unless silence did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
+    /// Log time of the transition.
+    pub at: Timestamp,
+    /// Where to look: an address of the console.
+    pub link: String,
+}
+
+/// Cuts a text to a number of characters and shows that it did.
+pub(crate) fn cut(text: &str, chars_max: usize) -> String {
+    match text.char_indices().nth(chars_max.saturating_sub(1)) {
+        Some((end, last)) if end + last.len_utf8() < text.len() => {
+            format!("{}…", text.get(..end).unwrap_or_default())
+        }
+        Some(_) | None => text.to_owned(),
+    }
+}
+
+impl Notification {
+    /// With texts of a bounded length.
+    #[must_use]
+    pub(crate) fn bounded(mut self) -> Self {
+        self.title = cut(&self.title, TITLE_CHARS_MAX);
+        self.text = cut(&self.text, TEXT_CHARS_MAX);
+        self.role = cut(&self.role, TITLE_CHARS_MAX);
+        if self.link.chars().count() > LINK_CHARS_MAX {
+            self.link.clear();
+        }
+        if let Some(cause) = &mut self.cause {
+            cause.reading = cut(&cause.reading, TITLE_CHARS_MAX);
+            cause.value = cut(&cause.value, TITLE_CHARS_MAX);
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cut_text_shows_that_it_was_cut() {
+        assert_eq!(cut("warm", 4), "warm");
+        assert_eq!(cut("wärmer", 4), "wär…");
+        assert_eq!(cut("", 4), "");
+    }
+
+    #[test]
+    fn good_news_asks_for_nothing() {
+        assert!(Transition::Escalated.asks_for_action());
+        assert!(!Transition::Cleared.asks_for_action());
+    }
+}
