@@ -1,7 +1,7 @@
 //! Measures from the offer of a notification to its arrival at a webhook on this machine:
 //! `cargo run --release -p notify --example latency -- 2000 100` sends 2,000 at 100 a second.
 //!
-//! *Invariant:* each one is measured: a message that does not arrive ends the program with an error.
+//! *Invariant:* each one is measured; a message that does not arrive is an error.
 
 use std::collections::HashMap;
 use std::io::Write as _;

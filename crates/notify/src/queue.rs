@@ -278,3 +278,6 @@ impl Queue {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

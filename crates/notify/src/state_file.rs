@@ -115,3 +115,69 @@ impl StateFile {
         self.disk.sync_dir(&self.dir).map_err(at("sync", &self.dir))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use faultsim::{Fault, Op, SimDisk};
+    use model::{Offset, Timestamp};
+
+    use super::*;
+    use crate::example::{TENANT, notification};
+    use crate::policy::Policy;
+
+    fn queue(count: u64) -> Queue {
+        let text = "[person.ada]\nroles = [\"operator\"]\nchannels = [\"mqtt\"]\nmqtt = \"a\"";
+        let policy = Policy::from_toml(TENANT, text).unwrap();
+        let mut queue = Queue::default();
+        for number in 1..=count {
+            queue.accept(&policy, (Offset(number), notification(number)), Timestamp::ZERO);
+        }
+        queue
+    }
+
+    fn file(disk: &SimDisk) -> StateFile {
+        StateFile::new(Arc::new(disk.clone()), Path::new("/data"))
+    }
+
+    #[test]
+    fn a_crash_leaves_the_old_state_or_the_new_one() {
+        for seed in 0..200 {
+            let disk = SimDisk::new(seed);
+            file(&disk).read().unwrap();
+            let (old, new) = (encode(&queue(1)), encode(&queue(9)));
+            file(&disk).write(&old).unwrap();
+            disk.power_off_after(seed % 8);
+            let _off = file(&disk).write(&new).is_err();
+            disk.crash();
+            let found = encode(&file(&disk).read().unwrap());
+            assert!(found == old || found == new, "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn a_full_disk_leaves_the_old_state_and_the_next_write_works() {
+        let disk = SimDisk::new(1);
+        file(&disk).read().unwrap();
+        file(&disk).write(&encode(&queue(1))).unwrap();
+        disk.fail(Op::Write, 0, Fault::Full);
+        file(&disk).write(&encode(&queue(2))).unwrap_err();
+        assert_eq!(encode(&file(&disk).read().unwrap()), encode(&queue(1)));
+        file(&disk).write(&encode(&queue(2))).unwrap();
+        assert_eq!(encode(&file(&disk).read().unwrap()), encode(&queue(2)));
+    }
+
+    #[test]
+    fn a_flipped_bit_and_a_newer_format_are_refused() {
+        let path = Path::new("notify.state");
+        let bytes = encode(&queue(3));
+        for at in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1;
+            assert!(decode(path, &damaged).is_err(), "byte {at}");
+            assert!(decode(path, &bytes[..at]).is_err(), "cut at {at}");
+        }
+        let newer = String::from_utf8(bytes).unwrap().replacen(" 1 ", " 2 ", 1);
+        let error = decode(path, newer.as_bytes()).unwrap_err().to_string();
+        assert_eq!(error, "notify.state has format 2, this program reads up to 1");
+    }
+}
