@@ -2,6 +2,8 @@
 //!
 //! *Invariant:* tests wait for a status, never for a time.
 
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
