@@ -1,5 +1,6 @@
 //! Measures from the offer of a notification to its arrival at a webhook on this machine:
-//! `cargo run --release -p notify --example latency -- 2000 100` sends 2,000 at 100 a second.
+//! `cargo run --release -p notify --example latency -- 2000 100 10` sends 2,000 at 100 a second to ten
+//! people.
 //!
 //! *Invariant:* each one is measured; a message that does not arrive is an error.
 
@@ -21,12 +22,10 @@ use tokio_util::sync::CancellationToken;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// As many people as share the load: each route sends one after the other.
-const PEOPLE: u64 = 10;
 const REQUEST_BYTES_MAX: usize = 64 * 1024;
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
-fn people(port: u16) -> String {
+fn people(count: u64, port: u16) -> String {
     let person = |number: u64| {
         format!(
             "[person.p{number}]\nroles = [\"r{number}\"]\nseverity = \"info\"\n\
@@ -35,11 +34,11 @@ fn people(port: u16) -> String {
              secrets = [\"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"] }}\n"
         )
     };
-    let all: String = (0..PEOPLE).map(person).collect();
+    let all: String = (0..count).map(person).collect();
     format!("allow_hosts = [\"127.0.0.1:{port}\"]\n{all}")
 }
 
-fn notification(number: u64, clock: &dyn Clock) -> Notification {
+fn notification(number: u64, people_count: u64, clock: &dyn Clock) -> Notification {
     let output = OutputKey { fold: 2, input: Offset(number), n: 0 };
     Notification {
         key: MessageKey { source: Source::Main, output },
@@ -48,7 +47,7 @@ fn notification(number: u64, clock: &dyn Clock) -> Notification {
         device: DeviceId::from_u128(7),
         transition: Transition::Raised,
         severity: Severity::Critical,
-        role: format!("r{}", number % PEOPLE),
+        role: format!("r{}", number % people_count),
         title: "Box 7 is too warm".to_owned(),
         text: "Above 8 °C for 10 minutes.".to_owned(),
         cause: Some(Cause { reading: "temperature".to_owned(), value: "9.4 °C".to_owned() }),
@@ -90,9 +89,12 @@ async fn main() -> Result<(), Failure> {
     let mut arguments = std::env::args().skip(1);
     let count: u64 = arguments.next().unwrap_or_else(|| "2000".to_owned()).parse()?;
     let rate: u32 = arguments.next().unwrap_or_else(|| "100".to_owned()).parse()?;
+    // They share the load: each is told one after the other.
+    let people_count: u64 = arguments.next().unwrap_or_else(|| "10".to_owned()).parse()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let policy = Policy::from_toml(TenantId::from_u128(1), &people(listener.local_addr()?.port()))?;
+    let text = people(people_count, listener.local_addr()?.port());
+    let policy = Policy::from_toml(TenantId::from_u128(1), &text)?;
     let folder = tempfile::tempdir()?;
     let (sender, handle) = Sender::open(
         Arc::new(OsDisk),
@@ -121,7 +123,7 @@ async fn main() -> Result<(), Failure> {
         let mut pace = tokio::time::interval(Duration::from_secs(1) / rate);
         for number in 1..=count {
             pace.tick().await;
-            let one = notification(number, &*offering_clock);
+            let one = notification(number, people_count, &*offering_clock);
             let key = one.key.to_string();
             let at = offering_clock.monotonic();
             offering.lock().unwrap_or_else(PoisonError::into_inner).insert(key, at);
@@ -146,7 +148,7 @@ async fn main() -> Result<(), Failure> {
     let last = times.len().saturating_sub(1);
     let of = |part: usize| times.get((times.len() * part / 1000).min(last)).copied();
     let line = format!(
-        "{count} raised at {rate}/s, offer to webhook: p50 {:?}, p99 {:?}, p99.9 {:?}, max {:?}",
+        "{count} raised at {rate}/s for {people_count} people, offer to webhook: p50 {:?}, p99 {:?}, p99.9 {:?}, max {:?}",
         of(500).unwrap_or_default(),
         of(990).unwrap_or_default(),
         of(999).unwrap_or_default(),

@@ -20,6 +20,8 @@ pub(crate) const PEOPLE_MAX: usize = 10_000;
 #[derive(Debug, Clone, Default)]
 pub struct Policy {
     people: BTreeMap<TenantId, BTreeMap<PersonId, Person>>,
+    /// Who has which role, so that a notification is not held against everybody.
+    roles: BTreeMap<TenantId, BTreeMap<String, BTreeSet<PersonId>>>,
     allowed: BTreeMap<TenantId, Allowed>,
 }
 
@@ -40,9 +42,17 @@ impl Policy {
     /// There are too many.
     pub fn put(&mut self, person: Person) -> Result<(), Error> {
         let count = self.people.values().map(BTreeMap::len).sum::<usize>() + 1;
-        let known = self.person(person.tenant, &person.id).is_some();
-        if count > PEOPLE_MAX && !known {
+        let known = self.person(person.tenant, &person.id);
+        if count > PEOPLE_MAX && known.is_none() {
             return Err(Error::People { count, max: PEOPLE_MAX });
+        }
+        let before = known.map(|known| known.roles.clone()).unwrap_or_default();
+        let roles = self.roles.entry(person.tenant).or_default();
+        for role in &before {
+            roles.entry(role.clone()).or_default().remove(&person.id);
+        }
+        for role in &person.roles {
+            roles.entry(role.clone()).or_default().insert(person.id.clone());
         }
         self.people.entry(person.tenant).or_default().insert(person.id.clone(), person);
         Ok(())
@@ -89,12 +99,10 @@ impl Policy {
         &'a self,
         notification: &'a Notification,
     ) -> impl Iterator<Item = &'a Person> {
-        let people = self.people.get(&notification.tenant).into_iter().flat_map(BTreeMap::values);
-        people.filter(|person| {
-            person.roles.contains(&notification.role)
-                && notification.severity >= person.severity
-                && !person.channels.is_empty()
-        })
+        let Notification { tenant, role, severity, .. } = notification;
+        let ids = self.roles.get(tenant).and_then(|roles| roles.get(role)).into_iter().flatten();
+        let people = ids.filter_map(|id| self.person(*tenant, id));
+        people.filter(|person| *severity >= person.severity && !person.channels.is_empty())
     }
 }
 
@@ -172,6 +180,16 @@ mod tests {
         one.severity = Severity::Critical;
         assert_eq!(told(&policy, &one), ["bob"]);
         one.tenant = TenantId::from_u128(99);
+        assert!(told(&policy, &one).is_empty());
+    }
+
+    #[test]
+    fn who_gives_up_a_role_hears_no_more_of_it() {
+        let mut policy = Policy::from_toml(TENANT, PEOPLE).unwrap();
+        let one = notification(1);
+        assert_eq!(told(&policy, &one), ["ada"]);
+        let text = r#"{"roles":["owner"],"channels":["mqtt"],"mqtt":"a"}"#;
+        policy.put(Person::from_json("ada".parse().unwrap(), TENANT, text).unwrap()).unwrap();
         assert!(told(&policy, &one).is_empty());
     }
 

@@ -107,6 +107,9 @@ pub(crate) struct Queue {
     seen: Seen,
     #[serde(with = "pairs")]
     routes: BTreeMap<RouteId, Route>,
+    /// Those with something to do: a step must not look at everybody who was ever told.
+    #[serde(skip)]
+    active: BTreeSet<RouteId>,
     taken: u64,
     doubles: u64,
     unheard: u64,
@@ -136,6 +139,12 @@ mod pairs {
 }
 
 impl Queue {
+    /// Finds what there is to do after the state was read.
+    pub(crate) fn wake(&mut self) {
+        let busy = self.routes.iter().filter(|(_, route)| !route.is_idle());
+        self.active = busy.map(|(id, _)| id.clone()).collect();
+    }
+
     /// Takes a notification in for everybody who shall hear of it.
     pub(crate) fn accept(
         &mut self,
@@ -158,6 +167,7 @@ impl Queue {
                 heard = true;
                 let id =
                     RouteId { tenant: person.tenant, person: person.id.clone(), channel: *channel };
+                self.active.insert(id.clone());
                 self.routes.entry(id).or_default().accept((person, target), &notification, now);
             }
         }
@@ -172,7 +182,10 @@ impl Queue {
 
     /// Queues what was held long enough, and drops routes that nobody wants any more.
     pub(crate) fn release(&mut self, policy: &Policy, now: Timestamp) {
-        for (id, route) in &mut self.routes {
+        let routes = &mut self.routes;
+        self.active.retain(|id| routes.get(id).is_some_and(|route| !route.is_idle()));
+        for id in &self.active {
+            let Some(route) = self.routes.get_mut(id) else { continue };
             let Some(person) = policy.person(id.tenant, &id.person) else { continue };
             if person.channels.contains_key(&id.channel) {
                 route.release(person, now);
@@ -193,7 +206,8 @@ impl Queue {
         places: &mut Places,
     ) -> Vec<Attempt> {
         let mut attempts = Vec::new();
-        for (id, route) in &mut self.routes {
+        for id in &self.active {
+            let Some(route) = self.routes.get_mut(id) else { continue };
             let Some(person) = policy.person(id.tenant, &id.person) else { continue };
             let Some(target) = person.channels.get(&id.channel) else { continue };
             if route.waiting.is_empty() || !places.free(id.tenant) {
@@ -222,7 +236,8 @@ impl Queue {
 
     /// When something is to be done after `now`. What is due already waits for a free place.
     pub(crate) fn next_due(&self, policy: &Policy, now: Timestamp) -> Option<Timestamp> {
-        let due = self.routes.iter().filter_map(|(id, route)| {
+        let due = self.active.iter().filter_map(|id| {
+            let route = self.routes.get(id)?;
             let person = policy.person(id.tenant, &id.person)?;
             route.due(person, now).filter(|due| *due > now)
         });
@@ -230,6 +245,7 @@ impl Queue {
     }
 
     pub(crate) fn replay(&mut self, id: &RouteId, message: &str, now: Timestamp) -> Replay {
+        self.active.insert(id.clone());
         self.routes.get_mut(id).map_or(Replay::Unknown, |route| route.replay(message, now))
     }
 

@@ -149,6 +149,12 @@ impl Route {
         self.next_try = None;
     }
 
+    /// Whether there is nothing to do, now or later.
+    pub(crate) fn is_idle(&self) -> bool {
+        let open = self.gathers.iter().any(|gather| gather.open.is_some());
+        self.waiting.is_empty() && !open && self.in_flight.is_none()
+    }
+
     /// Notifications that are held back for a digest or the end of quiet hours.
     pub(crate) fn held(&self) -> u64 {
         self.gathers.iter().filter_map(|gather| gather.open.as_ref()).map(|open| open.count).sum()

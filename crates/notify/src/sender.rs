@@ -27,6 +27,10 @@ use crate::transport::Transports;
 
 /// How long changes gather before they are written.
 const WRITE_PAUSE: Duration = Duration::from_millis(50);
+/// Writing takes at most the eleventh part of the time, however large the state is.
+const WRITE_REST: u32 = 10;
+/// How old the shown status may be.
+const STATUS_PAUSE: Duration = Duration::from_millis(50);
 /// How long to wait after the disk refused.
 const DISK_PAUSE: Duration = Duration::from_secs(1);
 /// The longest sleep: the wall clock may be set meanwhile.
@@ -68,6 +72,10 @@ pub struct Sender {
     durable: BTreeMap<Source, Offset>,
     /// When the state is to be written, by the steady counter.
     write_due: Option<Duration>,
+    write_began: Duration,
+    write_took: Duration,
+    /// When the status is to be shown, by the steady counter.
+    status_due: Option<Duration>,
     disk_trouble: Option<Trouble>,
 }
 
@@ -118,6 +126,9 @@ impl Sender {
             writing: BTreeMap::new(),
             durable,
             write_due: None,
+            write_began: Duration::ZERO,
+            write_took: Duration::ZERO,
+            status_due: None,
             disk_trouble: None,
         };
         Ok((sender, handle))
@@ -129,13 +140,14 @@ impl Sender {
             let now = self.clock.now();
             self.start_sends(now);
             self.start_write();
-            self.publish();
+            self.publish_when_due();
             match self.event(now, &stop).await {
                 Event::Stop => break,
                 Event::Offers => self.take_in(),
                 Event::Order(order) => self.obey(order),
+                // Who waits may wait no longer: the next step looks.
                 Event::Policy => self.changed(),
-                Event::Sent(sent) => self.sent(sent),
+                Event::Sent(sent) => self.all_sent(sent),
                 Event::Written(written) => self.written(written),
                 Event::Due => {}
             }
@@ -162,13 +174,17 @@ impl Sender {
         let policy = self.policy.borrow();
         let due = self.queue.next_due(&policy, now).map(|due| due.since(now));
         let write = self.write_due.filter(|_| self.writes.is_empty());
-        let write = write.map(|due| due.saturating_sub(self.clock.monotonic()));
-        due.into_iter().chain(write).min().unwrap_or(SLEEP_MAX).min(SLEEP_MAX)
+        let steady = self.clock.monotonic();
+        let own = write.into_iter().chain(self.status_due);
+        let own = own.map(|due| due.saturating_sub(steady));
+        due.into_iter().chain(own).min().unwrap_or(SLEEP_MAX).min(SLEEP_MAX)
     }
 
     fn changed(&mut self) {
-        let due = self.clock.monotonic() + WRITE_PAUSE;
-        self.write_due.get_or_insert(due);
+        let now = self.clock.monotonic();
+        let pause = WRITE_PAUSE.max(self.write_took * WRITE_REST);
+        self.write_due.get_or_insert(now + pause);
+        self.status_due.get_or_insert(now + STATUS_PAUSE);
     }
 
     fn take_in(&mut self) {
@@ -195,6 +211,14 @@ impl Sender {
             let send = async move { transports.send(&sent, &allowed, now).await };
             let id = self.sends.spawn(send).id();
             self.on_the_way.insert(id, attempt);
+        }
+    }
+
+    /// One and whatever else has ended by now.
+    fn all_sent(&mut self, first: Result<(Id, Outcome), JoinError>) {
+        self.sent(first);
+        while let Some(next) = self.sends.try_join_next_with_id() {
+            self.sent(next);
         }
     }
 
@@ -240,13 +264,20 @@ impl Sender {
         let due = self.write_due.is_some_and(|due| due <= self.clock.monotonic());
         if due && self.writes.is_empty() {
             self.write_due = None;
-            self.writing = self.queue.offsets();
-            let (file, bytes) = (self.file.clone(), encode(&self.queue));
-            self.writes.spawn_blocking(move || file.write(&bytes));
+            self.write();
         }
     }
 
+    fn write(&mut self) {
+        self.write_began = self.clock.monotonic();
+        self.writing = self.queue.offsets();
+        let (file, queue) = (self.file.clone(), self.queue.clone());
+        self.writes.spawn_blocking(move || file.write(&encode(&queue)));
+    }
+
     fn written(&mut self, written: Result<Result<(), Error>, JoinError>) {
+        self.write_took = self.clock.monotonic().saturating_sub(self.write_began);
+        self.status_due.get_or_insert_with(|| self.clock.monotonic());
         let why = match written {
             Ok(Ok(())) => {
                 self.durable = std::mem::take(&mut self.writing);
@@ -263,6 +294,13 @@ impl Sender {
         let trouble = Trouble::new(self.clock.now(), &why);
         self.disk_trouble.get_or_insert(trouble);
         self.write_due = Some(self.clock.monotonic() + DISK_PAUSE);
+    }
+
+    fn publish_when_due(&mut self) {
+        if self.status_due.is_some_and(|due| due <= self.clock.monotonic()) {
+            self.status_due = None;
+            self.publish();
+        }
     }
 
     fn publish(&self) {
@@ -283,9 +321,7 @@ impl Sender {
         while let Some(written) = self.writes.join_next().await {
             self.written(written);
         }
-        let (file, bytes) = (self.file.clone(), encode(&self.queue));
-        self.writing = self.queue.offsets();
-        self.writes.spawn_blocking(move || file.write(&bytes));
+        self.write();
         if let Some(written) = self.writes.join_next().await {
             self.written(written);
         }

@@ -60,7 +60,10 @@ pub(crate) fn decode(path: &Path, bytes: &[u8]) -> Result<Queue, Error> {
     if words.next() != Some(hash(content).as_str()) {
         return Err(damaged("its hash is another"));
     }
-    serde_json::from_slice(content).map_err(|error| damaged(&error.to_string()))
+    let mut queue: Queue =
+        serde_json::from_slice(content).map_err(|error| damaged(&error.to_string()))?;
+    queue.wake();
+    Ok(queue)
 }
 
 impl StateFile {
