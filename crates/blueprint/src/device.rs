@@ -10,9 +10,10 @@ use expr::{Span, Unit};
 use model::Name;
 use toml::de::DeValue;
 
-use crate::Diagnostic;
 use crate::codes;
+use crate::envelope::{COMMAND_ENVELOPE_KEYS, SETTING_ENVELOPE_KEYS};
 use crate::source::{Reader, Section};
+use crate::{Diagnostic, Envelope};
 
 /// A kind of device.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -105,6 +106,8 @@ pub struct Setting {
     pub drives: Option<Name>,
     /// The value a new device is told.
     pub default: Option<f64>,
+    /// How far, how often and when it may be driven.
+    pub envelope: Envelope,
     /// For people.
     pub title: Option<String>,
 }
@@ -116,6 +119,8 @@ pub struct Command {
     pub timeout: Duration,
     /// What it takes.
     pub arguments: BTreeMap<Name, Property>,
+    /// How often and when it may be given.
+    pub envelope: Envelope,
     /// For people.
     pub title: Option<String>,
 }
@@ -194,7 +199,7 @@ impl<'s> Reader<'s> {
         let settings = self.settings(section, &readings);
         Kind {
             title: section.words(self, "title"),
-            commands: self.commands(section),
+            commands: self.commands(section, &readings),
             links: self.links(section),
             events: self.events(section),
             readings,
@@ -369,14 +374,16 @@ impl<'s> Reader<'s> {
         let (value, at) = section.value(self, key)?;
         if let DeValue::String(word) = value {
             let kind = self.short_kind(word, at)?;
-            return Some(Setting { kind, drives: None, default: None, title: None });
+            let envelope = Envelope::default();
+            return Some(Setting { kind, drives: None, default: None, envelope, title: None });
         }
         let table = section.section(self, key)?;
-        table.only(self, SETTING_KEYS);
+        table.only(self, &[SETTING_KEYS, SETTING_ENVELOPE_KEYS].concat());
         let drives = self.drives(&table, readings);
         let kind = self.property_kind(&table)?;
         let default = self.default(&table, &kind);
-        Some(Setting { kind, drives, default, title: table.words(self, "title") })
+        let envelope = self.setting_envelope(&table, &kind, readings);
+        Some(Setting { kind, drives, default, envelope, title: table.words(self, "title") })
     }
 
     /// `drives = "temperature.every"`.
@@ -443,15 +450,20 @@ impl<'s> Reader<'s> {
         value
     }
 
-    fn commands(&mut self, kind: &Section<'s, '_>) -> BTreeMap<Name, Command> {
+    fn commands(
+        &mut self,
+        kind: &Section<'s, '_>,
+        readings: &BTreeMap<Name, Property>,
+    ) -> BTreeMap<Name, Command> {
         let mut commands = BTreeMap::new();
         let Some(section) = kind.section(self, "commands") else { return commands };
         for (name, _) in section.names(self) {
             let Some(table) = section.section(self, name.as_str()) else { continue };
-            table.only(self, COMMAND_KEYS);
+            table.only(self, &[COMMAND_KEYS, COMMAND_ENVELOPE_KEYS].concat());
             let command = Command {
                 timeout: table.duration(self, "timeout").unwrap_or(COMMAND_TIMEOUT),
                 arguments: self.properties(&table, "args"),
+                envelope: self.command_envelope(&table, readings),
                 title: table.words(self, "title"),
             };
             commands.insert(name, command);

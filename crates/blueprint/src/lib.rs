@@ -14,6 +14,7 @@ mod device;
 mod diagnostic;
 mod diff;
 mod duration;
+mod envelope;
 mod evidence;
 mod formula;
 mod gate;
@@ -32,6 +33,7 @@ pub use device::{
 };
 pub use diagnostic::{Diagnostic, LineCol, Severity, render};
 pub use diff::{Change, ChangeKind, Conflict, Source, conflicts, diff};
+pub use envelope::{Act, Driving, Envelope, Interlock, Past, RATE_ACTS_MAX, Rate, Refusal, Safe};
 pub use evidence::{Assumption, Counts, Experiment, ExperimentKind};
 pub use formula::Formula;
 pub use gate::{Criterion, Gate, Stage};

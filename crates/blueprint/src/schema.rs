@@ -9,6 +9,7 @@ use crate::alarm::{ALARM_KEYS, SEVERITIES};
 use crate::blueprint::SECTIONS;
 use crate::case::CASE_KEYS;
 use crate::device::{COMMAND_KEYS, EVENT_KEYS, KIND_KEYS, READING_KEYS, SETTING_KEYS};
+use crate::envelope::{COMMAND_ENVELOPE_KEYS, SETTING_ENVELOPE_KEYS};
 use crate::evidence::{ASSUMPTION_KEYS, EXPERIMENT_KEYS};
 use crate::gate::{GATE_KEYS, GATES};
 use crate::plan::{LINE_KEYS, MEASURES, PLAN_KEYS, USAGE_KEYS};
@@ -90,8 +91,8 @@ fn kind(key: &str) -> Value {
     match key {
         "title" => text("For people"),
         "readings" => or_word(READING_KEYS, property, types),
-        "settings" => or_word(SETTING_KEYS, property, types),
-        "commands" => named(&object(COMMAND_KEYS, property)),
+        "settings" => or_word(&[SETTING_KEYS, SETTING_ENVELOPE_KEYS].concat(), property, types),
+        "commands" => named(&object(&[COMMAND_KEYS, COMMAND_ENVELOPE_KEYS].concat(), property)),
         "links" => named(&text("The kind of device it leads to")),
         "events" => named(&object(EVENT_KEYS, property)),
         _ => any(""),
@@ -111,6 +112,11 @@ fn property(key: &str) -> Value {
         "ts" => json!({ "type": "boolean", "description": "false: the device has no clock" }),
         "default" => number("What a new device is told"),
         "drives" => text("The interval it sets, for example temperature.every"),
+        "rate" => text("How often it may be driven, for example 6 per h"),
+        "dwell" => text("How long a value is held before the next, for example 5 min"),
+        "interlock" => text("What must hold, for example lid_open == false"),
+        "safe" => any("The value in which nothing can go wrong"),
+        "watchdog" => text("How long another value stays unconfirmed, for example 10 min"),
         "timeout" => text("How long an answer may take, for example 30 s"),
         "args" | "fields" => named(&any("A property")),
         "title" => text("For people"),

@@ -177,6 +177,10 @@ id!(
     AlarmId, "alm"
 );
 id!(
+    /// One request to a device.
+    CommandId, "cmd"
+);
+id!(
     /// One dated result of an experiment.
     EvidenceId, "evi"
 );

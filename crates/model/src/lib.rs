@@ -26,8 +26,8 @@ pub use frame::{
     Raw, Record, Redecode, Retain, SessionFrame,
 };
 pub use id::{
-    AlarmId, AuthorityId, ClaimId, ContractId, CredentialId, CustomerId, DeviceId, EvidenceId,
-    IdError, InvoiceId, SiteId, TenantId, UserId, VentureId,
+    AlarmId, AuthorityId, ClaimId, CommandId, ContractId, CredentialId, CustomerId, DeviceId,
+    EvidenceId, IdError, InvoiceId, SiteId, TenantId, UserId, VentureId,
 };
 pub use money::{Currency, Money, MoneyError, Price};
 pub use name::{Name, NameError};

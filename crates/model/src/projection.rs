@@ -96,20 +96,29 @@ pub enum Output {
         topic: String,
         /// Whether later subscribers get it too.
         retain: Retain,
+        /// When it is not to be delivered any more.
+        expires: Option<Timestamp>,
         /// The payload.
         payload: Vec<u8>,
     },
 }
 
+// First byte of an output. 2 is left to what is no message to a device.
+const PUBLISH: u8 = 1;
+const PUBLISH_UNTIL: u8 = 3;
+
 impl Output {
     /// Appends the output's bytes.
     pub fn encode(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Publish { device, topic, retain, payload } => {
-                out.put_u8(1);
+            Self::Publish { device, topic, retain, expires, payload } => {
+                out.put_u8(if expires.is_some() { PUBLISH_UNTIL } else { PUBLISH });
                 out.put_u128(device.as_u128());
                 out.put_text(topic);
                 out.put_u8(u8::from(*retain == Retain::Keep));
+                if let Some(expires) = expires {
+                    out.put_i64(expires.as_millis());
+                }
                 out.put_bytes(payload);
             }
         }
@@ -123,10 +132,14 @@ impl Output {
         let mut r = Reader::new(bytes);
         let error = r.error();
         let output = match r.u8()? {
-            1 => Self::Publish {
+            kind @ (PUBLISH | PUBLISH_UNTIL) => Self::Publish {
                 device: DeviceId::from_u128(r.u128()?),
                 topic: r.text()?.to_owned(),
                 retain: if r.u8()? == 1 { Retain::Keep } else { Retain::Pass },
+                expires: match kind {
+                    PUBLISH_UNTIL => Some(Timestamp::from_millis(r.i64()?)),
+                    _ => None,
+                },
                 payload: r.bytes()?.to_owned(),
             },
             _ => return Err(error),

@@ -2,10 +2,15 @@
 //!
 //! *Invariant:* equal twins give equal bytes, and `read(write(twin)) == twin`.
 
+mod acts;
+
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use model::wire::{Reader, WireError, Writer};
 use model::{DeviceId, Name, Offset, Origin, ReadingMark, SiteId, TenantId, Timestamp, Value};
+
+pub(crate) use acts::{put_timers, timers};
 
 use crate::device::{Desired, DeviceTwin, Last, Seen};
 
@@ -131,6 +136,8 @@ pub(crate) fn put_device(out: &mut Vec<u8>, twin: &DeviceTwin) {
         out.put_text(&desired.by);
     });
     out.put_u64(twin.desired_version);
+    acts::put_commands(out, &twin.commands);
+    acts::put_guards(out, &twin.guards);
     out.put_option(twin.seen.last, |out, last| out.put_i64(last.as_millis()));
     out.put_u64(twin.seen.messages);
     out.put_u64(twin.seen.duplicates);
@@ -141,6 +148,7 @@ pub(crate) fn put_device(out: &mut Vec<u8>, twin: &DeviceTwin) {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Layout {
     WithoutRetired,
+    WithoutCommands,
     Current,
 }
 
@@ -159,7 +167,9 @@ pub(crate) fn device(r: &mut Reader<'_>, layout: Layout) -> Result<DeviceTwin, W
         profile: r.option(Reader::u64)?,
         retired: match layout {
             Layout::WithoutRetired => None,
-            Layout::Current => r.option(|r| r.i64().map(Timestamp::from_millis))?,
+            Layout::WithoutCommands | Layout::Current => {
+                r.option(|r| r.i64().map(Timestamp::from_millis))?
+            }
         },
         path: r.option(|r| r.u128().map(DeviceId::from_u128))?,
         readings: map(r, last)?,
@@ -173,6 +183,14 @@ pub(crate) fn device(r: &mut Reader<'_>, layout: Layout) -> Result<DeviceTwin, W
             })
         })?,
         desired_version: r.u64()?,
+        commands: match layout {
+            Layout::WithoutRetired | Layout::WithoutCommands => Arc::default(),
+            Layout::Current => Arc::new(acts::commands(r)?),
+        },
+        guards: match layout {
+            Layout::WithoutRetired | Layout::WithoutCommands => Arc::default(),
+            Layout::Current => Arc::new(acts::guards(r)?),
+        },
         seen: Seen {
             last: r.option(|r| r.i64().map(Timestamp::from_millis))?,
             messages: r.u64()?,

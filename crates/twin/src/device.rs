@@ -4,8 +4,12 @@
 //! time is won by the later offset. `desired_version` grows by one with every change.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use model::{DeviceId, Name, Offset, Origin, ReadingMark, SiteId, TenantId, Timestamp, Value};
+
+use crate::command::Commands;
+use crate::guards::Guards;
 
 /// The newest value of a property or setting.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,6 +89,10 @@ pub struct DeviceTwin {
     pub desired: BTreeMap<Name, Desired>,
     /// Version of the desired state; 0 is none yet.
     pub desired_version: u64,
+    /// What it was asked to do, and what became of it.
+    pub commands: Arc<Commands>,
+    /// What the envelopes of its settings and commands remember.
+    pub guards: Arc<Guards>,
     /// How often it was heard.
     pub seen: Seen,
 }

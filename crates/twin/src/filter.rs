@@ -418,6 +418,8 @@ mod tests {
             reported: reported.into(),
             desired: std::collections::BTreeMap::new(),
             desired_version: 0,
+            commands: std::sync::Arc::default(),
+            guards: std::sync::Arc::default(),
             seen: Seen::default(),
         }
     }

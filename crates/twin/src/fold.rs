@@ -6,6 +6,7 @@
 //! Devices sit in chunks behind `Arc`s. A view shares the chunks; a change copies only the chunk's
 //! pointers and the one device, so publishing costs a pointer a chunk and reads never wait.
 
+mod acts;
 mod asked;
 
 use std::collections::BTreeMap;
@@ -13,26 +14,31 @@ use std::sync::Arc;
 
 use model::wire::{Reader, Writer};
 use model::{
-    Decided, DeviceId, FoldId, Input, Name, Offset, Origin, Output, Outputs, Projection, Reading,
-    RestoreError, Retain, SiteId, Step, TenantId, Timer, Timestamp, Value,
+    Decided, DeviceId, FoldId, Input, Name, Offset, Origin, Outputs, Projection, Reading,
+    RestoreError, SiteId, Step, TenantId, Timer, Timestamp, Value,
 };
 use rustc_hash::FxHashMap;
 
+pub use acts::{Answered, COMMAND_TIMEOUT_MAX};
 pub use asked::Asked;
 
 use crate::View;
 use crate::codec::{self, Layout};
-use crate::device::{Desired, DeviceTwin, Last, Seen};
+use crate::device::{DeviceTwin, Last, Seen};
+use crate::timers::Timers;
 
 /// Devices a chunk holds: small enough to copy its pointers on a change, large enough that a view
 /// of a million devices is 16 thousand pointers.
 pub(crate) const CHUNK_DEVICES: usize = 64;
 
 /// Layout version of the snapshot.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// The layout before devices could retire; still read.
 const VERSION_WITHOUT_RETIRED: u32 = 1;
+
+/// The layout before commands; still read.
+const VERSION_WITHOUT_COMMANDS: u32 = 2;
 
 pub(crate) type Chunk = Vec<Option<Arc<DeviceTwin>>>;
 
@@ -45,6 +51,7 @@ pub struct Twins {
     names: Arc<BTreeMap<(TenantId, String), DeviceId>>,
     chunks: Vec<Arc<Chunk>>,
     used: usize,
+    timers: Timers,
 }
 
 /// What a device record says; the registry owns its full form.
@@ -61,13 +68,6 @@ struct DeviceRecord {
     links: BTreeMap<Name, DeviceId>,
     profile: Option<u64>,
     retired: Option<Timestamp>,
-}
-
-/// A change of desired settings: `null` takes one back.
-#[derive(serde::Deserialize)]
-struct DesiredChange {
-    by: String,
-    values: BTreeMap<Name, Option<serde_json::Value>>,
 }
 
 impl Twins {
@@ -112,6 +112,7 @@ impl Twins {
 
     fn remove(&mut self, device: DeviceId) {
         let Some(slot) = self.slots.remove(&device) else { return };
+        self.forget_timers(device);
         Arc::make_mut(&mut self.index).remove(&device);
         let place = self
             .chunks
@@ -127,7 +128,7 @@ impl Twins {
         match decided.kind {
             "device" if decided.content == "null" => self.remove(device),
             "device" => self.device_record(decided, device),
-            "desired" => self.desired(step, decided, device, out),
+            "desired" | "command" => self.act(step, decided, None, out),
             _ => {}
         }
     }
@@ -158,6 +159,8 @@ impl Twins {
             reported: BTreeMap::new(),
             desired: BTreeMap::new(),
             desired_version: 0,
+            commands: Arc::default(),
+            guards: Arc::default(),
             seen: Seen::default(),
         });
         let renamed = (twin.name != record.name).then(|| twin.name.clone());
@@ -181,40 +184,6 @@ impl Twins {
                 Arc::make_mut(&mut self.names).insert(key, device);
             }
         }
-    }
-
-    fn desired(
-        &mut self,
-        step: &Step<'_>,
-        decided: &Decided<'_>,
-        device: DeviceId,
-        out: &mut Outputs,
-    ) {
-        let Ok(change) = serde_json::from_str::<DesiredChange>(decided.content) else { return };
-        let Some(twin) = self.get_mut(device).filter(|twin| twin.tenant == decided.tenant) else {
-            return;
-        };
-        twin.desired_version += 1;
-        let version = twin.desired_version;
-        for (name, value) in change.values {
-            match value.as_ref().and_then(setting_value) {
-                Some(value) => {
-                    let by = change.by.clone();
-                    let desired = Desired { value, version, at: step.log_time, by };
-                    twin.desired.insert(name, desired);
-                }
-                None => {
-                    twin.desired.remove(&name);
-                }
-            }
-        }
-        let output = Output::Publish {
-            device,
-            topic: "desired".to_owned(),
-            retain: Retain::Keep,
-            payload: desired_payload(twin),
-        };
-        out.push(FoldId::Twin, decided.tenant, output);
     }
 
     fn readings(&mut self, step: &Step<'_>, heard: Heard<'_>) {
@@ -306,8 +275,10 @@ fn desired_payload(twin: &DeviceTwin) -> Vec<u8> {
     body.to_string().into_bytes()
 }
 
+/// The JSON that a device is told for a value.
+///
 /// A whole number keeps its plain form (`900`, not `900.0`): small parsers on boards expect it.
-fn json_value(value: &Value) -> serde_json::Value {
+pub fn json_value(value: &Value) -> serde_json::Value {
     /// Above 2^53 a float no longer holds every whole number.
     const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
     match value {
@@ -347,12 +318,12 @@ impl Projection for Twins {
                     self.remove(device);
                 }
             }
-            Input::Timer(_) => {}
+            Input::Timer(timer) => self.fire(step, timer, out),
         }
     }
 
     fn next_timer(&self) -> Option<Timer> {
-        None
+        self.timers.next()
     }
 
     fn snapshot(&self, out: &mut Vec<u8>) {
@@ -363,6 +334,7 @@ impl Projection for Twins {
                 codec::put_device(out, twin);
             }
         }
+        codec::put_timers(out, &self.timers);
     }
 
     fn restore(bytes: &[u8]) -> Result<Self, RestoreError> {
@@ -370,12 +342,16 @@ impl Projection for Twins {
         let found = r.u32()?;
         let layout = match found {
             VERSION => Layout::Current,
+            VERSION_WITHOUT_COMMANDS => Layout::WithoutCommands,
             VERSION_WITHOUT_RETIRED => Layout::WithoutRetired,
             _ => return Err(RestoreError::Version { fold: "twin", found, expected: VERSION }),
         };
         let mut twins = Self::default();
         for _ in 0..r.count()? {
             twins.insert(codec::device(&mut r, layout)?);
+        }
+        if layout == Layout::Current {
+            twins.timers = codec::timers(&mut r)?;
         }
         r.end()?;
         Ok(twins)

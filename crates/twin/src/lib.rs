@@ -7,12 +7,19 @@
 //! devices.
 
 mod codec;
+mod command;
 mod device;
 mod filter;
 mod fold;
+mod guards;
+mod timers;
 mod view;
 
+pub use command::{
+    ANSWER_BYTES_MAX, Answer, COMMANDS_MAX, Command, CommandState, Commands, Outcome,
+};
 pub use device::{Desired, DeviceTwin, Last, Seen};
 pub use filter::{Facts, Filter, FilterError, Status};
-pub use fold::{Asked, Twins};
+pub use fold::{Answered, Asked, COMMAND_TIMEOUT_MAX, Twins, json_value};
+pub use guards::{Guard, Guards, RefusedChange};
 pub use view::View;

@@ -5,8 +5,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::{DeviceId, Offset, TenantId, Timestamp};
+use model::{CommandId, DeviceId, Offset, TenantId, Timestamp};
 
+use crate::command::Command;
 use crate::device::DeviceTwin;
 use crate::fold::{CHUNK_DEVICES, Chunk};
 
@@ -64,6 +65,13 @@ impl View {
             .range((start, Unbounded))
             .take_while(move |((of, _), _)| *of == tenant)
             .filter_map(move |(_, device)| self.get(tenant, *device))
+    }
+
+    /// A command of the tenant with its device. Looks at all its devices: for a person's question,
+    /// not for a loop.
+    #[must_use]
+    pub fn command(&self, tenant: TenantId, id: CommandId) -> Option<(&Arc<DeviceTwin>, &Command)> {
+        self.devices(tenant).find_map(|twin| Some((twin, twin.commands.get(id)?)))
     }
 
     /// All devices of the tenant, by id.

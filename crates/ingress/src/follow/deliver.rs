@@ -31,6 +31,8 @@ pub(crate) struct Message<'a> {
     pub(crate) properties: &'a [u8],
     pub(crate) payload: &'a [u8],
     pub(crate) log_time: Timestamp,
+    /// When it is not to be delivered any more, whatever the protocol of the subscriber.
+    pub(crate) expires: Option<Timestamp>,
 }
 
 impl<'a> Message<'a> {
@@ -44,12 +46,17 @@ impl<'a> Message<'a> {
             properties: &kept.properties,
             payload: &kept.payload,
             log_time: kept.log_time,
+            expires: None,
         }
     }
 
     /// Whether it claims to be the server's own word.
     pub(crate) fn is_system(&self) -> bool {
         self.device.is_none() && self.topic.starts_with(super::SYSTEM_PREFIX)
+    }
+
+    fn is_over(&self, now: Timestamp) -> bool {
+        self.expires.is_some_and(|expires| expires <= now)
     }
 
     /// The message in a record, if it holds one; `output` keeps what had to be decoded.
@@ -64,6 +71,7 @@ impl<'a> Message<'a> {
                 properties: raw.properties,
                 payload: raw.payload,
                 log_time: record.log_time,
+                expires: None,
             }),
             Frame::Output(frame) => {
                 let decoded = Output::decode(frame.content);
@@ -71,7 +79,7 @@ impl<'a> Message<'a> {
                     tracing::warn!(offset = %record.offset, %error, "output not understood");
                 }
                 let decoded = output.insert(decoded.ok()?);
-                let Output::Publish { device, topic, retain, payload } = decoded;
+                let Output::Publish { device, topic, retain, expires, payload } = decoded;
                 Some(Self {
                     tenant: frame.tenant,
                     device: Some(*device),
@@ -81,6 +89,7 @@ impl<'a> Message<'a> {
                     properties: &[],
                     payload,
                     log_time: record.log_time,
+                    expires: *expires,
                 })
             }
             Frame::Decided(_)
@@ -153,7 +162,7 @@ pub(crate) fn send(
 ) -> bool {
     let full = state.out.len() > shared.limits.outbound_bytes_max;
     let Stage::Open(open) = &mut state.stage else { return false };
-    if !may_see(shared, &open.who, message, way.view) {
+    if message.is_over(shared.clock.now()) || !may_see(shared, &open.who, message, way.view) {
         return false;
     }
     let shown = dialect::shown(shared, &open.who, message, (way.view, &source));
@@ -248,7 +257,9 @@ fn fetch<T>(
             Message::of_record(&record, &mut output)?
         }
     };
-    if !may_see(shared, who, &message, pending.view) {
+    // A command that came late must have no effect, so this holds for a repetition too; with QoS 1
+    // MQTT leaves it to the server.
+    if message.is_over(shared.clock.now()) || !may_see(shared, who, &message, pending.view) {
         return None;
     }
     let mut aged = Vec::new();

@@ -227,6 +227,7 @@ impl World {
             device,
             topic: topic.to_owned(),
             retain,
+            expires: None,
             payload: b"{\"interval\":60}".to_vec(),
         };
         let mut content = Vec::new();

@@ -202,6 +202,7 @@ fn tell(world: &World, device: DeviceId, topic: &str, payload: &str) {
         device,
         topic: topic.to_owned(),
         retain: Retain::Pass,
+        expires: None,
         payload: payload.into(),
     };
     let mut content = Vec::new();

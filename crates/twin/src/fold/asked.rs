@@ -50,6 +50,7 @@ impl Twins {
             device,
             topic: format!("request/{id}/answer"),
             retain: Retain::Pass,
+            expires: None,
             payload: json!({ "ok": true, "result": result }).to_string().into_bytes(),
         };
         out.push(FoldId::Twin, tenant, output);

@@ -1,5 +1,7 @@
 //! What the fold keeps, and that a snapshot is the whole of it.
 
+mod acts;
+
 use std::time::Duration;
 
 use model::{

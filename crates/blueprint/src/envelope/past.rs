@@ -1,0 +1,105 @@
+//! What an envelope remembers of one setting or command of one device.
+//!
+//! *Invariant:* at most [`RATE_ACTS_MAX`] times are kept, oldest first; equal pasts give equal
+//! bytes.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use model::wire::{Reader, WireError, Writer};
+use model::{Timestamp, Value};
+
+use super::{Act, RATE_ACTS_MAX};
+
+/// What an act does to a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Driving {
+    /// It drives it: another value, or a command.
+    Driven,
+    /// The value that is wanted already; somebody still stands behind it.
+    Confirmed,
+}
+
+/// What was done before.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Past {
+    driven: VecDeque<Timestamp>,
+    pub(super) value: Option<Value>,
+}
+
+impl Past {
+    /// Notes an act that was taken.
+    pub fn note(&mut self, act: &Act<'_>, change: Driving) {
+        if change == Driving::Confirmed {
+            return;
+        }
+        self.driven.push_back(act.at);
+        if self.driven.len() > usize::try_from(RATE_ACTS_MAX).unwrap_or(usize::MAX) {
+            self.driven.pop_front();
+        }
+        self.value = act.value.cloned();
+    }
+
+    /// The newest act.
+    pub(super) fn last(&self) -> Option<Timestamp> {
+        self.driven.back().copied()
+    }
+
+    /// When the act before the last `acts` ones leaves the window; `None`: there is room.
+    pub(super) fn room_at(&self, acts: u32, over: Duration) -> Option<Timestamp> {
+        let acts = usize::try_from(acts).unwrap_or(usize::MAX);
+        let oldest = self.driven.len().checked_sub(acts)?;
+        self.driven.get(oldest).map(|at| *at + over)
+    }
+
+    /// Appends its bytes.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.put_count(self.driven.len());
+        for at in &self.driven {
+            out.put_i64(at.as_millis());
+        }
+        out.put_option(self.value.as_ref(), put_value);
+    }
+
+    /// Reads what `encode` wrote.
+    ///
+    /// # Errors
+    /// Damage.
+    pub fn decode(r: &mut Reader<'_>) -> Result<Self, WireError> {
+        let times = (0..r.count()?).map(|_| r.i64().map(Timestamp::from_millis));
+        Ok(Self { driven: times.collect::<Result<_, _>>()?, value: r.option(value)? })
+    }
+}
+
+fn put_value(out: &mut Vec<u8>, value: &Value) {
+    match value {
+        Value::Number(number) => {
+            out.put_u8(0);
+            out.put_f64(*number);
+        }
+        Value::Boolean(truth) => {
+            out.put_u8(1);
+            out.put_u8(u8::from(*truth));
+        }
+        Value::Text(text) => {
+            out.put_u8(2);
+            out.put_text(text);
+        }
+        Value::Position { latitude, longitude } => {
+            out.put_u8(3);
+            out.put_f64(*latitude);
+            out.put_f64(*longitude);
+        }
+    }
+}
+
+fn value(r: &mut Reader<'_>) -> Result<Value, WireError> {
+    let error = r.error();
+    Ok(match r.u8()? {
+        0 => Value::Number(r.f64()?),
+        1 => Value::Boolean(r.u8()? == 1),
+        2 => Value::Text(r.text()?.into()),
+        3 => Value::Position { latitude: r.f64()?, longitude: r.f64()? },
+        _ => return Err(error),
+    })
+}
