@@ -360,6 +360,30 @@ export class World {
     return () => this.listeners.delete(entry);
   }
 
+  /** What a device can be asked to do, and what became of it. */
+  commands(device) {
+    const args = [{ name: 'times', title: null, type: 'number', unit: null, min: 1, max: 9 }];
+    const available = [
+      { name: 'beep', title: null, timeout_ms: 30_000, args, limits: ['6 per 1 h'] },
+      { name: 'locate', title: 'Locate', timeout_ms: 30_000, args: [], limits: [] },
+    ];
+    return { offset: this.offset, items: device.commands ?? [], available };
+  }
+  command(device, { name, args = {} }) {
+    const at = Date.now();
+    const command = {
+      id: `cmd_${at}`, device: { id: device.id, name: device.name }, name, args, by: 'this machine', offset: (this.offset += 1),
+      at: new Date(at).toISOString(), expires: new Date(at + 30_000).toISOString(), state: 'queued', reason: null, answer: null,
+    };
+    device.commands = [command, ...(device.commands ?? [])];
+    setTimeout(() => {
+      command.state = 'done';
+      command.answer = { ok: true, body: { ok: true, result: 'beeped' }, at: new Date().toISOString(), offset: (this.offset += 1), late: false };
+      this.emit('command', { device: device.id, command });
+    }, 600);
+    return command;
+  }
+
   emit(kind, data) {
     for (const { wanted, send } of this.listeners) {
       if (!wanted.kinds.includes(kind)) continue;

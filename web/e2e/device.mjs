@@ -49,6 +49,23 @@ export const checks = [
     await newest.locator('summary').click();
     await page.locator('.tail details[open]').getByText('log offset').waitFor();
   }],
+  ['a command is asked for, confirmed, and its answer comes by itself', async (world) => {
+    const page = await open(world);
+    const card = page.getByRole('region', { name: 'Commands' });
+    const able = card.locator('[data-available] button');
+    await able.first().waitFor();
+    const locate = card.getByRole('button', { name: /^locate$/i });
+    await ((await locate.count()) > 0 ? locate : able.first()).click();
+    for (const field of await card.locator('.edit input').all()) await field.fill('1');
+    const send = card.getByRole('button', { name: /^Send / });
+    assert.match(await card.locator('.sure').innerText(), /has no effect/);
+    await send.click();
+    const first = card.locator('[data-state]').first();
+    await card.locator('[data-state="done"]').first().waitFor();
+    assert.match(await first.innerText(), /done[\s\S]*by /);
+    await shot(world.browser, page, 'device-command-done', false);
+    assert.deepEqual(page.errors, []);
+  }],
   ['a number opens where it comes from, with time, offset, origin and API call', async (world) => {
     const page = await open(world);
     await page.locator('.tile .figure').first().click();

@@ -67,6 +67,32 @@ export interface Twin {
   pending: string[];
   links: Record<string, unknown>;
 }
+/** A request to a device and what became of it. */
+export interface DeviceCommand {
+  id: string;
+  name: string;
+  args: Record<string, Value>;
+  by: string;
+  offset: number;
+  at: string;
+  expires: string;
+  state: 'queued' | 'done' | 'failed' | 'expired' | 'refused';
+  reason: string | null;
+  answer: { ok: boolean; body: { error?: unknown; result?: unknown }; at: string; offset: number; late: boolean } | null;
+}
+export interface CommandArgument {
+  name: string;
+  title: string | null;
+  type: 'number' | 'boolean' | 'text' | 'position';
+  unit: string | null;
+  min: number | null;
+  max: number | null;
+}
+export interface CommandList {
+  offset: number;
+  items: DeviceCommand[];
+  available: { name: string; title: string | null; timeout_ms: number; args: CommandArgument[]; limits: string[] }[];
+}
 /** t_ms, min, max, first, last, count */
 export type Bucket = [number, number, number, number, number, number];
 export interface History {
@@ -410,6 +436,9 @@ export const api = {
       method: 'PATCH',
       body,
     }),
+  commands: (device: string) => request<CommandList>(`/devices/${id(device)}/commands`),
+  sendCommand: (device: string, body: { name: string; args: Record<string, Value> }) =>
+    request<DeviceCommand>(`/devices/${id(device)}/commands`, { method: 'POST', body }),
   newCredential: (device: string) =>
     request<Credential>(`/devices/${id(device)}/credentials`, { method: 'POST', body: {} }),
   credentials: (device: string) => request<Page<HeldCredential>>(`/devices/${id(device)}/credentials`),

@@ -49,6 +49,10 @@ codes! {
     GONE = "E0205" 410 "gone"
         "It was used before, or its time is over. Begin again: a device asks for a certificate with its \
          claim token.";
+    REFUSED = "E0206" 409 "refused"
+        "A setting or command would leave its safe envelope: its rate, dwell or interlock in the \
+         blueprint, or the number of open commands of a device. The detail says the number, and when \
+         there is room again.";
     STALE = "E0203" 412 "precondition failed"
         "`If-Match` names another revision than the one in force. Read it again and repeat your \
          change.";

@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use crate::app::App;
 use crate::caller::Caller;
+use crate::code;
 use crate::devices::{find, offset_header};
 use crate::extract::{Body, Params};
 use crate::json::{Look, Named, ReadingJson, value_json};
@@ -128,6 +129,11 @@ pub(crate) async fn change(
     let offset = app.shard.decide(tenant, "desired", &twin.id.to_string(), &content)?;
     app.shard.applied(offset, PATIENCE).await?;
     let twin = find(&app.shard.picture(), tenant, &twin.id.to_string())?;
+    if let Some(refused) = twin.guards.refused.as_ref().filter(|one| one.offset == offset) {
+        let pointer = format!("/{}", refused.setting);
+        let why = format!("{}: {}", refused.setting, refused.reason);
+        return Err(Problem::new(code::REFUSED, why).at(pointer, refused.reason.clone()));
+    }
     let body = Accepted { offset: offset.0, desired_version: twin.desired_version };
     Ok((StatusCode::ACCEPTED, Json(body)).into_response())
 }
@@ -145,7 +151,7 @@ fn checked(
         let checked = match rule {
             None => Err(format!("device kind {} has no setting {name}", look.twin.kind)),
             Some(_) if value.is_null() => Ok(value),
-            Some(rule) => setting(rule, &value),
+            Some(rule) => read_value(rule, &value).map(|value| value_json(&value)),
         };
         match checked {
             Ok(value) => {
@@ -170,19 +176,10 @@ fn in_unit(text: &str, unit: &str) -> Result<f64, String> {
     quantity.in_unit(&stored).ok_or_else(|| format!("{text:?} is not in {unit}"))
 }
 
-/// A number in the stored unit, or text with a unit such as `15 min`.
-fn setting(rule: &Rule, json: &serde_json::Value) -> Result<serde_json::Value, String> {
-    let (Shape::Number { unit, min, max }, serde_json::Value::String(text)) = (&rule.shape, json)
-    else {
-        return rule.check(json).map(|value| value_json(&value));
+/// A value in the stored unit, or text with a unit such as `15 min`.
+pub(crate) fn read_value(rule: &Rule, json: &serde_json::Value) -> Result<Value, String> {
+    let (Shape::Number { unit, .. }, serde_json::Value::String(text)) = (&rule.shape, json) else {
+        return rule.check(json);
     };
-    let number = in_unit(text, unit)?;
-    let bounded = Shape::Number { unit: unit.clone(), min: *min, max: *max };
-    let rule = Rule { name: rule.name.clone(), shape: bounded, lane: rule.lane };
-    match rule.check(&number.into())? {
-        Value::Number(number) => Ok(number.into()),
-        other @ (Value::Boolean(_) | Value::Text(_) | Value::Position { .. }) => {
-            Ok(value_json(&other))
-        }
-    }
+    rule.check(&in_unit(text, unit)?.into())
 }

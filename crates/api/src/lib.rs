@@ -13,6 +13,7 @@ mod caller;
 mod certificates;
 mod claims;
 mod code;
+mod commands;
 mod connect;
 mod console;
 mod credentials;

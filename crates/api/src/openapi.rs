@@ -18,9 +18,9 @@ use crate::app::App;
 use crate::idempotency::{self, Answers};
 use crate::problem::Problem;
 use crate::{
-    authorities, certificates, claims, code, connect, console, credentials, desired, devices,
-    expiry, health, history, import, messages, provision, quarantine, refusals, service_life,
-    session, sites, status, stream, tokens, ventures,
+    authorities, certificates, claims, code, commands, connect, console, credentials, desired,
+    devices, expiry, health, history, import, messages, provision, quarantine, refusals,
+    service_life, session, sites, status, stream, tokens, ventures,
 };
 
 /// The largest request body.
@@ -52,6 +52,9 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(devices::show, devices::change, devices::remove))
         .routes(routes!(desired::show))
         .routes(routes!(desired::change))
+        .routes(routes!(commands::list, commands::send))
+        .routes(routes!(commands::send_all))
+        .routes(routes!(commands::show))
         .routes(routes!(import::add).layer(DefaultBodyLimit::max(import::IMPORT_BYTES_MAX)))
         .routes(routes!(service_life::replace))
         .routes(routes!(service_life::retire))

@@ -130,6 +130,15 @@ fn side(bound: Option<f64>, none: &str) -> String {
 }
 
 impl Envelope {
+    /// Its limits of time and condition, in words.
+    #[must_use]
+    pub fn words(&self) -> Vec<String> {
+        let rate = self.rate.map(|rate| format!("{} per {}", rate.acts, human(rate.over)));
+        let dwell = self.dwell.map(|dwell| format!("held for {}", human(dwell)));
+        let interlock = self.interlock.as_ref().map(|lock| format!("only if {}", lock.condition));
+        [rate, dwell, interlock].into_iter().flatten().collect()
+    }
+
     /// Whether there is anything to remember between two acts.
     #[must_use]
     pub const fn remembers(&self) -> bool {

@@ -3,7 +3,7 @@
 //! *Invariant:* a sample leaves memory only when it was acknowledged, or when the buffer of an
 //! offline device is full; then the oldest goes and is counted as lost.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use blueprint::Lane;
@@ -31,6 +31,9 @@ const IN_FLIGHT_MAX: usize = 10;
 /// Seconds; the device asks for an answer twice as often.
 pub(crate) const KEEP_ALIVE_S: u16 = 60;
 
+/// Ids of commands that a device remembers, so that a repetition has no second effect.
+const KNOWN_COMMANDS_MAX: usize = 64;
+
 const TELEMETRY: &str = "me/telemetry";
 const VERSION: Version = Version::V311;
 
@@ -41,6 +44,8 @@ pub(crate) struct Device {
     firmware: &'static str,
     schedule: Schedule,
     settings: Vec<Setting>,
+    commands: BTreeSet<String>,
+    known: VecDeque<String>,
     waiting: VecDeque<Entry>,
     in_flight: VecDeque<(u16, Message)>,
     last_id: u16,
@@ -85,6 +90,8 @@ impl Device {
             firmware: if old { "1.3.2" } else { "1.4.0" },
             schedule,
             settings: kind.settings.clone(),
+            commands: kind.commands.clone(),
+            known: VecDeque::new(),
             waiting: VecDeque::new(),
             in_flight: VecDeque::new(),
             last_id: 0,
@@ -253,11 +260,30 @@ impl Device {
                 }
             }
             self.report(out);
-        } else if publish.topic.starts_with("me/command/") && !publish.payload.is_empty() {
-            let topic = format!("{}/answer", publish.topic);
-            let payload = json!({ "ok": true }).to_string().into_bytes();
-            self.send(Message { topic, payload, samples: 0 }, out);
+        } else if let Some(id) = publish.topic.strip_prefix("me/command/") {
+            self.asked(id, publish.payload, out);
         }
+    }
+
+    /// Does what it is asked once, and says so.
+    fn asked(&mut self, id: &str, payload: &[u8], out: &mut Vec<u8>) {
+        let deaf = payload.is_empty() || self.schedule.is_deaf();
+        if deaf || self.known.iter().any(|known| known == id) {
+            return;
+        }
+        self.known.push_back(id.to_owned());
+        if self.known.len() > KNOWN_COMMANDS_MAX {
+            self.known.pop_front();
+        }
+        let body: serde_json::Value = serde_json::from_slice(payload).unwrap_or_default();
+        let answer = match body["name"].as_str() {
+            Some(name) if self.commands.contains(name) => json!({ "ok": true }),
+            Some(name) => json!({ "ok": false, "error": format!("no command {name}") }),
+            None => json!({ "ok": false, "error": "no name" }),
+        };
+        let topic = format!("me/command/{id}/answer");
+        let payload = answer.to_string().into_bytes();
+        self.send(Message { topic, payload, samples: 0 }, out);
     }
 
     fn set(&mut self, name: &str, number: f64) {

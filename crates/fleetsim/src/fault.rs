@@ -27,11 +27,13 @@ pub enum Fault {
     Spike,
     /// The device believes in another time.
     ClockWrong,
+    /// Commands are heard and never answered.
+    Deaf,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Gap,
         Self::Reconnect,
         Self::Drift,
@@ -39,6 +41,7 @@ impl Fault {
         Self::Stuck,
         Self::Spike,
         Self::ClockWrong,
+        Self::Deaf,
     ];
 
     /// Its name.
@@ -52,6 +55,7 @@ impl Fault {
             Self::Stuck => "stuck",
             Self::Spike => "spike",
             Self::ClockWrong => "clock_wrong",
+            Self::Deaf => "deaf",
         }
     }
 }
@@ -110,6 +114,11 @@ impl Faults {
             return None;
         }
         Episodes::new(self.seed.named(fault.as_str()), STRIKES).at(at_ms)
+    }
+
+    /// Whether commands are answered at all.
+    pub(crate) fn is_deaf(&self) -> bool {
+        self.active.contains(&Fault::Deaf)
     }
 
     /// When the connection breaks next, and until when, within `horizon_ms`.

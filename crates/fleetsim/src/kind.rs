@@ -3,6 +3,7 @@
 //! *Invariant:* every reading of the blueprint that can be made up sensibly is a channel; texts are
 //! not.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use blueprint::{Dated, Kind, Lane, Property, PropertyKind};
@@ -47,6 +48,8 @@ pub(crate) struct Setting {
 pub(crate) struct VirtualKind {
     pub(crate) channels: Vec<Channel>,
     pub(crate) settings: Vec<Setting>,
+    /// Names of commands it understands.
+    pub(crate) commands: BTreeSet<String>,
 }
 
 impl VirtualKind {
@@ -75,7 +78,8 @@ impl VirtualKind {
                     }
                 })
                 .collect();
-        Self { channels, settings }
+        let commands = kind.commands.keys().map(Name::to_string).collect();
+        Self { channels, settings, commands }
     }
 }
 

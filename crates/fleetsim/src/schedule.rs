@@ -90,6 +90,11 @@ impl Schedule {
         1 + usize::from(self.faults.strikes(Fault::Duplicate, at_ms).is_some())
     }
 
+    /// Whether commands are answered at all.
+    pub(crate) fn is_deaf(&self) -> bool {
+        self.faults.is_deaf()
+    }
+
     /// When the connection breaks next, and until when.
     pub(crate) fn next_break(&self, at_ms: i64, horizon_ms: i64) -> Option<Episode> {
         self.faults.next_break(at_ms, horizon_ms)

@@ -95,6 +95,9 @@ pub(crate) enum Command {
     /// List, add, show, change and remove devices.
     #[command(subcommand)]
     Device(commands::device::DeviceCommand),
+    /// Ask devices to do something: send, list, show.
+    #[command(subcommand)]
+    Command(commands::command::CommandCommand),
     /// Write a project for a board: its readings, settings and commands, ready to build.
     #[command(after_help = "Examples:\n  iotbiz connect box-0001 --for python\n  iotbiz connect \
                             box-0001 --for esp-idf --host 192.168.1.10 --out firmware\n  iotbiz \

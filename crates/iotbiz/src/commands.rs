@@ -6,6 +6,7 @@ pub(crate) mod ca;
 pub(crate) mod case;
 pub(crate) mod check;
 pub(crate) mod claim;
+pub(crate) mod command;
 pub(crate) mod connect;
 pub(crate) mod device;
 pub(crate) mod doctor;

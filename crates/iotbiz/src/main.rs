@@ -67,6 +67,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Apply(args) => commands::apply::run(args, &client(), format),
         Command::Export(args) => commands::apply::export(args, &client()),
         Command::Device(command) => commands::device::run(command, &client(), format),
+        Command::Command(command) => commands::command::run(command, &client(), format),
         Command::Connect(args) => commands::connect::run(args, &client(), format),
         Command::Ca(command) => commands::ca::run(command, &client(), format),
         Command::Claim(command) => commands::claim::run(command, &client(), format),

@@ -182,7 +182,11 @@ impl Decoder {
     fn message(&mut self, record: &Record<'_>, message: &Message<'_>) -> Meaning {
         let door = match Kind::of(message.topic) {
             Kind::Values(door @ (Door::Telemetry | Door::Urgent)) => door,
-            Kind::Values(Door::Reported) | Kind::Event(_) | Kind::Request(_) | Kind::Other => {
+            Kind::Values(Door::Reported)
+            | Kind::Event(_)
+            | Kind::Request(_)
+            | Kind::Answer(_)
+            | Kind::Other => {
                 return Meaning::Nothing;
             }
         };

@@ -34,4 +34,4 @@ pub use recent::{Bucket, History, Line, Live, Outcome, Recent};
 pub use records::Records;
 pub use relay::{Relay, RelayTask};
 pub use state::{Direction, Seen, State, Totals, Unwatched, Watch};
-pub use translate::profile_of;
+pub use translate::{profile_of, rule_of};

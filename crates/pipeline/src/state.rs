@@ -5,6 +5,8 @@
 //! fire in the order of (due, fold, id). Folds never read `Output` frames: they only strike the
 //! output off the list of those not read back yet.
 
+mod acts;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -22,7 +24,6 @@ use crate::item::{Item, parse};
 use crate::profile::Profile;
 use crate::quarantine::{Cut, QUARANTINE_BYTES_MAX, Quarantine, Quarantined};
 use crate::records::{Effect, Records};
-use crate::request;
 
 /// Layout version of the snapshot.
 pub(crate) const STATE_VERSION: u32 = 1;
@@ -187,7 +188,10 @@ impl State {
             };
             Arc::make_mut(&mut self.catalog).put(decided.tenant, &definition);
         }
-        self.step(record, Input::Decided(*decided), out);
+        match decided.kind {
+            "desired" | "command" => self.act(record, decided, out),
+            _ => self.step(record, Input::Decided(*decided), out),
+        }
         watch.decided(decided);
     }
 
@@ -270,6 +274,7 @@ impl State {
             Kind::Values(door) => self.values(record, message, door, out),
             Kind::Event(name) => self.event(record, message, name, out),
             Kind::Request(id) => self.request(message, id, out),
+            Kind::Answer(id) => self.answer(record, message, id),
             Kind::Other => Decoded::default(),
         };
         self.totals.messages += 1;
@@ -341,21 +346,6 @@ impl State {
         };
         self.step(record, input, out);
         Decoded::default()
-    }
-
-    /// Answers what is asked of the twin; another name is a service's to answer.
-    fn request(&self, message: &Message<'_>, id: &str, out: &mut Outputs) -> Decoded {
-        match request::of_twin(message.payload) {
-            // What is decoded again was asked too long ago.
-            Ok(Some(asked)) if message.arrival.again == Again::First => {
-                self.twins.answer((message.tenant, message.device, id), &asked, out);
-                Decoded::default()
-            }
-            Ok(_) => Decoded::default(),
-            Err(reason) => {
-                Decoded { readings: Vec::new(), bad: vec![Bad { property: None, reason }] }
-            }
-        }
     }
 
     fn profile(&mut self, device: DeviceId) -> Option<Arc<Profile>> {
@@ -480,7 +470,9 @@ pub(crate) enum Kind<'a> {
     Event(&'a str),
     /// The device asks something, by the id it gave.
     Request(&'a str),
-    /// A topic of the device's own, or one whose fold comes later (command answers).
+    /// The device answers the command of this id.
+    Answer(&'a str),
+    /// A topic of the device's own.
     Other,
 }
 
@@ -493,6 +485,9 @@ impl<'a> Kind<'a> {
             _ => match topic.split_once('/') {
                 Some(("event", name)) => Self::Event(name),
                 Some(("request", id)) if !id.contains('/') => Self::Request(id),
+                Some(("command", rest)) => {
+                    rest.strip_suffix("/answer").map_or(Self::Other, Self::Answer)
+                }
                 Some(_) | None => Self::Other,
             },
         }

@@ -21,6 +21,12 @@ pub fn profile_of(kind: &Kind) -> Profile {
     Profile { readings: readings.collect(), settings: settings.collect() }
 }
 
+/// How a value of a setting or an argument is read.
+#[must_use]
+pub fn rule_of(name: &Name, kind: &PropertyKind) -> Rule {
+    rule(name, kind, Lane::Telemetry)
+}
+
 fn rule(name: &Name, kind: &PropertyKind, lane: Lane) -> Rule {
     let shape = match kind {
         PropertyKind::Number { unit, min, max } => {

@@ -5,7 +5,7 @@
  * Invariant: `link` tells the truth about the connection, `shared` about whose it is.
  * Invariant: after each (re)connection subscribers get `resync`, so what was missed is fetched.
  */
-import type { DeviceStatus, Message, Refusal, Value } from '../api.ts';
+import type { DeviceCommand, DeviceStatus, Message, Refusal, Value } from '../api.ts';
 import { start, type Link } from './fallback.ts';
 import type { Feed, Hooks, Kind, Wish } from './feed.ts';
 import { here_ms, type FromHub, type ToHub } from './hubwords.ts';
@@ -22,6 +22,7 @@ export interface Handlers {
   twin?: (frame: { device: string; desired_version: number; pending: string[] }) => void;
   status?: (frame: { device: string; status: DeviceStatus; last_seen: string | null }) => void;
   refusal?: (frame: Refusal) => void;
+  command?: (frame: { device: string; command: DeviceCommand }) => void;
   /** Fetch again: after a connection, and at each beat while polling. */
   resync?: (why: 'connected' | 'poll') => void;
 }

@@ -5,12 +5,13 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use model::{DeviceId, Offset, TenantId};
+use model::{CommandId, DeviceId, Offset, TenantId};
 use pipeline::{Direction, Live};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use twin::Status;
 
 use crate::app::App;
+use crate::commands::CommandJson;
 use crate::json::{Look, mark_word, value_json};
 use crate::messages::Message;
 use crate::refusals::Refusal;
@@ -30,6 +31,8 @@ pub(super) enum Kind {
     Twin,
     Status,
     Refusal,
+    /// A command was given, answered or expired.
+    Command,
     /// The watcher missed something and must read again.
     Behind,
 }
@@ -42,12 +45,13 @@ impl Kind {
             Self::Twin => "twin",
             Self::Status => "status",
             Self::Refusal => "refusal",
+            Self::Command => "command",
             Self::Behind => "behind",
         }
     }
 
     pub(super) fn parse(word: &str) -> Option<Self> {
-        [Self::Reading, Self::Message, Self::Twin, Self::Status, Self::Refusal]
+        [Self::Reading, Self::Message, Self::Twin, Self::Status, Self::Refusal, Self::Command]
             .into_iter()
             .find(|kind| kind.as_str() == word.trim())
     }
@@ -94,6 +98,8 @@ pub(super) struct Feed {
     refusals: Receiver<Refusal>,
     look: tokio::time::Interval,
     statuses: BTreeMap<DeviceId, Status>,
+    /// Commands that were told as open.
+    open: BTreeSet<(DeviceId, CommandId)>,
     waiting: VecDeque<Happening>,
 }
 
@@ -104,6 +110,7 @@ impl Feed {
             refusals: app.refusals.subscribe(),
             look: tokio::time::interval(LOOK_EVERY),
             statuses: BTreeMap::new(),
+            open: BTreeSet::new(),
             waiting: VecDeque::new(),
             app,
             interest,
@@ -117,6 +124,7 @@ impl Feed {
     pub(super) fn set(&mut self, interest: Interest, resume: Option<u64>) {
         self.interest = interest;
         self.statuses.clear();
+        self.open.clear();
         if let Some(offset) = resume {
             self.repeat_after(Offset(offset));
         }
@@ -138,7 +146,10 @@ impl Feed {
                     Err(RecvError::Lagged(missed)) => self.behind(missed),
                     Err(RecvError::Closed) => return None,
                 },
-                _ = self.look.tick() => self.look_at_statuses(),
+                _ = self.look.tick() => {
+                    self.look_at_statuses();
+                    self.look_at_commands();
+                }
             }
         }
     }
@@ -204,7 +215,41 @@ impl Feed {
         if live.line.topic == "reported" || live.line.direction == Direction::Down {
             self.twin(live.device, offset);
         }
+        if let Some(id) = command_of(&live.line.topic) {
+            self.command(live.device, id);
+        }
         self.status(live.device);
+    }
+
+    /// Tells what became of a command.
+    fn command(&mut self, device: DeviceId, id: CommandId) {
+        let picture = self.app.shard.picture();
+        let twin = picture.twins.get(self.interest.tenant, device);
+        let found = twin.and_then(|twin| Some((twin, twin.commands.get(id)?)));
+        let Some((twin, command)) = found else { return };
+        if command.state.is_closed() {
+            self.open.remove(&(device, id));
+        } else if self.open.len() < WAITING_MAX {
+            self.open.insert((device, id));
+        }
+        let command = CommandJson::of(twin, command);
+        let data = serde_json::json!({ "device": device, "command": command });
+        self.push(Kind::Command, picture.offset.0, data);
+    }
+
+    /// An expiry makes no message: what was open is looked at.
+    fn look_at_commands(&mut self) {
+        let picture = self.app.shard.picture();
+        let closed = |(device, id): &&(DeviceId, CommandId)| {
+            let twin = picture.twins.get(self.interest.tenant, *device);
+            let command = twin.and_then(|twin| twin.commands.get(*id));
+            command.is_none_or(|command| command.state.is_closed())
+        };
+        let closed: Vec<_> = self.open.iter().filter(closed).copied().collect();
+        for (device, id) in closed {
+            self.open.remove(&(device, id));
+            self.command(device, id);
+        }
     }
 
     fn twin(&mut self, device: DeviceId, offset: u64) {
@@ -263,4 +308,10 @@ impl Feed {
             self.push(Kind::Refusal, offset, serde_json::json!(refusal));
         }
     }
+}
+
+/// The command that a topic below a device's branch is about.
+fn command_of(topic: &str) -> Option<CommandId> {
+    let id = topic.strip_prefix("command/")?;
+    id.strip_suffix("/answer").unwrap_or(id).parse().ok()
 }

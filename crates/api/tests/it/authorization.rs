@@ -64,6 +64,8 @@ fn body(method: &str, path: &str) -> Value {
         ("post", "/devices") => json!({ "name": "box-0002", "kind": "box" }),
         ("patch", "/devices/{device}") => json!({ "tags": ["mine"] }),
         ("patch", "/devices/{device}/desired") => json!({ "interval": "30 s" }),
+        ("post", "/devices/{device}/commands") => json!({ "name": "locate" }),
+        ("post", "/commands") => json!({ "name": "locate", "filter": "kind:box" }),
         ("post", "/quarantine/replay") => json!({}),
         ("post", "/sites") => json!({ "name": "berlin", "timezone": "Europe/Berlin" }),
         ("post", "/tokens") => json!({ "name": "script" }),
@@ -72,8 +74,25 @@ fn body(method: &str, path: &str) -> Value {
     }
 }
 
-fn address(path: &str, device: &str) -> String {
-    path.replace("{device}", device)
+/// A device and a command that it was given.
+struct Known {
+    device: String,
+    command: String,
+}
+
+impl Known {
+    async fn of(site: &Site, owner: &str) -> Self {
+        let device = site.box_of(owner).await;
+        let path = format!("/api/v1/devices/{device}/commands");
+        let given = site.call("POST", &path, owner, &json!({ "name": "locate" })).await;
+        assert_eq!(given.status, StatusCode::ACCEPTED, "{}", given.text);
+        Self { device, command: given.json()["id"].as_str().unwrap().to_owned() }
+    }
+}
+
+fn address(path: &str, known: &Known) -> String {
+    path.replace("{device}", &known.device)
+        .replace("{command}", &known.command)
         .replace("{venture}", "coolbox")
         .replace("{credential}", "cre_01J0000000000000000000000")
         .replace("{token}", "cre_01J0000000000000000000000")
@@ -87,7 +106,7 @@ async fn nobody_gets_in_anywhere_without_a_token() {
     let site = Site::open().await;
     let tenant = site.tenant("a").await;
     let owner = site.person(tenant, "owner").await;
-    let device = site.box_of(&owner).await;
+    let known = Known::of(&site, &owner).await;
     for (method, path) in routes() {
         if is_open(&method, &path) {
             continue;
@@ -95,7 +114,7 @@ async fn nobody_gets_in_anywhere_without_a_token() {
         let body = body(&method, &path);
         for token in ["", "iot_wrong"] {
             let answer =
-                site.call(&method.to_uppercase(), &address(&path, &device), token, &body).await;
+                site.call(&method.to_uppercase(), &address(&path, &known), token, &body).await;
             assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{method} {path}: {}", answer.text);
             assert_eq!(answer.json()["code"], "E0101");
         }
@@ -107,7 +126,7 @@ async fn another_tenant_sees_nothing_and_changes_nothing() {
     let site = Site::open().await;
     let ours = site.tenant("a").await;
     let owner = site.person(ours, "owner").await;
-    let device = site.box_of(&owner).await;
+    let known = Known::of(&site, &owner).await;
     let theirs = site.tenant("b").await;
     let stranger = site.person(theirs, "owner").await;
     for (method, path) in routes() {
@@ -116,13 +135,13 @@ async fn another_tenant_sees_nothing_and_changes_nothing() {
         }
         let body = body(&method, &path);
         let answer =
-            site.call(&method.to_uppercase(), &address(&path, &device), &stranger, &body).await;
+            site.call(&method.to_uppercase(), &address(&path, &known), &stranger, &body).await;
         assert!(!answer.text.contains("box-0001"), "{method} {path}: {}", answer.text);
-        if path.contains("{device}") {
+        if path.contains("{device}") || path.contains("{command}") {
             assert_eq!(answer.status, StatusCode::NOT_FOUND, "{method} {path}: {}", answer.text);
         }
     }
-    let still = site.get(&format!("/api/v1/devices/{device}"), &owner).await.json();
+    let still = site.get(&format!("/api/v1/devices/{}", known.device), &owner).await.json();
     assert_eq!(still["name"], "box-0001");
     assert_eq!(still["tags"], json!([]));
     let blueprint = site.get("/api/v1/ventures/coolbox/blueprint", &owner).await.json();
@@ -134,7 +153,7 @@ async fn the_lowest_role_reads_and_changes_nothing() {
     let site = Site::open().await;
     let tenant = site.tenant("a").await;
     let owner = site.person(tenant, "owner").await;
-    let device = site.box_of(&owner).await;
+    let known = Known::of(&site, &owner).await;
     let viewer = site.person(tenant, "viewer").await;
     for (method, path) in routes() {
         // A claim's token opens the one, and no role at all.
@@ -143,7 +162,7 @@ async fn the_lowest_role_reads_and_changes_nothing() {
         }
         let body = body(&method, &path);
         let answer =
-            site.call(&method.to_uppercase(), &address(&path, &device), &viewer, &body).await;
+            site.call(&method.to_uppercase(), &address(&path, &known), &viewer, &body).await;
         if method == "get" && !SECRET.contains(&path.as_str()) {
             assert_eq!(answer.status, StatusCode::OK, "{method} {path}: {}", answer.text);
         } else {

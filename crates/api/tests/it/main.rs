@@ -8,6 +8,8 @@ mod authorization;
 #[cfg(test)]
 mod certificates;
 #[cfg(test)]
+mod commands;
+#[cfg(test)]
 mod idempotency;
 #[cfg(test)]
 mod import;

@@ -30,6 +30,14 @@ title = "Coolbox"
 temperature = { unit = "°C", min = -90, max = 80, every = "1 min" }
 [device.box.settings]
 interval = { min = "10 s", max = "1 h", drives = "temperature.every" }
+limit = { unit = "°C", min = 2, max = 8, dwell = "10 min" }
+[device.box.commands]
+locate = { timeout = "30 s" }
+[device.box.commands.beep]
+rate = "1 per h"
+[device.box.commands.beep.args]
+times = { min = 1, max = 9 }
+for = { unit = "s", min = 1, max = 60 }
 "#;
 
 pub(crate) struct Site {

@@ -129,23 +129,39 @@ fn a_desired_interval_is_taken_over_and_reported() {
     assert!((95..=98).contains(&with_temperature), "{with_temperature}");
 }
 
-#[test]
-fn a_command_is_answered() {
-    let mut device = device(&[]);
-    let mut out = Vec::new();
+fn asked(device: &mut Device, id: &str, payload: &str) -> Vec<(String, String)> {
+    let topic = format!("me/command/{id}");
     let publish = Publish {
         dup: false,
         qos: Qos::AtMostOnce,
         retain: false,
-        topic: "me/command/c1",
+        topic: &topic,
         packet_id: 0,
         topic_alias: 0,
         properties: Properties::NONE,
-        payload: br#"{"name":"locate"}"#,
+        payload: payload.as_bytes(),
     };
+    let mut out = Vec::new();
     device.receive(&Packet::Publish(publish), &mut out);
-    let (topic, _, _, payload) = published(&out)[0].clone();
-    assert_eq!((topic.as_str(), payload.as_str()), ("me/command/c1/answer", r#"{"ok":true}"#));
+    published(&out).into_iter().map(|(topic, _, _, payload)| (topic, payload)).collect()
+}
+
+#[test]
+fn a_command_is_answered_once() {
+    let mut device = device(&[]);
+    let answer = |id: &str, body: &str| (format!("me/command/{id}/answer"), body.to_owned());
+    let locate = r#"{"name":"locate"}"#;
+    assert_eq!(asked(&mut device, "c1", locate), [answer("c1", r#"{"ok":true}"#)]);
+    assert_eq!(asked(&mut device, "c1", locate), []);
+    assert_eq!(asked(&mut device, "c2", locate), [answer("c2", r#"{"ok":true}"#)]);
+    let unknown = r#"{"error":"no command fly","ok":false}"#;
+    assert_eq!(asked(&mut device, "c3", r#"{"name":"fly"}"#), [answer("c3", unknown)]);
+}
+
+#[test]
+fn a_deaf_device_never_answers() {
+    let mut device = device(&[Fault::Deaf]);
+    assert_eq!(asked(&mut device, "c1", r#"{"name":"locate"}"#), []);
 }
 
 #[test]

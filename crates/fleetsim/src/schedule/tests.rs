@@ -19,6 +19,8 @@ position    = "position"
 note        = "text"
 [device.box.settings]
 interval = { min = "10 s", max = "1 h", drives = "temperature.every" }
+[device.box.commands]
+locate = { timeout = "30 s" }
 "#;
 
 /// 2026-07-15T00:00:00Z.

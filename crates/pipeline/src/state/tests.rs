@@ -14,7 +14,9 @@ title = "Coolbox"
 [device.box.readings]
 temperature = { unit = "°C", min = -90, max = 80, every = "1 min" }
 [device.box.settings]
-interval = { min = "10 s", max = "1 h" }
+interval = { min = "10 s", max = "1 h", dwell = "3 s" }
+[device.box.commands]
+locate = { timeout = "5 s" }
 "#;
 
 fn device(n: u128) -> DeviceId {
@@ -186,6 +188,50 @@ fn a_request_for_the_twin_is_answered_and_another_is_left_to_a_service() {
     assert!(entry.reason.starts_with(r#"a request is {"name":"twin","args":{}}"#));
 }
 
+fn command(n: u128) -> String {
+    let id = model::CommandId::from_u128(n);
+    serde_json::json!({ "id": id, "name": "locate", "by": "usr_1", "timeout_ms": 5_000 })
+        .to_string()
+}
+
+fn command_state(feeder: &Feeder, n: u128) -> &'static str {
+    let twin = feeder.state.twins.get(device(7)).unwrap();
+    twin.commands.get(model::CommandId::from_u128(n)).unwrap().state.as_str()
+}
+
+#[test]
+fn a_command_is_answered_or_expires_and_a_bad_answer_is_kept_in_quarantine() {
+    let mut feeder = Feeder::ready();
+    feeder.decide("command", &device(7).to_string(), 0, &command(1));
+    let id = model::CommandId::from_u128(1);
+    let topic = format!("command/{id}/answer");
+    feeder.send(device(8), &topic, r#"{"ok":true}"#);
+    assert_eq!(command_state(&feeder, 1), "queued", "another device answers for itself only");
+    feeder.send(device(7), &topic, "yes");
+    let entry = feeder.state.quarantine.entries(TENANT).next().unwrap();
+    assert!(entry.reason.starts_with(r#"an answer is {"ok":true}"#), "{}", entry.reason);
+    feeder.send(device(7), &topic, r#"{"ok":true}"#);
+    assert_eq!(command_state(&feeder, 1), "done");
+    feeder.decide("command", &device(7).to_string(), 0, &command(2));
+    assert!(feeder.state.next_due().is_some());
+    for _ in 0..5 {
+        feeder.frame(Frame::Tick);
+    }
+    assert_eq!((command_state(&feeder, 2), feeder.state.next_due()), ("expired", None));
+}
+
+#[test]
+fn the_envelope_of_the_blueprint_in_force_is_kept() {
+    let mut feeder = Feeder::ready();
+    for interval in [60, 70] {
+        let content = format!(r#"{{"by":"u","values":{{"interval":{interval}}}}}"#);
+        feeder.decide("desired", &device(7).to_string(), 0, &content);
+    }
+    let twin = feeder.state.twins.get(device(7)).unwrap();
+    assert_eq!(twin.desired["interval"].value, model::Value::Number(60.0));
+    assert!(twin.guards.refused.as_ref().unwrap().reason.starts_with("dwell is 3 s"));
+}
+
 fn happen(feeder: &mut Feeder, what: (u8, u8, u8)) {
     let (kind, which, value) = what;
     let id = device(u128::from(which % 4));
@@ -203,6 +249,13 @@ fn happen(feeder: &mut Feeder, what: (u8, u8, u8)) {
         }
         4 => feeder.send(id, "reported", &format!(r#"{{"interval":{value},"firmware":"1"}}"#)),
         5 if which > 200 => feeder.send(id, "request/1", r#"{"name":"twin"}"#),
+        5 if which > 150 => {
+            feeder.decide("command", &id.to_string(), 0, &command(u128::from(value)));
+        }
+        5 if which > 100 => {
+            let command = model::CommandId::from_u128(u128::from(value));
+            feeder.send(id, &format!("command/{command}/answer"), r#"{"ok":true}"#);
+        }
         5 => feeder.send(id, "event/lid", "{}"),
         6 => {
             let unread: Vec<_> =

@@ -1,0 +1,69 @@
+//! What people want of a device, and what it answers.
+//!
+//! *Invariant:* an act is judged by the blueprint that is in force for its device at its offset.
+
+use std::sync::Arc;
+
+use model::{DeviceId, Input, Outputs, Record, Step};
+use twin::Answered;
+
+use super::{Message, State};
+use crate::catalog::InForce;
+use crate::decode::{Again, Bad, Decoded};
+use crate::request;
+
+impl State {
+    /// Settings and commands: acts that have no record.
+    pub(super) fn act(
+        &mut self,
+        record: &Record<'_>,
+        decided: &model::Decided<'_>,
+        out: &mut Outputs,
+    ) {
+        let in_force = decided.id.parse().ok().and_then(|device| self.in_force(device));
+        let kind = in_force.as_ref().and_then(|(found, kind)| found.blueprint.kinds.get(kind));
+        let input = Input::Decided(*decided);
+        let step = Step { offset: record.offset, log_time: record.log_time, input };
+        self.twins.act(&step, decided, kind, out);
+    }
+
+    fn in_force(&self, device: DeviceId) -> Option<(Arc<InForce>, model::Name)> {
+        let twin = self.twins.get(device)?;
+        let found = self.catalog.blueprint(twin.tenant, &twin.venture, twin.profile)?;
+        Some((Arc::clone(found), twin.kind.clone()))
+    }
+
+    /// What a device says to the command `id`.
+    pub(super) fn answer(
+        &mut self,
+        record: &Record<'_>,
+        message: &Message<'_>,
+        id: &str,
+    ) -> Decoded {
+        let said = Answered {
+            tenant: message.tenant,
+            device: message.device,
+            id,
+            payload: message.payload,
+            offset: record.offset,
+            at: record.log_time,
+        };
+        let bad = self.twins.answered(&said).err().map(|reason| Bad { property: None, reason });
+        Decoded { readings: Vec::new(), bad: bad.into_iter().collect() }
+    }
+
+    /// Answers what is asked of the twin; another name is a service's to answer.
+    pub(super) fn request(&self, message: &Message<'_>, id: &str, out: &mut Outputs) -> Decoded {
+        match request::of_twin(message.payload) {
+            // What is decoded again was asked too long ago.
+            Ok(Some(asked)) if message.arrival.again == Again::First => {
+                self.twins.answer((message.tenant, message.device, id), &asked, out);
+                Decoded::default()
+            }
+            Ok(_) => Decoded::default(),
+            Err(reason) => {
+                Decoded { readings: Vec::new(), bad: vec![Bad { property: None, reason }] }
+            }
+        }
+    }
+}
