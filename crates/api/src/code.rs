@@ -51,8 +51,8 @@ codes! {
          claim token.";
     REFUSED = "E0206" 409 "refused"
         "A setting or command would leave its safe envelope: its rate, dwell or interlock in the \
-         blueprint, or the number of open commands of a device. The detail says the number, and when \
-         there is room again.";
+         blueprint, or the number of open commands of a device. The detail says the number, and \
+         when there is room again.";
     STALE = "E0203" 412 "precondition failed"
         "`If-Match` names another revision than the one in force. Read it again and repeat your \
          change.";

@@ -8,7 +8,7 @@ use std::time::Duration;
 use model::{CommandId, DeviceId, Offset, TenantId};
 use pipeline::{Direction, Live};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
-use twin::Status;
+use twin::{CommandState, Status};
 
 use crate::app::App;
 use crate::commands::CommandJson;
@@ -178,8 +178,17 @@ impl Feed {
                 data["device"] = device.to_string().into();
                 self.push(Kind::Message, line.offset.0, data);
             }
-            if picture.twins.get(self.interest.tenant, device).is_some() {
+            if let Some(twin) = picture.twins.get(self.interest.tenant, device) {
                 self.twin(device, picture.offset.0);
+                let newer = twin.commands.iter().filter(|command| {
+                    let answered = command.answer.as_ref().map(|answer| answer.offset);
+                    // An expiry has no offset of its own.
+                    command.offset.max(answered.unwrap_or_default()) > offset
+                        || command.state == CommandState::Expired
+                });
+                for command in newer {
+                    self.command(device, command.id);
+                }
             }
         }
     }

@@ -296,7 +296,8 @@ proptest! {
             match what {
                 // The same wish comes again and again, as a caller without an answer repeats it.
                 0 | 1 => {
-                    world.command_with(n + u128::from(seconds) * 100, "locate", &format!("k{which}"));
+                    let (id, key) = (n + u128::from(seconds) * 100, format!("k{which}"));
+                    world.command_with(id, "locate", &key);
                     asked.insert(which);
                 }
                 // Deliveries come late, twice, or never.
