@@ -1,6 +1,6 @@
-//! Measures from the offer of a notification to its arrival at a webhook on this machine:
-//! `cargo run --release -p notify --example latency -- 2000 100 10` sends 2,000 at 100 a second to ten
-//! people.
+//! Measures from the offer of a notification to its arrival at a webhook on this machine.
+//! `cargo run --release -p notify --example latency -- 2000 100 10` sends 2,000, 100 a second, to
+//! ten people.
 //!
 //! *Invariant:* each one is measured; a message that does not arrive is an error.
 
