@@ -19,6 +19,7 @@ import { checks as deviceChecks } from './device.mjs';
 import { checks as connectChecks } from './connect.mjs';
 import { checks as fleetChecks } from './fleet.mjs';
 import { checks as mapChecks } from './map.mjs';
+import { checks as perfChecks } from './perf.mjs';
 import { checks as shellChecks } from './shell.mjs';
 import { checks as doorChecks } from './door.mjs';
 import { checks as linkChecks } from './link.mjs';
@@ -91,7 +92,7 @@ const world = {
 
 const silence = await keepSpeaking(world);
 const only = process.env.IOTBIZ_E2E_ONLY ?? '';
-const all = [...deviceChecks, ...connectChecks, ...fleetChecks, ...mapChecks, ...shellChecks, ...doorChecks, ...linkChecks, ...identityChecks];
+const all = [...deviceChecks, ...connectChecks, ...fleetChecks, ...mapChecks, ...shellChecks, ...perfChecks, ...doorChecks, ...linkChecks, ...identityChecks];
 let failed = 0;
 let passed = 0;
 for (const [name, check] of all.filter(([name]) => name.includes(only))) {
