@@ -26,6 +26,17 @@ export const checks = [
     assert.deepEqual(page.errors, []);
     return `first line after ${first} ms`;
   }],
+  ['readings move the chart without asking for the history again', async (world) => {
+    const page = await open(world, '?range=5m');
+    await page.locator('.plot[data-generation]:not([data-generation="0"])').waitFor();
+    await page.waitForTimeout(1500);
+    let asked = 0;
+    page.on('request', (request) => (asked += request.url().includes('/history?') ? 1 : 0));
+    const newest = await page.locator('.tail li').first().innerText();
+    await page.waitForFunction((old) => document.querySelector('.tail li')?.innerText !== old, newest);
+    await page.waitForTimeout(2500);
+    assert.equal(asked, 0);
+  }],
   ['readings have value, unit and age', async (world) => {
     const page = await open(world);
     const [name, reading] = Object.entries(world.device.readings).find(([, one]) => typeof one.value === 'number');

@@ -93,6 +93,20 @@ export const checks = [
     assert.ok(frames < 500, `a frame took ${frames} ms`);
     return `first rows after ${first} ms, last row of 20,000 after ${end} ms, worst frame ${frames} ms`;
   }],
+  ['going back from a device finds the list where it was left', async (world) => {
+    const page = await openPage(world.browser, null);
+    await twentyThousand(page, world.device);
+    await page.goto('/fleet?filter=kind:box');
+    await page.locator('[data-row="0"]').waitFor();
+    await page.evaluate(() => scrollTo(0, 9000));
+    await page.locator('[data-row="240"]').waitFor();
+    await page.evaluate(() => document.querySelector('[data-row="240"] a').click());
+    await page.waitForURL(/\/devices\//);
+    await page.goBack();
+    await page.locator('[data-row="240"]').waitFor();
+    assert.ok(Math.abs((await page.evaluate(() => scrollY)) - 9000) < 2);
+    assert.match(page.url(), /filter=kind:box$/);
+  }],
   ['many devices are changed at once: the count is typed, failures are listed and retried', async (world) => {
     const page = await openPage(world.browser, null);
     let fail = true;

@@ -48,7 +48,7 @@ async function chart(world, count) {
   const page = await watched(world);
   await page.addInitScript(answerHistory, { count, points });
   await page.goto(`/devices/${world.device.id}?range=24h`);
-  await page.waitForFunction((n) => Number(document.querySelector('.plot')?.dataset.generation) >= n, count || 300);
+  await page.waitForFunction((n) => Number(document.querySelector('.plot')?.dataset.generation) >= n, count ? count * 0.8 : 300, { timeout: 40_000 });
   await page.waitForTimeout(2500);
   const [build] = await measures(page, 'iotbiz chart build');
   const join = await measures(page, 'iotbiz chart join');

@@ -216,6 +216,8 @@ export interface Status {
   clock: 'ok' | 'behind' | 'step_held';
   console: 'full' | 'fallback';
   started_at: string;
+  /** How the history of readings is doing; an older server does not say. */
+  history?: { state: 'ok' | 'unwritable' | 'damaged'; problem: string | null; offset: number };
   rates?: { messages_per_s: number; acks_per_s: number };
   counts: {
     devices: number;

@@ -4,6 +4,9 @@
  */
 import { parse, type Route } from './router.ts';
 
+/** A list that needs longer is not waited for. */
+const scroll_back_ms_max = 2000;
+
 class Nav {
   path = $state(location.pathname);
   search = $state(new URLSearchParams(location.search));
@@ -12,14 +15,20 @@ class Nav {
   title = $state('');
 
   constructor() {
-    addEventListener('popstate', () => this.#read());
+    history.scrollRestoration = 'manual';
+    addEventListener('popstate', (event) => {
+      this.#read();
+      this.#scrollBack((event.state as { scroll?: number } | null)?.scroll ?? 0);
+    });
     addEventListener('click', (event) => this.#click(event));
   }
 
   go(to: string, how: 'push' | 'replace' = 'push'): void {
     if (to === location.pathname + location.search) return;
-    if (how === 'push') history.pushState(null, '', to);
-    else history.replaceState(null, '', to);
+    if (how === 'push') {
+      history.replaceState({ scroll: scrollY }, '');
+      history.pushState(null, '', to);
+    } else history.replaceState(null, '', to);
     const moved = location.pathname !== this.path;
     this.#read();
     if (moved) this.#arrive();
@@ -36,6 +45,18 @@ class Nav {
     this.go(location.pathname + (text === '' ? '' : `?${text}`), how);
   }
 
+  /** Where the reader was, as soon as the page is long enough again; a list is fetched first. */
+  #scrollBack(to: number): void {
+    const path = location.href;
+    const until = performance.now() + scroll_back_ms_max;
+    const step = () => {
+      if (location.href !== path) return;
+      scrollTo(0, to);
+      if (Math.abs(scrollY - to) > 1 && performance.now() < until) requestAnimationFrame(step);
+    };
+    requestAnimationFrame(step);
+  }
+
   #read(): void {
     this.path = location.pathname;
     this.search = new URLSearchParams(location.search);
@@ -47,6 +68,13 @@ class Nav {
     requestAnimationFrame(() => document.querySelector<HTMLElement>('main')?.focus());
   }
 
+  /** From device to device the time range stays: what is compared is the same hour. */
+  #range(to: string): string {
+    if (!to.startsWith('/devices/') || !this.path.startsWith('/devices/')) return '';
+    const kept = [...this.search].filter(([key]) => ['range', 'from', 'to', 'compare'].includes(key));
+    return kept.length === 0 ? '' : `?${new URLSearchParams(kept)}`;
+  }
+
   #click(event: MouseEvent): void {
     if (event.defaultPrevented || event.button !== 0) return;
     if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
@@ -55,7 +83,7 @@ class Nav {
     if (link.origin !== location.origin || link.pathname.startsWith('/api/')) return;
     if (link.hash !== '' && link.pathname === location.pathname) return;
     event.preventDefault();
-    this.go(link.pathname + link.search);
+    this.go(link.pathname + (link.search || this.#range(link.pathname)));
   }
 }
 
