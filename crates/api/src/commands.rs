@@ -71,6 +71,7 @@ pub(crate) struct CommandList {
     responses((status = 202, body = CommandJson, description = "given; no answer yet"),
         (status = 200, body = CommandJson, description = "closed while the caller waited"),
         (status = "default", body = Problem)))]
+#[expect(clippy::too_many_arguments, reason = "one extractor for each part of a request")]
 pub(crate) async fn send(
     State(app): State<App>,
     caller: Caller,

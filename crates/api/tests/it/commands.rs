@@ -23,7 +23,7 @@ impl World {
         Self { site, tenant, owner, device }
     }
 
-    async fn post(&self, query: &str, key: &str, body: Value) -> (StatusCode, Value) {
+    async fn post(&self, query: &str, key: &str, body: &Value) -> (StatusCode, Value) {
         let path = format!("/api/v1/devices/box-0001/commands{query}");
         let headers: &[_] = if key.is_empty() { &[] } else { &[("idempotency-key", key)] };
         let answer =
@@ -62,7 +62,7 @@ impl World {
 #[tokio::test]
 async fn a_command_is_accepted_with_its_place_and_closed_by_the_answer() {
     let world = World::new().await;
-    let (status, given) = world.post("", "", json!({ "name": "locate" })).await;
+    let (status, given) = world.post("", "", &json!({ "name": "locate" })).await;
     assert_eq!(status, StatusCode::ACCEPTED, "{given}");
     assert_eq!((&given["state"], &given["answer"]), (&json!("queued"), &Value::Null));
     assert!(given["offset"].as_u64().unwrap() > 0);
@@ -83,7 +83,8 @@ async fn a_command_is_accepted_with_its_place_and_closed_by_the_answer() {
 #[tokio::test]
 async fn who_waits_gets_the_answer_itself() {
     let world = World::new().await;
-    let waiting = world.post("?wait=10%20s", "", json!({ "name": "locate" }));
+    let locate = json!({ "name": "locate" });
+    let waiting = world.post("?wait=10%20s", "", &locate);
     let answering = async {
         let id = loop {
             let list = world.list().await;
@@ -103,7 +104,7 @@ async fn who_waits_gets_the_answer_itself() {
 async fn an_expiry_comes_without_any_traffic() {
     let world = World::new().await;
     let body = json!({ "name": "locate", "timeout": "50 ms" });
-    let (status, command) = world.post("?wait=20%20s", "", body).await;
+    let (status, command) = world.post("?wait=20%20s", "", &body).await;
     assert_eq!((status, &command["state"]), (StatusCode::OK, &json!("expired")));
     let id = command["id"].as_str().unwrap();
     world.says(&format!("command/{id}/answer"), r#"{"ok":true}"#).await;
@@ -122,7 +123,7 @@ async fn arguments_are_checked_by_the_blueprint() {
         (json!({ "name": "locate", "args": { "x": 1 } }), "/args/x", "no such argument"),
         (json!({ "name": "locate", "timeout": "8 days" }), "/timeout", "up to 7 days"),
     ] {
-        let (status, problem) = world.post("", "", body.clone()).await;
+        let (status, problem) = world.post("", "", &body).await;
         assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{body}: {problem}");
         let wrong = problem["errors"].as_array().unwrap().iter();
         let found = wrong.filter(|one| one["pointer"] == place).collect::<Vec<_>>();
@@ -130,7 +131,7 @@ async fn arguments_are_checked_by_the_blueprint() {
     }
     assert_eq!(world.list().await["items"], json!([]));
     let (_, given) = world
-        .post("", "", json!({ "name": "beep", "args": { "times": 3, "for": "0.5 min" } }))
+        .post("", "", &json!({ "name": "beep", "args": { "times": 3, "for": "0.5 min" } }))
         .await;
     assert_eq!(given["args"], json!({ "times": 3, "for": 30 }));
 }
@@ -139,8 +140,8 @@ async fn arguments_are_checked_by_the_blueprint() {
 async fn what_leaves_the_envelope_is_refused_with_the_number() {
     let world = World::new().await;
     let beep = json!({ "name": "beep", "args": { "times": 1, "for": 1 } });
-    assert_eq!(world.post("", "", beep.clone()).await.0, StatusCode::ACCEPTED);
-    let (status, problem) = world.post("", "", beep).await;
+    assert_eq!(world.post("", "", &beep).await.0, StatusCode::ACCEPTED);
+    let (status, problem) = world.post("", "", &beep).await;
     assert_eq!((status, &problem["code"]), (StatusCode::CONFLICT, &json!("E0206")), "{problem}");
     assert!(problem["detail"].as_str().unwrap().starts_with("rate is 1 per 1 h"), "{problem}");
     assert_eq!(world.list().await["items"][0]["state"], "refused");
@@ -159,8 +160,8 @@ async fn what_leaves_the_envelope_is_refused_with_the_number() {
 async fn the_same_key_is_the_same_command() {
     let world = World::new().await;
     let locate = json!({ "name": "locate" });
-    let (_, first) = world.post("", "k-1", locate.clone()).await;
-    let (_, again) = world.post("", "k-1", locate.clone()).await;
+    let (_, first) = world.post("", "k-1", &locate).await;
+    let (_, again) = world.post("", "k-1", &locate).await;
     // Another query is another request for the answers in memory, as a restart would make it.
     let path = "/api/v1/devices/".to_owned() + &world.device.to_string() + "/commands";
     let headers = [("idempotency-key", "k-1")];
@@ -179,7 +180,7 @@ async fn a_command_for_many_tells_which_device_refused() {
     let body = json!({ "name": "box-0002", "kind": "box" });
     world.site.call("POST", "/api/v1/devices", &world.owner, &body).await;
     let beep = json!({ "name": "beep", "args": { "times": 1, "for": 1 } });
-    world.post("", "", beep.clone()).await;
+    world.post("", "", &beep).await;
     let mut all = beep;
     all["filter"] = "kind:box".into();
     let answer = world.site.call("POST", "/api/v1/commands", &world.owner, &all).await;

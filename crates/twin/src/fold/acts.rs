@@ -255,13 +255,13 @@ impl Twins {
                 }
             }
             Some(Due::Watchdog { device, setting, safe }) => {
-                self.into_safety(step, (device, setting, safe), out);
+                self.make_safe(step, (device, setting, safe), out);
             }
             None => {}
         }
     }
 
-    fn into_safety(
+    fn make_safe(
         &mut self,
         step: &Step<'_>,
         (device, name, safe): (DeviceId, Name, Value),
