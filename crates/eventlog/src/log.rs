@@ -333,6 +333,12 @@ impl Log {
         self.shared.bytes.load(Ordering::Acquire)
     }
 
+    /// Log time of the newest batch, durable or not yet; the epoch before the first.
+    #[must_use]
+    pub fn newest_time(&self) -> Timestamp {
+        lock(&self.shared.pending).time.last()
+    }
+
     /// How log time and wall clock stand to each other now.
     #[must_use]
     pub fn clock_state(&self) -> ClockState {

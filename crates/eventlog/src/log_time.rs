@@ -67,6 +67,11 @@ impl LogTime {
         time
     }
 
+    /// The time of the newest batch.
+    pub(crate) const fn last(&self) -> Timestamp {
+        self.last
+    }
+
     pub(crate) fn state(&self, clock: &dyn Clock) -> ClockState {
         self.look(clock.now(), clock.monotonic()).1
     }

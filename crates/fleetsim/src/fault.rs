@@ -6,8 +6,10 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::breakdown::Breakdowns;
 use crate::episodes::{Episode, Episodes, Rhythm};
 use crate::error::Error;
+use crate::kind::VirtualKind;
 use crate::noise::Seed;
 
 /// A way to go wrong.
@@ -29,11 +31,14 @@ pub enum Fault {
     ClockWrong,
     /// Commands are heard and never answered.
     Deaf,
+    /// Now and then, for hours: the cooling fails, the sensor is stuck, the battery runs flat or
+    /// nothing is sent.
+    Breakdown,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Gap,
         Self::Reconnect,
         Self::Drift,
@@ -42,6 +47,7 @@ impl Fault {
         Self::Spike,
         Self::ClockWrong,
         Self::Deaf,
+        Self::Breakdown,
     ];
 
     /// Its name.
@@ -56,6 +62,7 @@ impl Fault {
             Self::Spike => "spike",
             Self::ClockWrong => "clock_wrong",
             Self::Deaf => "deaf",
+            Self::Breakdown => "breakdown",
         }
     }
 }
@@ -98,13 +105,40 @@ pub(crate) struct Faults {
     seed: Seed,
     active: Vec<Fault>,
     from_ms: i64,
+    breakdowns: Option<Breakdowns>,
 }
 
 impl Faults {
     /// Those of a plan that began at `from_ms`.
     #[must_use]
     pub(crate) fn new(device: Seed, active: &[Fault], from_ms: i64) -> Self {
-        Self { seed: device.named("faults"), active: active.to_vec(), from_ms }
+        let seed = device.named("faults");
+        Self { seed, active: active.to_vec(), from_ms, breakdowns: None }
+    }
+
+    /// With the breakdowns of a device of this kind, when they are asked for.
+    #[must_use]
+    pub(crate) fn of_kind(mut self, kind: &VirtualKind) -> Self {
+        let wanted = self.active.contains(&Fault::Breakdown);
+        self.breakdowns = wanted.then(|| Breakdowns::new(self.seed, kind));
+        self
+    }
+
+    /// What breaks for hours, when it is asked for.
+    pub(crate) const fn breakdowns(&self) -> Option<&Breakdowns> {
+        self.breakdowns.as_ref()
+    }
+
+    /// Whether nothing is measured at this moment.
+    pub(crate) fn is_silent(&self, at_ms: i64) -> bool {
+        self.strikes(Fault::Gap, at_ms).is_some()
+            || self.breakdowns().is_some_and(|broken| broken.is_silent(at_ms))
+    }
+
+    /// Since when the sensor repeats itself, if it does.
+    pub(crate) fn stuck_since(&self, at_ms: i64) -> Option<i64> {
+        let often = self.strikes(Fault::Stuck, at_ms).map(|episode| episode.from_ms);
+        often.or_else(|| self.breakdowns()?.stuck_since(at_ms))
     }
 
     /// The stretch of time in which the fault is on, if it is.

@@ -14,6 +14,8 @@ use crate::signal::{Facts, Shape, Signal, choose};
 
 /// How often a number is sent when the blueprint does not say.
 const EVERY_DEFAULT_MS: i64 = 60_000;
+/// How often a place is sent when the blueprint does not say: a van is on its round for hours.
+const POSITION_EVERY_MS: i64 = 300_000;
 /// How often a boolean is sent although it did not change.
 pub(crate) const UNCHANGED_MS_MAX: i64 = 3_600_000;
 
@@ -101,7 +103,8 @@ fn channel(name: &Name, property: &Property, siblings: &[&str]) -> Option<Channe
     let rhythm = match (property.every, shape) {
         (Some(every), _) => Rhythm::Every { ms: millis(every) },
         (None, Shape::Boolean) => Rhythm::OnChange,
-        (None, _) => Rhythm::Every { ms: EVERY_DEFAULT_MS },
+        (None, Shape::Position) => Rhythm::Every { ms: POSITION_EVERY_MS },
+        (None, Shape::Number | Shape::Text) => Rhythm::Every { ms: EVERY_DEFAULT_MS },
     };
     Some(Channel {
         name: name.clone(),

@@ -1,7 +1,8 @@
 //! What a device measures next: its channels in the order of time.
 //!
-//! *Invariant:* two schedules with the same seed, device and start give the same samples. Only
-//! what the device is told, a new interval, changes what comes.
+//! *Invariant:* two schedules with the same seed, device and start give the same samples; after the
+//! first, which tells everything, the start does not matter. Only what the device is told, a new
+//! interval, changes what comes.
 
 use blueprint::{Dated, Lane};
 use model::{Name, Value};
@@ -65,7 +66,22 @@ impl Schedule {
                 Timed { channel: channel.clone(), source, next_ms: first_ms }
             })
             .collect();
-        Self { timed, faults: Faults::new(seed, faults, from_ms), phase: seed.named("phase") }
+        let faults = Faults::new(seed, faults, from_ms).of_kind(kind);
+        Self { timed, faults, phase: seed.named("phase") }
+    }
+
+    /// The samples after a moment of a device that is on its way for long.
+    pub(crate) fn resumed(
+        fleet: Seed,
+        device: &str,
+        kind: &VirtualKind,
+        (faults, after_ms): (&[Fault], i64),
+    ) -> Self {
+        let mut schedule = Self::new(fleet, device, kind, (faults, after_ms));
+        for timed in &mut schedule.timed {
+            timed.next_ms = timed.after(after_ms, schedule.phase);
+        }
+        schedule
     }
 
     /// When the next sample is due; `None` when the device measures nothing.
@@ -79,7 +95,18 @@ impl Schedule {
         loop {
             let at_ms = self.due_ms()?;
             let sample = self.measure(at_ms);
-            if self.faults.strikes(Fault::Gap, at_ms).is_none() {
+            if !self.faults.is_silent(at_ms) {
+                return Some(sample);
+            }
+        }
+    }
+
+    /// The next sample up to a moment. What falls into a gap is left out.
+    pub(crate) fn next_until(&mut self, until_ms: i64) -> Option<Sample> {
+        loop {
+            let at_ms = self.due_ms().filter(|due| *due <= until_ms)?;
+            let sample = self.measure(at_ms);
+            if !self.faults.is_silent(at_ms) {
                 return Some(sample);
             }
         }
@@ -129,23 +156,29 @@ impl Schedule {
 
 impl Timed {
     fn after(&self, at_ms: i64, phase: Seed) -> i64 {
+        // Channels of the same interval share their phase, so they share a message.
+        let left = |ms: i64| {
+            let phase_ms = whole(phase.numbered(ms).unit() * ms as f64);
+            ms - (at_ms - phase_ms).rem_euclid(ms)
+        };
         match self.channel.rhythm {
-            // Channels of the same interval share their phase, so they share a message.
-            Rhythm::Every { ms } => {
-                let phase_ms = whole(phase.numbered(ms).unit() * ms as f64);
-                at_ms + ms - (at_ms - phase_ms).rem_euclid(ms)
-            }
+            Rhythm::Every { ms } => at_ms + left(ms),
             Rhythm::OnChange => {
-                self.source.next_change(at_ms, UNCHANGED_MS_MAX).unwrap_or(at_ms + UNCHANGED_MS_MAX)
+                let horizon_ms = left(UNCHANGED_MS_MAX);
+                self.source.next_change(at_ms, horizon_ms).unwrap_or(at_ms + horizon_ms)
             }
         }
     }
 
     /// The measured value, with what is wrong with the sensor.
     fn value(&self, faults: &Faults, at_ms: i64) -> Value {
-        let stuck = faults.strikes(Fault::Stuck, at_ms).map(|episode| episode.from_ms);
-        let value = self.source.value(stuck.unwrap_or(at_ms));
+        let seen_ms = faults.stuck_since(at_ms).unwrap_or(at_ms);
+        let value = self.source.value(seen_ms);
         let Value::Number(number) = value else { return value };
+        let number = match faults.breakdowns() {
+            Some(broken) => self.source.broken(number, seen_ms, broken),
+            None => number,
+        };
         let (low, high) = self.channel.bounds;
         let span = if (high - low).is_finite() { high - low } else { SPAN_DEFAULT };
         let number = number + faults.drift(at_ms, span);

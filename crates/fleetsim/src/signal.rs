@@ -16,6 +16,7 @@ use std::f64::consts::TAU;
 use libm::{cos, pow, round, sin};
 use model::Value;
 
+use crate::breakdown::Breakdowns;
 use crate::climate::{Climate, solar_hour};
 use crate::episodes::{Episodes, Rhythm};
 use crate::noise::Seed;
@@ -131,6 +132,38 @@ impl Source {
             };
         }
         Value::Number(self.number(at_ms))
+    }
+
+    /// The number as it is while something is broken.
+    pub(crate) fn broken(&self, number: f64, at_ms: i64, broken: &Breakdowns) -> f64 {
+        match self.signal {
+            Signal::Cooled { .. } => {
+                let warmth = broken.warmth(at_ms);
+                let around = self.climate.temperature(at_ms, 1800.0).max(19.0);
+                rounded(number + warmth * (around - number), 2).clamp(self.bounds.0, self.bounds.1)
+            }
+            Signal::Battery => round(number * broken.battery_left(at_ms)),
+            Signal::BatteryVoltage => {
+                // An empty cell has about two thirds of its voltage.
+                rounded(number * (2.0 + broken.battery_left(at_ms)) / 3.0, 2)
+            }
+            Signal::Outdoor
+            | Signal::Room
+            | Signal::Humidity
+            | Signal::Opening
+            | Signal::Presence
+            | Signal::Trouble
+            | Signal::Radio
+            | Signal::Route
+            | Signal::Speed { .. }
+            | Signal::Level
+            | Signal::Power { .. }
+            | Signal::Counter { .. }
+            | Signal::Pressure { .. }
+            | Signal::Light
+            | Signal::CarbonDioxide
+            | Signal::Wander { .. } => number,
+        }
     }
 
     /// When a boolean changes next after this moment, at the latest `horizon_ms` later; `None` for

@@ -1,16 +1,21 @@
 //! `iotbiz demo`: a server with a venture, and virtual devices that speak real MQTT to it.
 //!
-//! *Invariant:* everything a demo shows came in through the same doors as anybody's: blueprint and
-//! devices by the API, readings by MQTT. Its readings are marked as virtual for ever.
+//! *Invariant:* everything a demo shows came in as anybody's does: blueprint and devices by the API,
+//! readings through the log, those of today by MQTT. Its readings are marked as virtual for ever.
+
+mod past;
+mod since;
 
 use std::collections::BTreeMap;
+use std::io::IsTerminal;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use anyhow::Context;
 use blueprint::{Blueprint, Template};
 use fleetsim::Plan;
-use model::{Clock, Name, SystemClock};
+use indicatif::{ProgressBar, ProgressStyle};
+use model::{Clock, Name, SystemClock, TenantId, Timestamp};
 use serde_json::json;
 use tokio::sync::Notify;
 
@@ -19,9 +24,13 @@ use crate::client::Client;
 use crate::commands::init::template;
 use crate::commands::run::interrupted;
 use crate::config::Config;
+use crate::exit::{self, Failure};
 use crate::output;
-use crate::server::{Server, Trust};
+use crate::server::{Backfill, PastClock, Server, Time, Trust};
 use crate::virtual_fleet::{Wanted, settle};
+
+pub(crate) use past::Report as PastReport;
+pub(crate) use since::Since;
 
 /// The weather of every demo.
 const SEED: u64 = 7;
@@ -33,9 +42,13 @@ pub(crate) fn run(args: &DemoArgs, format: Format) -> anyhow::Result<()> {
     let mut config = Config { data: args.data.clone(), ..Config::default() };
     config.http.listen = free(args.listen);
     config.mqtt.listen = free(args.mqtt);
+    // A demo's past is its log: none of it ends by age.
+    config.log.retention_days = u32::MAX;
+    let clock = Arc::new(clock(&config, args.from)?);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime.context("start the runtime")?.block_on(async {
-        let server = Server::start(&config, Trust::Demo).await?;
+        let time = Time::Past(Arc::clone(&clock));
+        let server = Server::start_in(&config, Trust::Demo, &time).await?;
         let stop = Arc::new(Notify::new());
         let played = tokio::spawn(play(Facts {
             url: format!("http://{}", server.ports.http),
@@ -46,6 +59,8 @@ pub(crate) fn run(args: &DemoArgs, format: Format) -> anyhow::Result<()> {
             tokens: config.data.join(TOKENS),
             data: config.data.display().to_string(),
             format,
+            backfill: server.backfill(),
+            clock,
             stop: Arc::clone(&stop),
         }));
         let over = async {
@@ -56,6 +71,17 @@ pub(crate) fn run(args: &DemoArgs, format: Format) -> anyhow::Result<()> {
         };
         server.serve_until(over).await
     })
+}
+
+/// Where a demo's time begins: in a folder that has a log, where that ends.
+fn clock(config: &Config, from: Since) -> anyhow::Result<PastClock> {
+    let now = SystemClock::new().now();
+    let from = from.before(now).map_err(|why| {
+        Failure::new(exit::USAGE, why)
+            .fix("use an age such as 90d, a day such as 2026-09-01, or now")
+    })?;
+    let begun = config.data.join("log").is_dir();
+    Ok(PastClock::new(if begun { Timestamp::ZERO } else { from }))
 }
 
 /// The address, or a free port of the same machine when somebody has it.
@@ -75,31 +101,71 @@ struct Facts {
     tokens: std::path::PathBuf,
     data: String,
     format: Format,
+    backfill: Backfill,
+    clock: Arc<PastClock>,
     stop: Arc<Notify>,
 }
 
 async fn play(facts: Facts) {
+    let clock = Arc::clone(&facts.clock);
     if let Err(error) = try_play(facts).await {
         output::talk(&format!("the virtual devices stopped: {error:#}"));
     }
+    // Whatever stopped them, people and their own devices live in the present.
+    clock.follow();
 }
 
 async fn try_play(facts: Facts) -> anyhow::Result<()> {
     let facts = Arc::new(facts);
-    let preparing = Arc::clone(&facts);
-    let plan = tokio::task::spawn_blocking(move || prepare(&preparing))
-        .await
-        .context("prepare the demo")??;
+    let Some((plan, caught)) = begin(&facts).await? else { return Ok(()) };
     let first = plan.devices.iter().find(|device| device.name.ends_with("-0001"));
     let first = first.map(|device| device.name.clone()).unwrap_or_default();
-    announce(&facts, &first, plan.devices.len())?;
+    announce(&facts, &first, (plan.devices.len(), &caught))?;
     fleetsim::run(plan, facts.stop.notified(), |_counts| {}).await?;
     Ok(())
 }
 
+/// Devices whose past reaches to now; nothing when somebody stopped it before.
+async fn begin(facts: &Arc<Facts>) -> anyhow::Result<Option<(Plan, PastReport)>> {
+    let preparing = Arc::clone(facts);
+    let (tenant, mut plan) = tokio::task::spawn_blocking(move || prepare(&preparing))
+        .await
+        .context("prepare the demo")??;
+    let fleet = past::Fleet { tenant, kinds: &plan.kinds, devices: &plan.devices, seed: SEED };
+    let bar = progress_bar();
+    let show = |reached: past::Reached| {
+        bar.set_length(reached.until.since(reached.from).as_secs());
+        bar.set_position(reached.at.since(reached.from).as_secs());
+        bar.set_message(reached.at.to_string().chars().take(10).collect::<String>());
+    };
+    let caught = tokio::select! {
+        caught = past::catch_up(&fleet, (&facts.backfill, &facts.clock), show) => caught?,
+        () = facts.stop.notified() => return Ok(None),
+    };
+    bar.finish_and_clear();
+    facts.clock.follow();
+    plan.from = caught.until;
+    Ok(Some((plan, caught)))
+}
+
+fn progress_bar() -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(0);
+    let template = "  simulating the past  {wide_bar} {msg} {elapsed}";
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar
+}
+
 /// Blueprint and devices, by the API as anybody would.
-fn prepare(facts: &Facts) -> anyhow::Result<Plan> {
+fn prepare(facts: &Facts) -> anyhow::Result<(TenantId, Plan)> {
     let client = Client::local(&facts.url);
+    let status = client.get("/api/v1/status")?;
+    let tenant = status["tenant"]["id"].as_str().unwrap_or_default();
+    let tenant = tenant.parse().context("learn the tenant")?;
     let text = facts.template.text;
     let blueprint = Blueprint::parse(text).blueprint.context("the template has errors")?;
     let venture = blueprint.venture.as_str();
@@ -119,16 +185,17 @@ fn prepare(facts: &Facts) -> anyhow::Result<Plan> {
     let sites = sites(&client)?;
     let wanted = wanted(&blueprint, facts.devices, &sites);
     let devices = settle(&client, &venture, &wanted, &facts.tokens)?;
-    Ok(Plan {
+    let plan = Plan {
         server: facts.mqtt,
         kinds: blueprint.kinds,
         devices,
         seed: SEED,
-        from: SystemClock::new().now(),
+        from: facts.clock.wall(),
         speed: 1.0,
-        faults: vec![fleetsim::Fault::Reconnect],
+        faults: vec![fleetsim::Fault::Reconnect, fleetsim::Fault::Breakdown],
         duration: None,
-    })
+    };
+    Ok((tenant, plan))
 }
 
 /// Places of the demo, made when they are missing.
@@ -200,10 +267,16 @@ fn program() -> String {
     path.display().to_string()
 }
 
-fn announce(facts: &Facts, first: &str, devices: usize) -> anyhow::Result<()> {
+fn announce(
+    facts: &Facts,
+    first: &str,
+    (devices, caught): (usize, &PastReport),
+) -> anyhow::Result<()> {
     if facts.format == Format::Json {
-        let addresses = json!({ "http": facts.http.to_string(), "mqtt": facts.mqtt.to_string() });
-        return output::line(&addresses.to_string());
+        let said = json!({
+            "http": facts.http.to_string(), "mqtt": facts.mqtt.to_string(), "past": caught.json(),
+        });
+        return output::line(&said.to_string());
     }
     let server = match facts.http.port() {
         7070 => String::new(),
@@ -211,9 +284,11 @@ fn announce(facts: &Facts, first: &str, devices: usize) -> anyhow::Result<()> {
     };
     let Facts { url, mqtt, data, .. } = facts;
     let iotbiz = program();
+    let simulated = caught.words();
     output::print(&format!(
         "\n  {url}\n\n  \
          {devices} virtual devices speak MQTT to {mqtt}. Their readings are marked as virtual.\n  \
+         {simulated}\n  \
          Whoever sits at this machine owns this demo; nobody else can reach it.\n\n  \
          Try next\n    \
          open a device          {url}/devices/{first}\n    \

@@ -6,6 +6,7 @@
 mod history;
 mod https;
 mod keys;
+mod past;
 mod tasks;
 mod tenancy;
 mod tls;
@@ -32,6 +33,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
 use crate::exit::{self, Failure};
+
+pub(crate) use past::{Backfill, PastClock, Time};
 
 /// How long open requests and streams may take to end when the server stops.
 const HTTP_STOP_MAX: Duration = Duration::from_secs(2);
@@ -74,6 +77,7 @@ pub(crate) struct Server {
     pub(crate) setup_token: Option<String>,
     ingress: Arc<Ingress>,
     driver: Driver,
+    shard: Shard,
     history: Arc<history::History>,
     log: Log,
     registry: Registry,
@@ -99,9 +103,18 @@ struct Foundation {
 
 impl Server {
     pub(crate) async fn start(config: &Config, trust: Trust) -> anyhow::Result<Self> {
+        Self::start_in(config, trust, &Time::Wall).await
+    }
+
+    /// The same, in a time that may lie in the past.
+    pub(crate) async fn start_in(
+        config: &Config,
+        trust: Trust,
+        time: &Time,
+    ) -> anyhow::Result<Self> {
         refuse_open_console(config, trust)?;
         let lock = lock_folder(&config.data)?;
-        let (on, relay_task) = open(config).await?;
+        let (on, relay_task) = open(config, time).await?;
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         tasks.spawn(relay_task.run(stop.clone()));
@@ -134,7 +147,7 @@ impl Server {
         let parts = (Arc::clone(&ingress), Arc::clone(&history), on.log.clone());
         let refusals = Refusals::new(Arc::clone(&on.clock));
         let app = App {
-            shard: on.shard,
+            shard: on.shard.clone(),
             registry: on.registry.clone(),
             relay: on.relay,
             door: Arc::clone(&on.door),
@@ -143,7 +156,12 @@ impl Server {
             challenges: Arc::default(),
             setup: setup.map(Arc::new),
             refusals: refusals.clone(),
-            facts: Arc::new(facts(config, (trust, access), (ports, on.clock.now()), parts)),
+            facts: Arc::new(facts(
+                config,
+                (trust, access),
+                (ports, SystemClock::new().now()),
+                parts,
+            )),
             clock: on.clock,
         };
         tasks.spawn(tasks::forward_refusals(ingress.refusals(), refusals, stop.clone()));
@@ -160,6 +178,7 @@ impl Server {
             setup_token,
             ingress,
             driver: on.driver,
+            shard: on.shard,
             history,
             log: on.log,
             registry: on.registry,
@@ -168,6 +187,15 @@ impl Server {
             http_task,
             _lock: lock,
         })
+    }
+
+    /// What a simulated past is written with.
+    pub(crate) fn backfill(&self) -> Backfill {
+        Backfill {
+            log: self.log.clone(),
+            shard: self.shard.clone(),
+            history: Arc::clone(&self.history),
+        }
     }
 
     /// Serves until `stop` is ready or the disk refuses for good, then stops in order.
@@ -299,8 +327,8 @@ fn private(_data: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-async fn open(config: &Config) -> anyhow::Result<(Foundation, RelayTask)> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+async fn open(config: &Config, time: &Time) -> anyhow::Result<(Foundation, RelayTask)> {
+    let clock = time.clock();
     let disk: Arc<dyn Disk> = if config.flush_delay.is_zero() {
         Arc::new(OsDisk)
     } else {
@@ -317,6 +345,7 @@ async fn open(config: &Config) -> anyhow::Result<(Foundation, RelayTask)> {
         config.log_options(),
     )
     .context("open the log")?;
+    time.begin(log.newest_time());
     if let Some(cut) = &log.recovery().cut {
         tracing::warn!(?cut, "a torn end of the log was cut: it was never acknowledged");
     }

@@ -73,6 +73,12 @@ macro_rules! id {
                 Self((millis << 80) | (random & ((1 << 80) - 1)))
             }
 
+            /// When it was made.
+            #[must_use]
+            pub fn time(self) -> Timestamp {
+                Timestamp::from_millis(i64::try_from(self.0 >> 80).unwrap_or(i64::MAX))
+            }
+
             /// The id as a number, for storage.
             #[must_use]
             pub const fn from_u128(value: u128) -> Self {

@@ -36,7 +36,7 @@ pub(crate) struct SimulateArgs {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// What goes wrong: gap, reconnect, drift, duplicate, stuck, spike, `clock_wrong`,
-    /// deaf; may be repeated.
+    /// deaf, breakdown; may be repeated.
     #[arg(long = "fault", value_name = "NAME")]
     faults: Vec<Fault>,
     /// Simulated seconds in a real one; above 1 the run starts in the past.

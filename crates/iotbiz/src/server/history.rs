@@ -19,6 +19,7 @@ use eventlog::{Log, Snapshots};
 use lake::{Column, Lake, Limits, Pressure, Row, Series, Settings, Shape, Sizes, Span, TableId};
 use model::{Clock, Disk, Offset};
 use pipeline::{DECODER_VERSION, Decoder, Meaning, State, Told};
+use tokio::sync::Notify;
 
 /// Bytes read from the log at once.
 const READ_BYTES_MAX: usize = 1 << 20;
@@ -42,12 +43,25 @@ pub(super) struct History {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
+/// How fast the thread reads while there is always more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Haste {
+    /// It rests: the door and the folds share its cores.
+    Rested,
+    /// It does not: nothing else is to be done until it is through.
+    Hurried,
+}
+
 /// What the thread tells.
 #[derive(Debug, Default)]
 struct Shared {
     stop: AtomicBool,
     /// The last frame that was read.
     offset: AtomicU64,
+    /// Read without rests, and write as soon as there is nothing more to read.
+    hurried: AtomicBool,
+    /// Woken by every write.
+    wrote: Notify,
     /// Why nothing can be written now; empty when it can.
     problem: Mutex<String>,
 }
@@ -114,6 +128,24 @@ impl History {
             .spawn(move || follower.run())
             .context("start the thread of history")?;
         Ok(Self { lake, shared, snapshots, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// How fast it reads from now on.
+    pub(super) fn pace(&self, haste: Haste) {
+        self.shared.hurried.store(haste == Haste::Hurried, Ordering::SeqCst);
+    }
+
+    /// Waits until everything up to `offset` is in files.
+    pub(super) async fn written(&self, offset: Offset) {
+        loop {
+            let mut wrote = std::pin::pin!(self.shared.wrote.notified());
+            // Registered before looking, so that a write in between is not missed.
+            wrote.as_mut().enable();
+            if self.lake.flushed() >= offset {
+                return;
+            }
+            wrote.await;
+        }
     }
 
     /// The log may be trimmed below this.
@@ -268,7 +300,8 @@ impl Follower {
             self.shared.offset.store(self.decoder.offset().0, Ordering::Release);
             let now = self.clock.monotonic();
             let stops = self.shared.stop.load(Ordering::SeqCst) && !more;
-            let due = now.saturating_sub(self.flushed_at) >= FLUSH_EVERY;
+            let hurried = self.shared.hurried.load(Ordering::SeqCst);
+            let due = now.saturating_sub(self.flushed_at) >= FLUSH_EVERY || (hurried && !more);
             if stops || due || self.lake.pressure() == Pressure::Flush {
                 self.flush();
             }
@@ -281,11 +314,11 @@ impl Follower {
                     tracing::warn!(%error, "history was not tidied");
                 }
             }
-            if more {
+            if more && !hurried {
                 // The door and the folds share these cores, and the log has patience.
                 let spent = self.clock.monotonic().saturating_sub(began);
                 std::thread::sleep(REST * spent);
-            } else {
+            } else if !more {
                 // The next read tells what there is.
                 let _committed = self.log.wait(self.decoder.offset(), WAIT_MAX);
             }
@@ -369,13 +402,15 @@ impl Follower {
     /// Everything read so far into files, then the snapshot that says so.
     fn write(&mut self) -> anyhow::Result<()> {
         let offset = self.decoder.offset();
-        if offset == self.lake.flushed() {
+        if offset <= self.lake.flushed() {
+            self.shared.wrote.notify_waiters();
             return Ok(());
         }
         self.lake.flush(offset)?;
         let mut bytes = Vec::new();
         self.decoder.snapshot(&mut bytes);
         self.snapshots.write(offset, DECODER_VERSION, &bytes)?;
+        self.shared.wrote.notify_waiters();
         Ok(())
     }
 }
