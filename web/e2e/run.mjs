@@ -6,6 +6,7 @@
  *   IOTBIZ_E2E_SHOTS   folder for screenshots of every page, both themes, and 360 px
  *   IOTBIZ_E2E_CHROMIUM  the browser, /usr/bin/chromium by default
  *   IOTBIZ_E2E_CONSOLE folder of a built console to test in place of the server's own
+ *   IOTBIZ_E2E_BOX     the address behind the QR code of `demo --lan`; without it its checks are left out
  *   IOTBIZ_E2E_ONLY    run only the checks whose name contains this text
  *
  * Ends with "N passed, N failed" and exit code 1 when any failed.
@@ -22,6 +23,7 @@ import { checks as mapChecks } from './map.mjs';
 import { checks as perfChecks } from './perf.mjs';
 import { checks as shellChecks } from './shell.mjs';
 import { checks as doorChecks } from './door.mjs';
+import { checks as boxChecks } from './box.mjs';
 import { checks as linkChecks } from './link.mjs';
 import { checks as identityChecks } from './identity.mjs';
 
@@ -92,7 +94,7 @@ const world = {
 
 const silence = await keepSpeaking(world);
 const only = process.env.IOTBIZ_E2E_ONLY ?? '';
-const all = [...deviceChecks, ...connectChecks, ...fleetChecks, ...mapChecks, ...shellChecks, ...perfChecks, ...doorChecks, ...linkChecks, ...identityChecks];
+const all = [...deviceChecks, ...connectChecks, ...fleetChecks, ...mapChecks, ...shellChecks, ...perfChecks, ...doorChecks, ...boxChecks, ...linkChecks, ...identityChecks];
 let failed = 0;
 let passed = 0;
 for (const [name, check] of all.filter(([name]) => name.includes(only))) {

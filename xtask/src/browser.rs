@@ -29,6 +29,7 @@ pub fn run(place: &Place) -> Result<Tally> {
     node.current_dir(place.root.join("web"))
         .arg(&script)
         .env("IOTBIZ_E2E_URL", &demo.address)
+        .env("IOTBIZ_E2E_BOX", &demo.box_page)
         .env("IOTBIZ_E2E_SHOTS", &pictures)
         .env("IOTBIZ_E2E_CHROMIUM", chromium);
     let mut tally = Tally::default();
@@ -49,6 +50,8 @@ struct Demo {
     process: Child,
     data: PathBuf,
     address: String,
+    /// Where phones join.
+    box_page: String,
 }
 
 impl Demo {
@@ -58,10 +61,12 @@ impl Demo {
         command
             .args(["demo", "--json", "--listen", "127.0.0.1:0", "--mqtt", "127.0.0.1:0", "--data"])
             .arg(&data)
+            // A past of some days: its length is no matter of the console.
+            .args(["--from", "3d", "--lan=127.0.0.1:0"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped());
         let process = command.spawn().context("start `iotbiz demo`")?;
-        let mut demo = Self { process, data, address: String::new() };
+        let mut demo = Self { process, data, address: String::new(), box_page: String::new() };
         let stdout = demo.process.stdout.take().context("read what `iotbiz demo` prints")?;
         let mut line = String::new();
         let mut reader = BufReader::new(stdout);
@@ -70,6 +75,7 @@ impl Demo {
             .with_context(|| format!("`iotbiz demo --json` printed `{}`", line.trim()))?;
         let http = said["http"].as_str().context("`iotbiz demo --json` names no `http`")?;
         demo.address = format!("http://{}", http.trim_start_matches("http://"));
+        said["box"].as_str().unwrap_or_default().clone_into(&mut demo.box_page);
         // The rest is read and dropped, so that the demo never waits for a full pipe.
         std::thread::spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
         Ok(demo)

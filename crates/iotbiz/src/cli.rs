@@ -134,7 +134,10 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Bill(commands::bill::BillCommand),
     /// Drive virtual devices over real MQTT.
-    #[command(after_help = "Example: iotbiz simulate --devices 30 --seed 7 --fault gap")]
+    #[command(
+        after_help = "Examples:\n  iotbiz simulate --devices 30 --seed 7 --fault gap\n  iotbiz \
+                            simulate --from 2026-09-01 --devices 30"
+    )]
     Simulate(commands::simulate::SimulateArgs),
     /// Check this machine and the server, with a fix for each finding.
     Doctor(commands::doctor::DoctorArgs),
@@ -200,6 +203,16 @@ pub(crate) struct DemoArgs {
     /// Virtual devices.
     #[arg(long, default_value_t = 30)]
     pub(crate) devices: u16,
+    /// Lets phones of this network become devices: shows a QR code, and serves the box page and
+    /// nothing else there. The console stays on this machine.
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "0.0.0.0:7071"
+    )]
+    pub(crate) lan: Option<SocketAddr>,
     /// Venture to show: one of the templates of `iotbiz init`.
     #[arg(long, default_value = "coolbox", value_name = "NAME")]
     pub(crate) template: String,

@@ -3,6 +3,7 @@
 //! *Invariant:* everything a demo shows came in as anybody's does: blueprint and devices by the API,
 //! readings through the log, those of today by MQTT. Its readings are marked as virtual for ever.
 
+mod lan;
 mod past;
 mod since;
 
@@ -12,21 +13,23 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use anyhow::Context;
-use blueprint::{Blueprint, Template};
+use blueprint::{Blueprint, Kind, Template};
 use fleetsim::Plan;
 use indicatif::{ProgressBar, ProgressStyle};
 use model::{Clock, Name, SystemClock, TenantId, Timestamp};
 use serde_json::json;
+use tokio::net::TcpListener as AsyncListener;
 use tokio::sync::Notify;
 
 use crate::cli::{DemoArgs, Format};
 use crate::client::Client;
+use crate::commands::connect::lan_address;
 use crate::commands::init::template;
 use crate::commands::run::interrupted;
 use crate::config::Config;
 use crate::exit::{self, Failure};
 use crate::output;
-use crate::server::{Backfill, PastClock, Server, Time, Trust};
+use crate::server::{Annex, Backfill, PastClock, Server, Time, Trust};
 use crate::virtual_fleet::{Wanted, settle};
 
 pub(crate) use past::Report as PastReport;
@@ -37,20 +40,25 @@ const SEED: u64 = 7;
 /// File of the virtual devices' tokens, in the data folder.
 const TOKENS: &str = "virtual-devices.json";
 
-pub(crate) fn run(args: &DemoArgs, format: Format) -> anyhow::Result<()> {
+/// What becomes of a demo whose past is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// It goes on, until somebody stops it.
+    Stay,
+    /// It ends.
+    Leave,
+}
+
+pub(crate) fn run(args: &DemoArgs, then: Then, format: Format) -> anyhow::Result<()> {
     let template = template(&args.template)?;
-    let mut config = Config { data: args.data.clone(), ..Config::default() };
-    config.http.listen = free(args.listen);
-    config.mqtt.listen = free(args.mqtt);
-    // A demo's past is its log: none of it ends by age.
-    config.log.retention_days = u32::MAX;
+    let config = config(args);
     let clock = Arc::new(clock(&config, args.from)?);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime.context("start the runtime")?.block_on(async {
         let time = Time::Past(Arc::clone(&clock));
         let server = Server::start_in(&config, Trust::Demo, &time).await?;
-        let stop = Arc::new(Notify::new());
-        let played = tokio::spawn(play(Facts {
+        let (stop, done) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let facts = Facts {
             url: format!("http://{}", server.ports.http),
             http: server.ports.http,
             mqtt: server.ports.mqtt,
@@ -61,16 +69,36 @@ pub(crate) fn run(args: &DemoArgs, format: Format) -> anyhow::Result<()> {
             format,
             backfill: server.backfill(),
             clock,
+            lan: args.lan.map(|wanted| (free(wanted), server.annex())),
+            then,
             stop: Arc::clone(&stop),
-        }));
-        let over = async {
-            interrupted().await;
-            stop.notify_one();
-            // Its own failure is told where it happens; the server stays.
-            drop(played.await);
         };
-        server.serve_until(over).await
+        let played = tokio::spawn(play(facts, Arc::clone(&done)));
+        let mut outcome = Ok(());
+        let over = async {
+            tokio::select! {
+                () = interrupted() => {}
+                () = done.notified(), if then == Then::Leave => {}
+            }
+            stop.notify_one();
+            outcome = played.await.context("play the devices").flatten();
+        };
+        server.serve_until(over).await?;
+        match then {
+            // Its own failure was told where it happened.
+            Then::Stay => Ok(()),
+            Then::Leave => outcome,
+        }
     })
+}
+
+fn config(args: &DemoArgs) -> Config {
+    let mut config = Config { data: args.data.clone(), ..Config::default() };
+    config.http.listen = free(args.listen);
+    config.mqtt.listen = free(args.mqtt);
+    // A demo's past is its log: none of it ends by age.
+    config.log.retention_days = u32::MAX;
+    config
 }
 
 /// Where a demo's time begins: in a folder that has a log, where that ends.
@@ -103,34 +131,50 @@ struct Facts {
     format: Format,
     backfill: Backfill,
     clock: Arc<PastClock>,
+    /// Where phones join, and what that listener is made with.
+    lan: Option<(SocketAddr, Annex)>,
+    then: Then,
     stop: Arc<Notify>,
 }
 
-async fn play(facts: Facts) {
-    let clock = Arc::clone(&facts.clock);
-    if let Err(error) = try_play(facts).await {
+async fn play(facts: Facts, done: Arc<Notify>) -> anyhow::Result<()> {
+    let (clock, then) = (Arc::clone(&facts.clock), facts.then);
+    let played = try_play(facts).await;
+    if then == Then::Stay
+        && let Err(error) = &played
+    {
         output::talk(&format!("the virtual devices stopped: {error:#}"));
     }
     // Whatever stopped them, people and their own devices live in the present.
     clock.follow();
+    done.notify_one();
+    played
 }
 
 async fn try_play(facts: Facts) -> anyhow::Result<()> {
     let facts = Arc::new(facts);
-    let Some((plan, caught)) = begin(&facts).await? else { return Ok(()) };
+    let Some((made, plan, caught)) = begin(&facts).await? else { return Ok(()) };
+    if facts.then == Then::Leave {
+        return match facts.format {
+            Format::Json => output::json(&caught.json()),
+            Format::Table => output::line(&caught.words()),
+        };
+    }
     let first = plan.devices.iter().find(|device| device.name.ends_with("-0001"));
     let first = first.map(|device| device.name.clone()).unwrap_or_default();
-    announce(&facts, &first, (plan.devices.len(), &caught))?;
+    let phones = phones(&facts, (&made, &plan)).await?;
+    announce(&facts, &first, (plan.devices.len(), &caught, phones.as_deref()))?;
     fleetsim::run(plan, facts.stop.notified(), |_counts| {}).await?;
     Ok(())
 }
 
 /// Devices whose past reaches to now; nothing when somebody stopped it before.
-async fn begin(facts: &Arc<Facts>) -> anyhow::Result<Option<(Plan, PastReport)>> {
+async fn begin(facts: &Arc<Facts>) -> anyhow::Result<Option<(Made, Plan, PastReport)>> {
     let preparing = Arc::clone(facts);
-    let (tenant, mut plan) = tokio::task::spawn_blocking(move || prepare(&preparing))
+    let (made, mut plan) = tokio::task::spawn_blocking(move || prepare(&preparing))
         .await
         .context("prepare the demo")??;
+    let tenant = made.tenant;
     let fleet = past::Fleet { tenant, kinds: &plan.kinds, devices: &plan.devices, seed: SEED };
     let bar = progress_bar();
     let show = |reached: past::Reached| {
@@ -145,7 +189,26 @@ async fn begin(facts: &Arc<Facts>) -> anyhow::Result<Option<(Plan, PastReport)>>
     bar.finish_and_clear();
     facts.clock.follow();
     plan.from = caught.until;
-    Ok(Some((plan, caught)))
+    Ok(Some((made, plan, caught)))
+}
+
+/// Opens the page for phones; its address with the claim.
+async fn phones(facts: &Facts, (made, plan): (&Made, &Plan)) -> anyhow::Result<Option<String>> {
+    let Some((wanted, annex)) = &facts.lan else { return Ok(None) };
+    let kind = main_kind(&plan.kinds).and_then(|name| plan.kinds.get_key_value(name));
+    let kind = kind.context("the venture has no kind of device")?;
+    let phones = lan::Phones::of(&made.venture, kind);
+    let phones =
+        phones.with_context(|| format!("{} has no number that a phone could send", kind.0))?;
+    let claim = lan::Claim::new()?;
+    let listener = AsyncListener::bind(wanted).await;
+    let listener = listener.with_context(|| format!("listen on {wanted} for phones"))?;
+    let bound = listener.local_addr().context("learn the address for phones")?;
+    let seen = if bound.ip().is_unspecified() { lan_address() } else { None };
+    let url = claim.url(SocketAddr::new(seen.unwrap_or_else(|| bound.ip()), bound.port()));
+    let (console, ingest) = (facts.url.clone(), annex.ingest.clone());
+    annex.serve(listener, lan::router(lan::Parts { claim, phones, console, ingest }));
+    Ok(Some(url))
 }
 
 fn progress_bar() -> ProgressBar {
@@ -160,8 +223,14 @@ fn progress_bar() -> ProgressBar {
     bar
 }
 
+/// Where the devices are.
+struct Made {
+    tenant: TenantId,
+    venture: String,
+}
+
 /// Blueprint and devices, by the API as anybody would.
-fn prepare(facts: &Facts) -> anyhow::Result<(TenantId, Plan)> {
+fn prepare(facts: &Facts) -> anyhow::Result<(Made, Plan)> {
     let client = Client::local(&facts.url);
     let status = client.get("/api/v1/status")?;
     let tenant = status["tenant"]["id"].as_str().unwrap_or_default();
@@ -195,7 +264,7 @@ fn prepare(facts: &Facts) -> anyhow::Result<(TenantId, Plan)> {
         faults: vec![fleetsim::Fault::Reconnect, fleetsim::Fault::Breakdown],
         duration: None,
     };
-    Ok((tenant, plan))
+    Ok((Made { tenant, venture }, plan))
 }
 
 /// Places of the demo, made when they are missing.
@@ -221,13 +290,16 @@ fn sites(client: &Client) -> anyhow::Result<Vec<String>> {
     Ok(places.iter().map(|(name, _, _)| (*name).to_owned()).collect())
 }
 
-/// The first kind makes up the fleet; a kind that it links to has one device at each site.
+/// The kind that links to another, or else the first.
+fn main_kind(kinds: &BTreeMap<Name, Kind>) -> Option<&Name> {
+    let linked = kinds.iter().find(|(_, kind)| !kind.links.is_empty());
+    linked.or_else(|| kinds.iter().next()).map(|(name, _)| name)
+}
+
+/// The main kind makes up the fleet; a kind that it links to has one device at each site.
 fn wanted(blueprint: &Blueprint, devices: u16, sites: &[String]) -> Vec<Wanted> {
-    let main = blueprint
-        .kinds
-        .iter()
-        .find(|(_, kind)| !kind.links.is_empty())
-        .or_else(|| blueprint.kinds.iter().next());
+    let kinds = &blueprint.kinds;
+    let main = main_kind(kinds).and_then(|name| kinds.get_key_value(name));
     let Some((main_name, main_kind)) = main else { return Vec::new() };
     let plain = |name: &Name| name.as_str().replace('_', "-");
     let mut wanted = Vec::new();
@@ -267,14 +339,24 @@ fn program() -> String {
     path.display().to_string()
 }
 
+/// How a phone joins.
+fn joined(url: &str) -> anyhow::Result<String> {
+    let code = lan::code(url)?;
+    Ok(format!(
+        "  A phone in this network becomes a device, {} of them at most:\n\n{code}\n\n  {url}\n\n",
+        lan::PHONES_MAX
+    ))
+}
+
 fn announce(
     facts: &Facts,
     first: &str,
-    (devices, caught): (usize, &PastReport),
+    (devices, caught, phones): (usize, &PastReport, Option<&str>),
 ) -> anyhow::Result<()> {
     if facts.format == Format::Json {
         let said = json!({
             "http": facts.http.to_string(), "mqtt": facts.mqtt.to_string(), "past": caught.json(),
+            "box": phones,
         });
         return output::line(&said.to_string());
     }
@@ -285,6 +367,10 @@ fn announce(
     let Facts { url, mqtt, data, .. } = facts;
     let iotbiz = program();
     let simulated = caught.words();
+    let phones = match phones {
+        Some(url) => joined(url)?,
+        None => String::new(),
+    };
     output::print(&format!(
         "\n  {url}\n\n  \
          {devices} virtual devices speak MQTT to {mqtt}. Their readings are marked as virtual.\n  \
@@ -297,6 +383,6 @@ fn announce(
          change a setting       {iotbiz} device set {first} interval='30 s'{server}\n    \
          connect your own       {url}/connect\n    \
          check the business     {iotbiz} export{server} > blueprint.toml && {iotbiz} check\n\n  \
-         Data is kept in {data}. Ctrl-C stops.\n\n"
+         Data is kept in {data}. Ctrl-C stops.\n\n{phones}"
     ))
 }

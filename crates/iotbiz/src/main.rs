@@ -60,7 +60,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
     let format = cli.global.format();
     let client = || Client::new(&cli.global);
     match &cli.command {
-        Command::Demo(args) => demo::run(args, format),
+        Command::Demo(args) => demo::run(args, demo::Then::Stay, format),
         Command::Run(args) => commands::run::run(args, format),
         Command::Init(args) => commands::init::run(args),
         Command::Check(args) => commands::check::run(args, format),

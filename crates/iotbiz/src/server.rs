@@ -125,12 +125,7 @@ impl Server {
         let https = tls.as_ref().filter(|_| config.tls.https);
         let https = https.map(|tls| Arc::new(tls.speaking(&["http/1.1"])));
 
-        let kept = history::Parts {
-            log: on.log.clone(),
-            disk: Arc::clone(&on.disk),
-            clock: Arc::clone(&on.clock),
-        };
-        let history = Arc::new(history::History::start(&config.data, kept)?);
+        let history = Arc::new(follow(config, &on)?);
         let parts = ingress::Parts {
             log: on.log.clone(),
             door: Arc::clone(&on.door),
@@ -198,6 +193,11 @@ impl Server {
         }
     }
 
+    /// What another listener is opened with.
+    pub(crate) fn annex(&self) -> Annex {
+        Annex { ingest: self.ingress.http(), tasks: self.tasks.clone(), stop: self.stop.clone() }
+    }
+
     /// Serves until `stop` is ready or the disk refuses for good, then stops in order.
     pub(crate) async fn serve_until(self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
         let mut fatal = self.log.on_fatal();
@@ -240,6 +240,21 @@ impl Server {
     }
 }
 
+/// A listener beside the others, which ends with the server.
+pub(crate) struct Annex {
+    /// Routes of the device door.
+    pub(crate) ingest: axum::Router,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Annex {
+    pub(crate) fn serve(&self, listener: TcpListener, router: axum::Router) {
+        let open = (listener, None);
+        self.tasks.spawn(serve(open, router, &[], self.stop.clone()));
+    }
+}
+
 /// A console that asks for no token must not be reached from elsewhere.
 fn refuse_open_console(config: &Config, trust: Trust) -> Result<(), Failure> {
     if trust == Trust::Tokens || config.http.listen.ip().is_loopback() {
@@ -249,6 +264,16 @@ fn refuse_open_console(config: &Config, trust: Trust) -> Result<(), Failure> {
     Err(Failure::new(exit::USAGE, what)
         .why("without tokens whoever reaches the console owns everything")
         .fix("listen on 127.0.0.1, or start without --trust-loopback"))
+}
+
+/// History, from where its snapshot ends.
+fn follow(config: &Config, on: &Foundation) -> anyhow::Result<history::History> {
+    let parts = history::Parts {
+        log: on.log.clone(),
+        disk: Arc::clone(&on.disk),
+        clock: Arc::clone(&on.clock),
+    };
+    history::History::start(&config.data, parts)
 }
 
 /// What the listeners with TLS show, if there are any.

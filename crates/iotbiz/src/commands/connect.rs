@@ -154,7 +154,7 @@ fn host_of(url: &str) -> &str {
 }
 
 /// The address packets to the internet would leave from; connecting a UDP socket sends none.
-fn lan_address() -> Option<IpAddr> {
+pub(crate) fn lan_address() -> Option<IpAddr> {
     let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
     // TEST-NET-1 (RFC 5737): nobody's, and routed like anybody's.
     socket.connect("192.0.2.1:9").ok()?;

@@ -13,10 +13,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use model::{Clock, Name, SystemClock, Timestamp};
 use serde_json::json;
 
-use crate::cli::Format;
+use crate::cli::{DemoArgs, Format};
 use crate::client::Client;
 use crate::commands::apply::{in_force, venture};
 use crate::commands::run::interrupted;
+use crate::demo::{self, Since, Then};
 use crate::exit::{self, Failure};
 use crate::output;
 use crate::virtual_fleet::{Wanted, settle};
@@ -45,12 +46,26 @@ pub(crate) struct SimulateArgs {
     /// Seconds after which it ends; Ctrl-C ends it any time.
     #[arg(long, value_name = "SECONDS")]
     duration: Option<u64>,
+    /// Write the past of a demo folder from this time to now, and end: an age (90d) or a day.
+    /// A folder that has a past gets what is missing since.
+    #[arg(
+        long,
+        value_name = "TIME",
+        conflicts_with_all = ["kind", "venture", "seed", "faults", "speed", "duration", "keep"]
+    )]
+    from: Option<Since>,
+    /// With --from: the demo folder; `iotbiz demo` goes on with it.
+    #[arg(long, default_value = "iotbiz-demo", value_name = "DIR", requires = "from")]
+    data: PathBuf,
     /// File of the virtual devices' tokens.
     #[arg(long, default_value = "iotbiz-virtual.json", value_name = "FILE")]
     keep: PathBuf,
 }
 
 pub(crate) fn run(args: &SimulateArgs, client: &Client, format: Format) -> anyhow::Result<()> {
+    if let Some(from) = args.from {
+        return demo::run(&past(args, from)?, Then::Leave, format);
+    }
     let plan = plan(args, client)?;
     let count = plan.devices.len();
     let bar = progress_bar();
@@ -61,6 +76,23 @@ pub(crate) fn run(args: &SimulateArgs, client: &Client, format: Format) -> anyho
         .map_err(|error| Failure::new(exit::USAGE, error.to_string()))?;
     bar.finish_and_clear();
     print(&report, count, format)
+}
+
+/// A demo that only writes its past; nobody needs to reach it.
+fn past(args: &SimulateArgs, from: Since) -> anyhow::Result<DemoArgs> {
+    let devices = u16::try_from(args.devices).map_err(|_too_many| {
+        Failure::new(exit::USAGE, format!("a demo has at most {} devices", u16::MAX))
+    })?;
+    let nobody = SocketAddr::from(([127, 0, 0, 1], 0));
+    Ok(DemoArgs {
+        data: args.data.clone(),
+        listen: nobody,
+        mqtt: nobody,
+        from,
+        devices,
+        lan: None,
+        template: "coolbox".to_owned(),
+    })
 }
 
 fn plan(args: &SimulateArgs, client: &Client) -> anyhow::Result<Plan> {

@@ -98,7 +98,7 @@ pub(super) async fn catch_up(
     let past = Past::new(fleet.kinds, fleet.seed, &[fleetsim::Fault::Breakdown]);
     let mut heard = heard(fleet, backfill)?;
     let from_ms = heard.iter().map(|heard| heard.until_ms).min();
-    let from = from_ms.map_or(clock.wall(), Timestamp::from_millis);
+    let from = from_ms.map_or_else(|| clock.wall(), Timestamp::from_millis);
     let mut report = Report { from, until: from, messages: 0, bytes: 0, took: Duration::ZERO };
     let began = clock.monotonic();
     let mut last = backfill.log.committed();
@@ -128,7 +128,7 @@ fn heard<'a>(fleet: &Fleet<'a>, backfill: &Backfill) -> anyhow::Result<Vec<Heard
         let readings = twin.into_iter().flat_map(|twin| twin.readings.values());
         // A reading of the future would leave a gap behind it.
         let last = readings.map(|reading| reading.time.min(newest)).max();
-        Ok(Heard { device, id, until_ms: last.unwrap_or(id.time()).as_millis() })
+        Ok(Heard { device, id, until_ms: last.unwrap_or_else(|| id.time()).as_millis() })
     };
     fleet.devices.iter().map(of).collect()
 }

@@ -1,0 +1,236 @@
+//! A demo with a past, and phones that become its devices.
+
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use blueprint::Blueprint;
+use fleetsim::{Fault, Past, PastSpan};
+use model::{Clock, Name, SystemClock, Timestamp};
+use serde_json::{Value, json};
+
+use crate::program::iotbiz;
+
+const DAY: Duration = Duration::from_secs(86_400);
+/// How often a server that starts is asked before it is given up.
+const QUESTIONS_MAX: usize = 1_000_000;
+/// The seed of every demo.
+const SEED: u64 = 7;
+
+struct Demo {
+    process: Child,
+    url: String,
+    said: Value,
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// One that may still simulate its past.
+fn begin(folder: &Path, arguments: &[&str]) -> Demo {
+    let address = format!("127.0.0.1:{}", free_port());
+    let process = Command::new(env!("CARGO_BIN_EXE_iotbiz"))
+        .args(["demo", "--json", "--data", "data", "--mqtt", "127.0.0.1:0", "--listen", &address])
+        .args(arguments)
+        .current_dir(folder)
+        .env("IOTBIZ_LOG", "warn")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    Demo { process, url: format!("http://{address}"), said: Value::Null }
+}
+
+/// One whose devices go on by themselves.
+fn start(folder: &Path, arguments: &[&str]) -> Demo {
+    let mut demo = begin(folder, arguments);
+    let mut line = String::new();
+    BufReader::new(demo.process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    demo.said = serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line:?}"));
+    demo.url = format!("http://{}", demo.said["http"].as_str().unwrap());
+    demo
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        // It may have ended already.
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+impl Demo {
+    fn get(&self, path: &str) -> Value {
+        let (status, body) = call("GET", &format!("{}{path}", self.url), &[], None);
+        assert_eq!(status, 200, "{path}: {body}");
+        body
+    }
+
+    fn until(&self) -> Timestamp {
+        self.said["past"]["until"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// Points of the temperature, and the values that came twice.
+    fn points(&self, device: &str, from: Timestamp, to: Timestamp) -> (u64, u64) {
+        let path = format!("/api/v1/devices/{device}");
+        let chart = format!("{path}/history?property=temperature&from={from}&to={to}&px=900");
+        let twice = self.get(&path)["duplicates"].as_u64().unwrap_or(0);
+        (self.get(&chart)["points"].as_u64().unwrap(), twice)
+    }
+}
+
+fn call(method: &str, url: &str, headers: &[(&str, &str)], body: Option<&Value>) -> (u16, Value) {
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .allow_non_standard_methods(true)
+        .build()
+        .into();
+    let mut request = ureq::http::Request::builder().method(method).uri(url);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let body = body.map(Value::to_string).unwrap_or_default();
+    let request = request.header("content-type", "application/json").body(body).unwrap();
+    let Ok(mut answer) = agent.run(request) else { return (0, Value::Null) };
+    let text = answer.body_mut().read_to_string().unwrap_or_default();
+    (answer.status().as_u16(), serde_json::from_str(&text).unwrap_or(Value::String(text)))
+}
+
+/// Temperatures that the fleet's seed has for a device in a span.
+fn measured(folder: &Path, device: &str, from: Timestamp, until: Timestamp) -> u64 {
+    let text = std::fs::read_to_string(folder.join("blueprint.toml")).unwrap();
+    let blueprint = Blueprint::parse(&text).blueprint.unwrap();
+    let past = Past::new(&blueprint.kinds, SEED, &[Fault::Breakdown]);
+    let kind: Name = "box".parse().unwrap();
+    let span = PastSpan { after_ms: from.as_millis(), until_ms: until.as_millis() };
+    let count = past.messages(device, &kind, span).iter().map(|message| {
+        let text = std::str::from_utf8(&message.payload).unwrap();
+        text.matches("\"temperature\"").count() as u64
+    });
+    count.sum()
+}
+
+#[test]
+fn a_past_that_was_cut_short_goes_on_without_gap_or_double() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    assert!(iotbiz(folder, &["init", "--from", "coolbox"]).status.success());
+    let from = SystemClock::new().now() - DAY * 30;
+    let (from_text, devices) = (from.to_string(), ["--devices", "4"]);
+    let arguments = [devices[0], devices[1], "--from", &from_text];
+
+    let mut cut = begin(folder, &arguments);
+    let status = format!("{}/api/v1/fleet/summary", cut.url);
+    let devices_url = format!("{}/api/v1/devices?limit=1", cut.url);
+    let heard = std::iter::repeat_with(|| call("GET", &devices_url, &[], None).1)
+        .take(QUESTIONS_MAX)
+        .find(|found| found["items"][0]["last_seen"].is_string());
+    assert!(heard.is_some(), "{status}: no device was heard");
+    cut.process.kill().unwrap();
+    cut.process.wait().unwrap();
+
+    let mut demo = start(folder, &arguments);
+    let rest = demo.said["past"]["messages"].as_u64().unwrap();
+    assert!((1..7 * 30 * 24).contains(&rest), "{rest} messages were left");
+    for round in ["after the cut", "after another start"] {
+        let until = demo.until();
+        for device in ["box-0001", "box-0002", "box-0003", "box-0004"] {
+            let wanted = measured(folder, device, from, until);
+            assert!(wanted > 20 * 1440, "{device} measured {wanted}");
+            let to = until + Duration::from_millis(1);
+            assert_eq!(demo.points(device, from, to), (wanted, 0), "{device} {round}");
+        }
+        drop(demo);
+        demo = start(folder, &arguments);
+        let filled = demo.said["past"]["messages"].as_u64().unwrap();
+        assert!(filled <= 14, "{filled} messages fill the moments between two starts");
+    }
+    assert_eq!(demo.get("/api/v1/status")["tenant"]["demo"], true);
+}
+
+#[test]
+fn a_day_in_the_future_is_no_past() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = iotbiz(folder.path(), &["demo", "--from", "2999-01-01"]);
+    assert_eq!(said.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&said.stderr).contains("future"));
+}
+
+/// The address of the page for phones, without its claim, and the claim.
+fn door(demo: &Demo) -> (String, Value) {
+    let url = demo.said["box"].as_str().unwrap();
+    let (address, claim) = url.split_once("/box#claim=").unwrap();
+    (address.to_owned(), json!({ "claim": claim }))
+}
+
+#[test]
+fn a_phone_becomes_a_device_by_the_claim_and_there_is_a_last_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let lan = ["--from", "now", "--devices", "1", "--lan=127.0.0.1:0"];
+    let demo = start(folder.path(), &lan);
+    let (address, claim) = door(&demo);
+    let join = |said: &Value| call("POST", &format!("{address}/box/claim"), &[], Some(said));
+    assert_eq!(join(&json!({ "claim": "0" })).0, 403);
+    assert_eq!(join(&json!({})).0, 403);
+    let (status, me) = join(&claim);
+    assert_eq!((status, me["slider"]["name"].as_str()), (201, Some("temperature")), "{me}");
+
+    let token = format!("Bearer {}", me["token"].as_str().unwrap());
+    let url = format!("{address}/ingest/v1/telemetry");
+    let body = json!({ "temperature": 11.5 });
+    let (status, said) = call("POST", &url, &[("authorization", &token)], Some(&body));
+    assert_eq!((status, said["durable"].as_bool()), (200, Some(true)), "{said}");
+    let name = me["name"].as_str().unwrap();
+    let found = std::iter::repeat_with(|| demo.get(&format!("/api/v1/devices/{name}")))
+        .take(QUESTIONS_MAX)
+        .find(|device| device["twin"]["readings"]["temperature"]["value"] == json!(11.5));
+    let found = found.unwrap();
+    assert_eq!((&found["origin"], &found["kind"]), (&json!("virtual"), &json!("box")));
+
+    let refused = (1..100).map(|_| join(&claim)).find(|(status, _)| *status != 201).unwrap();
+    assert_eq!(refused.0, 429);
+    assert!(refused.1["detail"].as_str().unwrap().contains("50 phones"), "{}", refused.1);
+}
+
+#[test]
+fn nothing_but_the_box_page_and_ingest_answers_on_the_network() {
+    let folder = tempfile::tempdir().unwrap();
+    let lan = ["--from", "now", "--devices", "1", "--lan=127.0.0.1:0"];
+    let demo = start(folder.path(), &lan);
+    let (address, claim) = door(&demo);
+    let document = iotbiz(folder.path(), &["openapi"]);
+    let document: Value = serde_json::from_slice(&document.stdout).unwrap();
+    let paths = document["paths"].as_object().unwrap();
+    let mut walked: Vec<(String, String)> = paths
+        .iter()
+        .flat_map(|(path, methods)| {
+            let methods = methods.as_object().unwrap().keys();
+            methods.map(|method| (method.to_uppercase(), path.clone()))
+        })
+        .collect();
+    assert!(walked.len() > 40, "{} routes", walked.len());
+    for path in ["/", "/index.html", "/fleet", "/connect", "/metrics", "/healthz", "/readyz"] {
+        walked.push(("GET".to_owned(), path.to_owned()));
+    }
+    for path in ["/mqtt", "/api/v1/x/telemetry", "/ingest/v1/reported", "/ingest/v1/event/open"] {
+        walked.push(("GET".to_owned(), path.to_owned()));
+        walked.push(("POST".to_owned(), path.to_owned()));
+    }
+    for (method, path) in walked.iter().filter(|(_, path)| path != "/ingest/v1/telemetry") {
+        let (status, _) = call(method, &format!("{address}{path}"), &[], None);
+        assert_eq!(status, 404, "{method} {path}");
+    }
+    for path in ["/box", "/box/style.css", "/box/script.js"] {
+        assert_eq!(call("GET", &format!("{address}{path}"), &[], None).0, 200, "{path}");
+    }
+    let ingest = format!("{address}/ingest/v1/telemetry");
+    assert_eq!(call("POST", &ingest, &[], Some(&json!({ "temperature": 1 }))).0, 401);
+    let rebound = [("host", "evil.example:7071")];
+    assert_eq!(call("GET", &format!("{address}/box"), &rebound, None).0, 403);
+    let foreign = [("origin", "http://evil.example")];
+    let url = format!("{address}/box/claim");
+    assert_eq!(call("POST", &url, &foreign, Some(&claim)).0, 403);
+}
