@@ -122,9 +122,7 @@ impl Server {
         let (setup, setup_token) = setup.unzip();
         let certificates = certificates(config, &on.keyring, &on.clock)?;
         let tls = certificates.as_ref().map(|certificates| Arc::clone(&certificates.tls));
-        let https = tls.as_ref().filter(|_| config.tls.https);
-        let https = https.map(|tls| Arc::new(tls.speaking(&["http/1.1"])));
-
+        let https = tls.as_ref().filter(|_| config.tls.https).map(speaking_http);
         let history = Arc::new(follow(config, &on)?);
         let parts = ingress::Parts {
             log: on.log.clone(),
@@ -274,6 +272,11 @@ fn follow(config: &Config, on: &Foundation) -> anyhow::Result<history::History> 
         clock: Arc::clone(&on.clock),
     };
     history::History::start(&config.data, parts)
+}
+
+/// What the console's listener shows.
+fn speaking_http(tls: &Arc<Tls>) -> Arc<Tls> {
+    Arc::new(tls.speaking(&["http/1.1"]))
 }
 
 /// What the listeners with TLS show, if there are any.
