@@ -1,7 +1,8 @@
 //! `iotbiz demo`: a server with a venture, and virtual devices that speak real MQTT to it.
 //!
-//! *Invariant:* everything a demo shows came in as anybody's does: blueprint and devices by the API,
-//! readings through the log, those of today by MQTT. Its readings are marked as virtual for ever.
+//! *Invariant:* everything a demo shows came in as anybody's does: blueprint and devices by the
+//! API, readings through the log, those of today by MQTT. Its readings are marked as virtual for
+//! ever.
 
 mod lan;
 mod past;
