@@ -6,6 +6,7 @@ import sys
 import abuse
 import clients
 import kills
+import lake
 import mtls
 import notify
 import projects
@@ -114,6 +115,7 @@ def main():
     notify.facts()
     abuse.facts()
     schema.facts()
+    lake.facts()
     kills.facts(arguments.kills, arguments.seed)
     sys.exit(1 if verdicts.failed else 0)
 

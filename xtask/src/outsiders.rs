@@ -21,6 +21,9 @@ const THINGSBOARD: [&str; 3] =
     ["tb-mqtt-client==1.13.14", "tb-paho-mqtt-client==2.1.2", "mmh3==5.3.1"];
 /// Makes requests of the API's own document; it needs half of PyPI.
 const SCHEMATHESIS: [&str; 1] = ["schemathesis==4.32.5"];
+/// Readers and writers of history; they bring pyarrow.
+const LAKE: [&str; 4] =
+    ["deltalake==1.6.6", "duckdb==2.0.1", "influxdb-client==1.50.0", "pyarrow==26.0.1"];
 const NPM: [&str; 1] = ["mqtt@5.16.0"];
 
 /// Runs every script of `tests/outsiders` and counts its `PASS` and `FAIL` lines.
@@ -38,6 +41,7 @@ pub fn run(place: &Place, kills: u32) -> Result<Tally> {
         .env("NODE_PATH", place.outsiders().join("node/node_modules"))
         .env("SCHEMATHESIS", schemathesis(place).join("bin/schemathesis"))
         .env("THINGSBOARD_PYTHON", thingsboard(place).join("bin/python"))
+        .env("LAKE_PYTHON", lake(place).join("bin/python"))
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("PYTHONUNBUFFERED", "1");
     let ok = run::each_line(&mut command, |line| match line.split_once(' ') {
@@ -75,11 +79,16 @@ fn prepare(place: &Place) -> Result<PathBuf> {
     node_clients(&place.outsiders().join("node"))?;
     python_clients(&schemathesis(place), &SCHEMATHESIS)?;
     python_clients(&thingsboard(place), &THINGSBOARD)?;
+    python_clients(&lake(place), &LAKE)?;
     python_clients(&place.outsiders().join("venv"), &PYPI)
 }
 
 fn schemathesis(place: &Place) -> PathBuf {
     place.outsiders().join("venv-schemathesis")
+}
+
+fn lake(place: &Place) -> PathBuf {
+    place.outsiders().join("venv-lake")
 }
 
 fn thingsboard(place: &Place) -> PathBuf {

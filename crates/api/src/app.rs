@@ -4,6 +4,7 @@
 //! log and the door.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use identity::{Door, Keyring, Setup};
 use model::{Clock, DeviceId, TenantId, Timestamp};
@@ -11,7 +12,7 @@ use pipeline::{Relay, Shard};
 use registry::Registry;
 
 use crate::authorities::Challenges;
-use crate::history::Lake;
+use crate::kept::History;
 use crate::provision::Provisioning;
 use crate::refusals::Refusals;
 
@@ -92,8 +93,10 @@ pub struct Facts {
     pub http_port: u16,
     /// When it was started.
     pub started_at: Timestamp,
+    /// How long the event log keeps a frame.
+    pub log_retention: Duration,
     /// What is kept for good.
-    pub lake: Lake,
+    pub history: Arc<dyn History>,
     /// Whether a device has a connection now.
     pub presence: Presence,
     /// Extra text for `/metrics`: counters of the door that devices use.

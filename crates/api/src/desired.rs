@@ -10,7 +10,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use identity::Action;
-use model::{Name, Timestamp, Value};
+use model::{Name, Offset, Timestamp, Value};
 use pipeline::{Rule, Shape};
 use serde::Serialize;
 
@@ -20,6 +20,7 @@ use crate::code;
 use crate::devices::{find, offset_header};
 use crate::extract::{Body, Params};
 use crate::json::{Look, Named, ReadingJson, value_json};
+use crate::past::{AtQuery, twin_at};
 use crate::problem::Problem;
 use crate::write::{Changes, DryRun, PATIENCE};
 
@@ -40,6 +41,15 @@ pub(crate) struct DesiredJson {
 pub(crate) struct Twin {
     /// Log offset of this picture.
     offset: u64,
+    /// The time asked for, when it is not now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    at: Option<Timestamp>,
+    /// `twin`: as it is; `history`: as it was.
+    source: &'static str,
+    /// What the source means for this answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<&'static str>,
     readings: BTreeMap<String, ReadingJson>,
     reported: BTreeMap<String, ReadingJson>,
     desired: BTreeMap<String, DesiredJson>,
@@ -77,6 +87,9 @@ pub(crate) fn twin_json(look: &Look<'_>) -> Twin {
     });
     Twin {
         offset: look.picture.offset.0,
+        at: None,
+        source: "twin",
+        note: None,
         readings: look.readings(),
         reported: twin.reported.iter().map(named).collect(),
         desired: desired.collect(),
@@ -86,19 +99,46 @@ pub(crate) fn twin_json(look: &Look<'_>) -> Twin {
     }
 }
 
-/// Reported, desired and what is between them.
+impl Twin {
+    /// What a device had said by a time.
+    pub(crate) fn of_the_past(
+        at: Timestamp,
+        offset: Offset,
+        readings: BTreeMap<String, ReadingJson>,
+        note: &'static str,
+    ) -> Self {
+        Self {
+            offset: offset.0,
+            at: Some(at),
+            source: "history",
+            note: Some(note),
+            readings,
+            reported: BTreeMap::new(),
+            desired: BTreeMap::new(),
+            desired_version: 0,
+            pending: Vec::new(),
+            links: BTreeMap::new(),
+        }
+    }
+}
+
+/// Reported, desired and what is between them; with `at`, what was read by then.
 #[utoipa::path(get, path = "/devices/{device}/twin", tag = "devices",
-    params(("device" = String, Path, description = "id or name")),
+    params(("device" = String, Path, description = "id or name"), AtQuery),
     responses((status = 200, body = Twin), (status = "default", body = Problem)))]
 pub(crate) async fn show(
     State(app): State<App>,
     caller: Caller,
     Path(device): Path<String>,
+    Params(query): Params<AtQuery>,
 ) -> Result<Response, Problem> {
     let tenant = caller.may(Action::Read)?;
     let picture = app.shard.picture();
     let twin = find(&picture, tenant, &device)?;
     let look = Look { picture: &picture, twin: &twin, now: app.clock.now() };
+    if let Some(at) = query.at {
+        return Ok(Json(twin_at(&app, &look, at, &query).await?).into_response());
+    }
     Ok((offset_header(&picture), Json(twin_json(&look))).into_response())
 }
 

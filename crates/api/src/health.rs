@@ -16,11 +16,16 @@ use crate::app::App;
 /// How far the folds may be behind the durable log before the server says it is not ready.
 const BEHIND_MAX: u64 = 1_000_000;
 
+/// What is told but keeps nobody away: what devices send is still safe and ordered, and what
+/// history could not write yet is in the log.
+const DEGRADED: &[&str] = &["clock_behind", "history_unwritable", "history_damaged"];
+
 /// Whether the server can serve.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct Ready {
     ready: bool,
-    /// Stable words: `clock_behind`, `clock_step_held`, `disk_full`, `folds_behind`, `stopped`.
+    /// Stable words: `clock_behind`, `clock_step_held`, `disk_full`, `folds_behind`,
+    /// `history_unwritable`, `history_damaged`, `stopped`.
     reasons: Vec<&'static str>,
 }
 
@@ -57,6 +62,13 @@ fn reasons(app: &App) -> Vec<&'static str> {
     if behind > BEHIND_MAX {
         reasons.push("folds_behind");
     }
+    let history = app.facts.history.health();
+    if !history.problem.is_empty() {
+        reasons.push("history_unwritable");
+    }
+    if !history.damaged.is_empty() {
+        reasons.push("history_damaged");
+    }
     reasons
 }
 
@@ -65,8 +77,7 @@ fn reasons(app: &App) -> Vec<&'static str> {
     responses((status = 200, body = Ready), (status = 503, body = Ready)))]
 pub(crate) async fn ready(State(app): State<App>) -> (StatusCode, Json<Ready>) {
     let reasons = reasons(&app);
-    // A clock that is behind is told, but what devices send is still safe and ordered.
-    let ready = reasons.iter().all(|reason| *reason == "clock_behind");
+    let ready = reasons.iter().all(|reason| DEGRADED.contains(reason));
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(Ready { ready, reasons }))
 }

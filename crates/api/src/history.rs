@@ -3,13 +3,12 @@
 //! *Invariant:* min and max of each bucket are told, so zooming out never loses a spike; gaps are
 //! told, so no line is drawn over missing data; the source is named.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, State};
 use identity::Action;
-use model::{DeviceId, Name, Offset, TenantId, Timestamp};
+use model::{Name, Offset, Timestamp};
 use pipeline::{Bucket, History};
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +17,7 @@ use crate::caller::Caller;
 use crate::devices::find;
 use crate::extract::Params;
 use crate::json::Look;
+use crate::kept::{Asked, Kept, KindOf, Unkept, ask};
 use crate::problem::Problem;
 
 /// What is shown when nothing is asked.
@@ -32,68 +32,6 @@ const MISSED_INTERVALS: i64 = 3;
 const MISSED_INTERVALS_U32: u32 = 3;
 /// Frames that history may be behind before an answer says so.
 const BEHIND_TOLD: u64 = 10_000;
-
-/// What is kept for good, asked of the part that keeps it.
-#[derive(Clone)]
-pub struct Lake(pub Arc<Ask>);
-
-/// Answers what was kept.
-pub type Ask = dyn Fn(&Asked) -> Result<Kept, Unkept> + Send + Sync;
-
-impl std::fmt::Debug for Lake {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Lake")
-    }
-}
-
-/// One property of one device, for a stretch of time and a width in pixels.
-#[derive(Debug, Clone)]
-pub struct Asked {
-    /// Isolation boundary.
-    pub tenant: TenantId,
-    /// Its venture.
-    pub venture: Name,
-    /// Its kind.
-    pub kind: Name,
-    /// Which device.
-    pub device: DeviceId,
-    /// Which property.
-    pub property: Name,
-    /// First instant.
-    pub from: Timestamp,
-    /// First instant after it.
-    pub to: Timestamp,
-    /// About so many buckets.
-    pub px: u16,
-    /// Stretches without values from this length on are told.
-    pub gap: Duration,
-}
-
-/// Buckets of what is kept.
-#[derive(Debug, Clone)]
-pub struct Kept {
-    /// Width of a bucket.
-    pub bucket_ms: i64,
-    /// Points behind the buckets.
-    pub points: usize,
-    /// Buckets with points, by time.
-    pub buckets: Vec<Bucket>,
-    /// From the value before to the one after, in milliseconds.
-    pub gaps: Vec<(i64, i64)>,
-    /// The last frame it contains.
-    pub offset: Offset,
-    /// What is not as it should be.
-    pub note: Option<String>,
-}
-
-/// Why there is nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unkept {
-    /// Nothing was kept of this property yet.
-    Nothing,
-    /// It cannot be read.
-    Failed(String),
-}
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 pub(crate) struct HistoryQuery {
@@ -183,9 +121,7 @@ pub(crate) async fn show(
         return Ok(Json(json));
     }
     let asked = Asked {
-        tenant,
-        venture: twin.venture.clone(),
-        kind: twin.kind.clone(),
+        of: KindOf::of(&twin),
         device: twin.id,
         property: name,
         from,
@@ -193,15 +129,13 @@ pub(crate) async fn show(
         px,
         gap: every.map_or(Duration::MAX, |every| every.saturating_mul(MISSED_INTERVALS_U32)),
     };
-    let lake = app.facts.lake.clone();
-    let kept = tokio::task::spawn_blocking(move || (lake.0)(&asked)).await;
+    let kept = ask(&app, move |history| history.chart(&asked)).await?;
     match kept {
-        Ok(Ok(kept)) => json.take(kept, picture.offset),
-        Ok(Err(Unkept::Nothing)) => {}
-        Ok(Err(Unkept::Failed(why))) => {
+        Ok(kept) => json.take(kept, picture.offset),
+        Err(Unkept::Nothing) => {}
+        Err(Unkept::Invalid(why) | Unkept::Failed(why)) => {
             json.note = Some(format!("only the newest points, from memory: {why}"));
         }
-        Err(error) => return Err(Problem::from_kind(model::ErrorKind::Internal, &error)),
     }
     Ok(Json(json))
 }

@@ -9,6 +9,7 @@
 mod admission;
 mod app;
 mod authorities;
+mod backfill;
 mod caller;
 mod certificates;
 mod claims;
@@ -17,18 +18,23 @@ mod commands;
 mod connect;
 mod console;
 mod credentials;
+mod days;
 mod desired;
 mod devices;
+mod erase;
 mod expiry;
+mod export;
 mod extract;
 mod health;
 mod history;
 mod idempotency;
 mod import;
 mod json;
+mod kept;
 mod messages;
 mod openapi;
 mod page;
+mod past;
 mod problem;
 mod provision;
 mod quarantine;
@@ -46,7 +52,10 @@ pub use admission::admit;
 pub use app::{Access, App, Facts, HttpTls, Metrics, Mode, Presence};
 pub use authorities::Challenges;
 pub use code::{CODES, Code};
-pub use history::{Ask, Asked, Kept, Lake, Unkept};
+pub use kept::{
+    Asked, DayKept, DaysAsked, ExportFormat, Exported, Forgotten, Health, History, Kept, KindOf,
+    StateAsked, StateKept, TimedBy, Unkept, ValueKept,
+};
 pub use openapi::{document, router};
 pub use provision::Provisioning;
 pub use refusals::{Refusal, Refusals};

@@ -18,9 +18,9 @@ use crate::app::App;
 use crate::idempotency::{self, Answers};
 use crate::problem::Problem;
 use crate::{
-    authorities, certificates, claims, code, commands, connect, console, credentials, desired,
-    devices, expiry, health, history, import, messages, provision, quarantine, refusals,
-    service_life, session, sites, status, stream, tokens, ventures,
+    authorities, backfill, certificates, claims, code, commands, connect, console, credentials,
+    days, desired, devices, erase, expiry, export, health, history, import, messages, provision,
+    quarantine, refusals, service_life, session, sites, status, stream, tokens, ventures,
 };
 
 /// The largest request body.
@@ -70,6 +70,11 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(claims::revoke))
         .routes(routes!(credentials::revoke))
         .routes(routes!(history::show))
+        .routes(routes!(days::show))
+        .routes(routes!(export::show))
+        .routes(routes!(erase::erase))
+        .routes(routes!(erase::list))
+        .routes(routes!(backfill::add).layer(DefaultBodyLimit::max(backfill::BACKFILL_BYTES_MAX)))
         .routes(routes!(messages::list))
         .routes(routes!(connect::show))
         .routes(routes!(quarantine::list))

@@ -13,6 +13,7 @@ use crate::console;
 use crate::devices::offset_header;
 use crate::health::clock_word;
 use crate::json::Counts;
+use crate::kept::Health;
 use crate::problem::Problem;
 
 /// This server, as one tenant sees it.
@@ -40,7 +41,42 @@ pub(crate) struct Status {
     console: &'static str,
     #[schema(value_type = String)]
     started_at: Timestamp,
+    history: HistoryStatus,
     counts: StatusCounts,
+}
+
+/// How the history of readings is doing.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct HistoryStatus {
+    /// `ok`, `unwritable` or `damaged`.
+    state: &'static str,
+    /// In words, what is wrong and what it means; null when nothing is.
+    problem: Option<String>,
+    /// The last frame it contains.
+    offset: u64,
+}
+
+impl HistoryStatus {
+    fn of(health: &Health) -> Self {
+        let (state, problem) = if !health.problem.is_empty() {
+            let what = format!(
+                "history cannot be written: {}; readings are safe in the log while it has room, \
+                 and are written by themselves as soon as it is possible",
+                health.problem
+            );
+            ("unwritable", Some(what))
+        } else if let Some(first) = health.damaged.first() {
+            let what = format!(
+                "{} files of history are damaged, first: {first}; charts leave them out, exports \
+                 refuse them: restore them from a backup",
+                health.damaged.len()
+            );
+            ("damaged", Some(what))
+        } else {
+            ("ok", None)
+        };
+        Self { state, problem, offset: health.offset.0 }
+    }
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -103,6 +139,7 @@ pub(crate) async fn show(State(app): State<App>, caller: Caller) -> Result<Respo
         clock: clock_word(app.shard.log()),
         console: console::kind(),
         started_at: app.facts.started_at,
+        history: HistoryStatus::of(&app.facts.history.health()),
         counts: StatusCounts {
             devices: Counts::of_tenant(&picture, tenant, app.clock.now()),
             messages: picture.totals.messages,

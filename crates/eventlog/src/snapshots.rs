@@ -160,6 +160,18 @@ impl Snapshots {
         if count == 0 { Ok(None) } else { Err(Error::Snapshots { name: self.name.clone(), count }) }
     }
 
+    /// Removes all but the newest: what was erased since must not be in an older one.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn keep_newest(&self) -> Result<(), Error> {
+        let files = self.files("snap")?;
+        for (_, old) in files.iter().take(files.len().saturating_sub(1)) {
+            self.disk.remove(old).map_err(at("remove", old))?;
+        }
+        self.disk.sync_dir(&self.dir).map_err(at("sync", &self.dir))
+    }
+
     /// Offsets of the snapshots there are, oldest first: the log is kept from the first one on.
     ///
     /// # Errors

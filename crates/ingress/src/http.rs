@@ -5,6 +5,7 @@
 //!
 //! Errors are `application/problem+json` (RFC 9457) with `code`, `detail` and `fix`.
 
+mod influx;
 mod keys;
 mod problem;
 mod thingsboard;
@@ -45,6 +46,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> axum::Router {
         .route("/ingest/v1/event/{name}", post(event))
         .route("/api/v1/{token}/telemetry", post(thingsboard::telemetry))
         .route("/api/v1/{token}/attributes", post(thingsboard::attributes))
+        .route("/api/v2/write", post(influx::write))
         .route("/mqtt", get(websocket::upgrade))
         .with_state(shared)
 }

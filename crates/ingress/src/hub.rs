@@ -109,6 +109,8 @@ pub(crate) struct Hub {
     pub(crate) offset: Offset,
     /// Figures for `$SYS/broker/...`.
     pub(crate) system: System,
+    /// A device was erased and no snapshot was written since.
+    pub(crate) forget: bool,
     slots: Vec<Option<Slot>>,
     free: Vec<u32>,
     by_session: FxHashMap<u64, Subscriber>,

@@ -23,6 +23,7 @@ mod follow;
 mod guard;
 mod http;
 mod hub;
+pub mod influx;
 mod ingress;
 mod judge;
 mod limits;

@@ -89,9 +89,22 @@ pub(crate) enum Command {
     /// Put a blueprint in force, after showing what changes.
     #[command(after_help = "Example: iotbiz apply blueprint.toml --yes")]
     Apply(commands::apply::ApplyArgs),
-    /// Print the blueprint in force.
-    #[command(after_help = "Example: iotbiz export coolbox > blueprint.toml")]
-    Export(commands::apply::ExportArgs),
+    /// Print the blueprint in force, or write readings to a file for other programs.
+    #[command(after_help = "Examples:\n  iotbiz export coolbox > blueprint.toml\n  iotbiz export \
+                            --kind box --from 2026-11-01T00:00:00Z --format parquet -o \
+                            box.parquet\n  iotbiz export --device box-0001 > box-0001.csv")]
+    Export(commands::export::ExportArgs),
+    /// Take readings of the past out of a file: CSV, Parquet or Influx line protocol.
+    #[command(after_help = "Examples:\n  iotbiz import old.csv --map 'Temp C=temperature' --kind \
+                            box --dry-run\n  iotbiz import box.parquet\n  iotbiz import dump.lp \
+                            --precision ns")]
+    Import(commands::import::ImportArgs),
+    /// Forget a device and its history for ever, with a receipt.
+    #[command(
+        after_help = "Examples:\n  iotbiz erase box-0001 --reason 'customer asked'\n  iotbiz \
+                            erase --receipt"
+    )]
+    Erase(commands::erase::EraseArgs),
     /// List, add, show, change and remove devices.
     #[command(subcommand)]
     Device(commands::device::DeviceCommand),

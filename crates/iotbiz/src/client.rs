@@ -148,8 +148,17 @@ impl Client {
 
     /// Opens a stream of server-sent events.
     pub(crate) fn stream(&self, path: &str) -> Result<Stream, Failure> {
+        self.open(path, "text/event-stream")
+    }
+
+    /// Opens a file of any size.
+    pub(crate) fn bytes(&self, path: &str) -> Result<Stream, Failure> {
+        self.open(path, "*/*")
+    }
+
+    fn open(&self, path: &str, accept: &str) -> Result<Stream, Failure> {
         let url = format!("{}{path}", self.server);
-        let mut request = self.agent.get(&url).header("accept", "text/event-stream");
+        let mut request = self.agent.get(&url).header("accept", accept);
         if let Some(token) = &self.token {
             request = request.header("authorization", &format!("Bearer {token}"));
         }

@@ -28,6 +28,7 @@ pub(crate) struct Config {
     pub(crate) mqtt: Mqtt,
     pub(crate) tls: Tls,
     pub(crate) log: LogConfig,
+    pub(crate) history: HistoryConfig,
     pub(crate) limits: DoorLimits,
     /// Added to every flush of the log; for measurements, and only from the command line.
     #[serde(skip)]
@@ -77,6 +78,13 @@ pub(crate) struct LogConfig {
     pub(crate) clock_step_max_s: u64,
     pub(crate) snapshot_every_s: u64,
     pub(crate) snapshot_bytes: u64,
+}
+
+/// What is kept of readings; all of it when nothing is said.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct HistoryConfig {
+    pub(crate) retention_days: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -135,6 +143,7 @@ impl Default for Config {
             mqtt: Mqtt::default(),
             tls: Tls::default(),
             log: LogConfig::default(),
+            history: HistoryConfig::default(),
             limits: DoorLimits::default(),
             flush_delay: Duration::ZERO,
         }
@@ -302,6 +311,12 @@ impl Config {
         DAY * self.log.retention_days
     }
 
+    /// How long readings are kept; none: for ever.
+    pub(crate) fn history_kept(&self) -> Option<Duration> {
+        let days = self.history.retention_days;
+        (days > 0).then(|| DAY * days)
+    }
+
     pub(crate) fn log_options(&self) -> eventlog::Options {
         eventlog::Options {
             log_bytes_max: self.log.log_bytes_max,
@@ -373,7 +388,7 @@ mod tests {
         assert_eq!(read, Config::default());
         let table: toml::Table = DOCUMENT.parse().unwrap();
         let keys: usize = table.values().map(|v| v.as_table().map_or(1, toml::Table::len)).sum();
-        assert_eq!(keys, 53);
+        assert_eq!(keys, 54);
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod exit;
 mod mqtt_client;
 mod output;
 mod projects;
+mod readings;
 mod server;
 mod virtual_fleet;
 
@@ -65,7 +66,9 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Init(args) => commands::init::run(args),
         Command::Check(args) => commands::check::run(args, format),
         Command::Apply(args) => commands::apply::run(args, &client(), format),
-        Command::Export(args) => commands::apply::export(args, &client()),
+        Command::Export(args) => commands::export::run(args, &client(), format),
+        Command::Import(args) => commands::import::run(args, &client(), format),
+        Command::Erase(args) => commands::erase::run(args, &client(), format),
         Command::Device(command) => commands::device::run(command, &client(), format),
         Command::Command(command) => commands::command::run(command, &client(), format),
         Command::Connect(args) => commands::connect::run(args, &client(), format),

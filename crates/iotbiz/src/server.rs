@@ -19,7 +19,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use anyhow::Context;
-use api::{Access, App, Facts, HttpTls, Lake, Metrics, Mode, Presence, Refusals};
+use api::{Access, App, Facts, HttpTls, Metrics, Mode, Presence, Refusals};
 use eventlog::{Log, OsDisk, SlowFlush, Snapshots};
 use identity::{Door, Keyring};
 use ingress::{Ingress, Tls};
@@ -270,6 +270,7 @@ fn follow(config: &Config, on: &Foundation) -> anyhow::Result<history::History> 
         log: on.log.clone(),
         disk: Arc::clone(&on.disk),
         clock: Arc::clone(&on.clock),
+        keep: config.history_kept(),
     };
     history::History::start(&config.data, parts)
 }
@@ -299,7 +300,7 @@ fn facts(
     (ports, started_at): (Ports, Timestamp),
     (ingress, history, log): (Arc<Ingress>, Arc<history::History>, Log),
 ) -> Facts {
-    let (figures, chart) = (Arc::clone(&ingress), Arc::clone(&history));
+    let (figures, kept) = (Arc::clone(&ingress), Arc::clone(&history));
     Facts {
         mode: trust.mode(),
         access,
@@ -310,7 +311,8 @@ fn facts(
         http_port: ports.http.port(),
         started_at,
         presence: Presence(Arc::new(move |device| ingress.is_connected(device))),
-        lake: Lake(Arc::new(move |asked| chart.chart(asked))),
+        history: kept,
+        log_retention: config.driver_options().retention,
         metrics: Metrics(Arc::new(move || {
             tasks::door_metrics(figures.figures()) + &history.metrics(log.committed())
         })),

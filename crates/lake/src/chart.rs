@@ -213,6 +213,45 @@ impl Lake {
         Ok(days)
     }
 
+    /// Aggregates of a series for each stretch between neighbouring `bounds`, in ascending order;
+    /// stretches without values have none.
+    ///
+    /// # Errors
+    /// As for [`Lake::day_aggregates`]; also when `bounds` do not ascend.
+    pub fn aggregates(
+        &self,
+        series: &Series,
+        bounds: &[Timestamp],
+    ) -> Result<Vec<Option<Aggregate>>, Error> {
+        let ascends = bounds.is_sorted_by(|a, b| a < b);
+        let (Some((&from, rest)), true) = (bounds.split_first(), ascends) else {
+            return Err(Error::Invalid("bounds of aggregates have to ascend".to_owned()));
+        };
+        let to = rest.last().copied().unwrap_or(from);
+        let mut numbers = self.numbers(series, Span { from, to })?;
+        let mut found: Vec<Option<Aggregate>> = vec![None; rest.len()];
+        for day in numbers.view.days() {
+            let pieces = if on_the_hour(day, bounds) {
+                numbers.hours(day)?
+            } else {
+                numbers.singles(day)?
+            };
+            if let Some(path) = numbers.damaged.pop() {
+                let what = format!("its readings of {day} are missing");
+                return Err(Error::Damaged { path, what });
+            }
+            for (time, piece) in pieces {
+                let place = rest.partition_point(|bound| bound.as_millis() <= time);
+                match found.get_mut(place) {
+                    Some(Some(values)) => values.add(&piece),
+                    Some(none) => *none = Some(piece),
+                    None => {}
+                }
+            }
+        }
+        Ok(found)
+    }
+
     /// The last value of each property of a device at or before a time, not older than `lookback`.
     ///
     /// # Errors
@@ -251,6 +290,14 @@ impl Lake {
         found.sort_by(|(a, _), (b, _)| a.cmp(b));
         Ok(found)
     }
+}
+
+/// Whether no bound cuts an hour of a day in two.
+fn on_the_hour(day: Day, bounds: &[Timestamp]) -> bool {
+    let from = bounds.partition_point(|bound| bound.as_millis() < day.start());
+    let to = bounds.partition_point(|bound| bound.as_millis() < day.end());
+    let inside = bounds.get(from..to).unwrap_or_default();
+    inside.iter().all(|bound| bound.as_millis().rem_euclid(HOUR_MS) == 0)
 }
 
 fn gaps(buckets: &[Bucket], least: Duration) -> Vec<Span> {

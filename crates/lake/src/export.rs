@@ -20,10 +20,13 @@ use crate::merge::{Keep, Merged, Rows, Stored};
 use crate::table::Table;
 use crate::{Error, Lake, Shape, Span, Stamp, TableId};
 
+/// How the comment begins that says the units of a CSV file.
+pub const UNITS: &str = "# units: ";
+
 /// How an export is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// Text with a header line; a position has two columns.
+    /// Text with a header line, the units in a comment before it; a position has two columns.
     Csv,
     /// One Parquet file.
     Parquet,
@@ -176,8 +179,16 @@ impl Source<'_> {
     }
 }
 
+/// Units in a comment, then the names of the columns.
 fn header(columns: &Columns) -> String {
-    let mut header = OWN.join(",");
+    let with_unit = columns.list().iter().filter(|column| !column.unit.is_empty());
+    let units: Vec<_> =
+        with_unit.map(|column| format!("{}={}", column.name, column.unit)).collect();
+    let mut header = String::new();
+    if !units.is_empty() {
+        header = format!("{UNITS}{}\r\n", units.join(" "));
+    }
+    header.push_str(&OWN.join(","));
     for column in columns.list() {
         header.push(',');
         header.push_str(column.name.as_str());

@@ -12,7 +12,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use eventlog::{Appended, Batch, Log, Snapshots};
-use model::{Clock, Decided, DeviceId, Frame, Offset, OutputKey, Redecode, TenantId, Timestamp};
+use model::{
+    Clock, Decided, DeviceId, Erased, Frame, Offset, OutputKey, Redecode, TenantId, Timestamp,
+};
 use tokio::sync::watch;
 use tracing::{info, warn};
 use twin::View;
@@ -209,6 +211,17 @@ impl Shard {
         Ok(replay)
     }
 
+    /// Appends that a device is to be forgotten.
+    ///
+    /// # Errors
+    /// The log takes nothing at the moment.
+    pub fn erase(&self, tenant: TenantId, device: DeviceId) -> Result<Offset, Error> {
+        let subject = device.to_string();
+        let mut batch = Batch::default();
+        batch.push(&Frame::Erased(Erased { tenant, subject: &subject }));
+        Ok(self.log.append(&mut batch)?.last)
+    }
+
     /// Appends an act of a person that has no record (desired, command): an event of revision 0.
     ///
     /// # Errors
@@ -247,6 +260,7 @@ impl Driver {
             snapshot_offset: state.offset,
             snapshot_bytes: log.bytes(),
             snapshot_at: parts.clock.monotonic(),
+            forget: false,
             collected: Collected::new(parts.on_decided),
             log: parts.log,
             snapshots: parts.snapshots,
@@ -364,6 +378,8 @@ struct Run {
     snapshot_offset: Offset,
     snapshot_bytes: u64,
     snapshot_at: Duration,
+    /// A subject was erased and no snapshot was written since.
+    forget: bool,
     stop: Arc<AtomicBool>,
     options: Options,
 }
@@ -376,6 +392,12 @@ impl Run {
                 self.append_outputs()?;
             }
             let now = self.clock.monotonic();
+            // Before it is told that the erasure was applied, no snapshot has the subject.
+            if self.forget {
+                self.snapshot(now)?;
+                self.snapshots.keep_newest()?;
+                self.forget = false;
+            }
             let changed = self.state.offset > self.published_offset;
             if changed && (!more || now.saturating_sub(self.published) >= PUBLISH_EVERY) {
                 self.recent.take(&mut self.collected);
@@ -409,6 +431,7 @@ impl Run {
             if let Frame::Output(output) = &record.frame {
                 self.appended.remove(&output.key);
             }
+            self.forget |= matches!(record.frame, Frame::Erased(_));
             self.state.apply(&record, &mut self.collected);
             any = true;
         }

@@ -44,7 +44,7 @@ pub enum Shape {
 }
 
 /// The lane a property must use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lane {
     /// `me/telemetry`.
     Telemetry,

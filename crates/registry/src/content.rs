@@ -339,7 +339,8 @@ pub(crate) fn check(key: Key<'_>, value: &Value) -> Result<(), Error> {
         | Kind::Customer
         | Kind::Contract
         | Kind::Ledger
-        | Kind::Invoice => {
+        | Kind::Invoice
+        | Kind::Erasure => {
             value.is_object().then_some(()).ok_or_else(|| "a content is a JSON object".to_owned())
         }
     };

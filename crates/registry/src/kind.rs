@@ -44,11 +44,13 @@ pub enum Kind {
     Ledger,
     /// A numbered document of money.
     Invoice,
+    /// The receipt of a device that was forgotten; its id is the device's.
+    Erasure,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Tenant,
         Self::User,
         Self::Site,
@@ -67,6 +69,7 @@ impl Kind {
         Self::Contract,
         Self::Ledger,
         Self::Invoice,
+        Self::Erasure,
     ];
 
     /// The word in tables, frames and errors.
@@ -91,6 +94,7 @@ impl Kind {
             Self::Contract => "contract",
             Self::Ledger => "ledger",
             Self::Invoice => "invoice",
+            Self::Erasure => "erasure",
         }
     }
 
@@ -111,7 +115,8 @@ impl Kind {
             | Self::Claim
             | Self::Blueprint
             | Self::Plan
-            | Self::Customer => None,
+            | Self::Customer
+            | Self::Erasure => None,
         }
     }
 
@@ -135,7 +140,8 @@ impl Kind {
             | Self::Evidence
             | Self::GateDecision
             | Self::Ledger
-            | Self::Invoice => NameScope::None,
+            | Self::Invoice
+            | Self::Erasure => NameScope::None,
         }
     }
 }

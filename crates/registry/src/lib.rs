@@ -9,6 +9,7 @@
 mod canonical;
 pub mod content;
 mod decision;
+mod erase;
 mod error;
 mod kind;
 mod outbox;

@@ -191,7 +191,10 @@ impl Twins {
         if heard.path.is_some() {
             twin.path = heard.path;
         }
-        twin.seen.last = Some(step.log_time);
+        // What was imported says nothing about whether the device is there now.
+        if heard.origin != Origin::Replayed || twin.origin == Origin::Replayed {
+            twin.seen.last = Some(step.log_time);
+        }
         twin.seen.messages += 1;
         let seen = &mut twin.seen;
         let map = match heard.of {

@@ -67,6 +67,8 @@ fn body(method: &str, path: &str) -> Value {
         ("post", "/devices/{device}/commands") => json!({ "name": "locate" }),
         ("post", "/commands") => json!({ "name": "locate", "filter": "kind:box" }),
         ("post", "/quarantine/replay") => json!({}),
+        ("post", "/devices/{device}/erase") => json!({ "name": "box-0001", "reason": "asked" }),
+        ("post", "/import") => json!({ "rows": [] }),
         ("post", "/sites") => json!({ "name": "berlin", "timezone": "Europe/Berlin" }),
         ("post", "/tokens") => json!({ "name": "script" }),
         ("put", "/ventures/{venture}/blueprint") => json!({ "text": BLUEPRINT }),
@@ -98,7 +100,11 @@ fn address(path: &str, known: &Known) -> String {
         .replace("{token}", "cre_01J0000000000000000000000")
         .replace("{claim}", "clm_01J0000000000000000000000")
         .replace("{authority}", "aut_01J0000000000000000000000")
-        + if path.ends_with("/history") { "?property=temperature" } else { "" }
+        + match path.rsplit('/').next() {
+            Some("history" | "days") => "?property=temperature",
+            Some("export") => "?kind=box",
+            Some(_) | None => "",
+        }
 }
 
 #[tokio::test]

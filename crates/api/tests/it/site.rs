@@ -2,18 +2,24 @@
 //!
 //! *Invariant:* everything in it was decided through the registry, like on a real server.
 
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use api::{Access, App, Facts, Metrics, Mode, Refusals};
+use api::{
+    Access, App, Asked, DayKept, DaysAsked, ExportFormat, Exported, Facts, Forgotten, Health,
+    History, Kept, Metrics, Mode, Refusals, StateAsked, StateKept, Unkept,
+};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode, header};
 use eventlog::{Log, OsDisk, Snapshots};
 use identity::certificate::Authority;
 use identity::{Door, Keyring, Token};
-use model::{Clock, CredentialId, Disk, SystemClock, TenantId, Timestamp, UserId};
+use model::{
+    Clock, CredentialId, DeviceId, Disk, Offset, SystemClock, TenantId, Timestamp, UserId,
+};
 use pipeline::{Driver, Relay};
 use registry::content::{CredentialContent, CredentialOwner, TenantContent, UserContent};
 use registry::{Author, Decision, Kind, Registry};
@@ -65,6 +71,42 @@ impl Clock for Moved {
 
     fn monotonic(&self) -> Duration {
         self.system.monotonic()
+    }
+}
+
+/// A server that has just been set up: no reading was kept yet.
+#[derive(Debug)]
+struct NothingKept;
+
+impl History for NothingKept {
+    fn chart(&self, _: &Asked) -> Result<Kept, Unkept> {
+        Err(Unkept::Nothing)
+    }
+
+    fn export(
+        &self,
+        what: &Exported,
+        _: ExportFormat,
+        out: &mut (dyn Write + Send),
+    ) -> Result<u64, Unkept> {
+        writeln!(out, "{}", what.of.kind).map_err(|error| Unkept::Failed(error.to_string()))?;
+        Ok(0)
+    }
+
+    fn days(&self, _: &DaysAsked) -> Result<Vec<DayKept>, Unkept> {
+        Err(Unkept::Nothing)
+    }
+
+    fn state_at(&self, _: &StateAsked) -> Result<StateKept, Unkept> {
+        Err(Unkept::Nothing)
+    }
+
+    fn forgotten(&self, _: DeviceId, _: Offset, _: Duration) -> Option<Forgotten> {
+        Some(Forgotten::default())
+    }
+
+    fn health(&self) -> Health {
+        Health::default()
     }
 }
 
@@ -129,7 +171,8 @@ impl Site {
                 http_tls: api::HttpTls::Off,
                 http_port: 7070,
                 started_at: clock.now(),
-                lake: api::Lake(Arc::new(|_| Err(api::Unkept::Nothing))),
+                history: Arc::new(NothingKept),
+                log_retention: Duration::from_secs(30 * 86_400),
                 presence: api::Presence(Arc::new(|_| false)),
                 metrics: Metrics(Arc::new(String::new)),
             }),

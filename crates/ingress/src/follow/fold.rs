@@ -129,6 +129,7 @@ fn keep(shared: &Shared, hub: &mut Hub, record: &Record<'_>) {
                 hub.retained.erase(erased.tenant, device);
                 lock(&shared.keys).erase(erased.tenant, device);
                 hub.erase(erased.tenant, device);
+                hub.forget = true;
             }
             return;
         }
@@ -201,10 +202,21 @@ pub(crate) async fn run(shared: Arc<Shared>, snapshots: Snapshots) {
         while step(&shared, &mut desk) {
             tokio::task::yield_now().await;
         }
-        let offset = lock(&shared.hub).offset;
-        if offset.0 - written.0 >= shared.limits.snapshot_records {
+        let (offset, forget) = {
+            let mut hub = lock(&shared.hub);
+            (hub.offset, std::mem::take(&mut hub.forget))
+        };
+        if forget || offset.0 - written.0 >= shared.limits.snapshot_records {
             snapshot(&shared, snapshots.clone()).await;
             written = offset;
+        }
+        if forget {
+            let older = snapshots.clone();
+            let removed = tokio::task::spawn_blocking(move || older.keep_newest()).await;
+            if !matches!(removed, Ok(Ok(()))) {
+                tracing::warn!(?removed, "older snapshots still have what was erased");
+                lock(&shared.hub).forget = true;
+            }
         }
         tokio::select! {
             changed = committed.changed() => if changed.is_err() { break },

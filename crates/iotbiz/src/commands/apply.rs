@@ -1,4 +1,4 @@
-//! `iotbiz apply` and `iotbiz export`: a blueprint into force, and out again.
+//! `iotbiz apply`: a blueprint into force; and out again, for `iotbiz export`.
 //!
 //! *Invariant:* nothing is put in force that was not shown before, unless `--yes` says so.
 
@@ -25,12 +25,6 @@ pub(crate) struct ApplyArgs {
     /// Only show what would change.
     #[arg(long)]
     dry_run: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ExportArgs {
-    /// The venture; may be left out when there is only one.
-    venture: Option<String>,
 }
 
 pub(crate) fn run(args: &ApplyArgs, client: &Client, format: Format) -> anyhow::Result<()> {
@@ -119,8 +113,9 @@ pub(crate) fn in_force(client: &Client, venture: &str) -> Result<(String, u64), 
     Ok((text, found["revision"].as_u64().unwrap_or_default()))
 }
 
-pub(crate) fn export(args: &ExportArgs, client: &Client) -> anyhow::Result<()> {
-    let venture = venture(client, args.venture.as_deref())?;
+/// The blueprint in force, with the revision it is based on.
+pub(crate) fn export(asked: Option<&str>, client: &Client) -> anyhow::Result<String> {
+    let venture = venture(client, asked)?;
     let (text, revision) = in_force(client, &venture)?;
     let mark = "# based on revision ";
     let rest: String = text
@@ -128,5 +123,5 @@ pub(crate) fn export(args: &ExportArgs, client: &Client) -> anyhow::Result<()> {
         .filter(|line| !line.starts_with(mark))
         .map(|line| format!("{line}\n"))
         .collect();
-    output::print(&format!("{mark}{revision}\n{rest}"))
+    Ok(format!("{mark}{revision}\n{rest}"))
 }

@@ -48,9 +48,13 @@ pub(crate) enum DeviceCommand {
         origin: String,
     },
     /// Everything about a device: its twin, its messages, its credentials' place.
+    #[command(after_help = "Example: iotbiz device show box-0001 --at 2026-11-28T12:00:00Z")]
     Show {
         /// Name or id.
         device: String,
+        /// As it was at this time, RFC 3339: its readings, from history.
+        #[arg(long, value_name = "TIME")]
+        at: Option<String>,
     },
     /// Change desired settings.
     #[command(after_help = "Example: iotbiz device set box-0001 interval='15 min'")]
@@ -122,7 +126,7 @@ pub(crate) fn run(command: &DeviceCommand, client: &Client, format: Format) -> a
             });
             add(client, &body, format)
         }
-        DeviceCommand::Show { device } => show(client, device, format),
+        DeviceCommand::Show { device, at } => show(client, device, at.as_deref(), format),
         DeviceCommand::Set { device, settings } => set(client, device, settings, format),
         DeviceCommand::Rotate { device } => {
             let path = format!("/api/v1/devices/{}/credentials", encoded(device));
@@ -239,10 +243,11 @@ fn print_credential(issued: &Value, format: Format) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn show(client: &Client, device: &str, format: Format) -> anyhow::Result<()> {
+fn show(client: &Client, device: &str, at: Option<&str>, format: Format) -> anyhow::Result<()> {
     let path = format!("/api/v1/devices/{}", encoded(device));
     let mut detail = client.get(&path)?;
-    let twin = client.get(&format!("{path}/twin"))?;
+    let asked = at.map(|at| format!("?at={}", encoded(at))).unwrap_or_default();
+    let twin = client.get(&format!("{path}/twin{asked}"))?;
     if format == Format::Json {
         detail["twin"] = twin;
         return output::json(&detail);
@@ -257,6 +262,11 @@ fn show(client: &Client, device: &str, format: Format) -> anyhow::Result<()> {
             let at = text(&value["at"]);
             rows.push(vec![format!("{part} {name}"), format!("{} at {at}", reading(value))]);
         }
+    }
+    if let Some(at) = at {
+        rows.push(vec!["as of".to_owned(), at.to_owned()]);
+        rows.push(vec!["note".to_owned(), text(&twin["note"])]);
+        return output::table(&["FACT", "VALUE"], rows);
     }
     rows.push(vec!["quarantined".to_owned(), text(&detail["quarantined"])]);
     output::table(&["FACT", "VALUE"], rows)

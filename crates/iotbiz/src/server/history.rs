@@ -4,20 +4,21 @@
 //! restart it reads on from there and a row is kept exactly once. It never holds up the door or the
 //! folds: it has a pace of its own, and what it could not write it tries again.
 //!
-//! The log is trimmed no further than [`History::trim_below`].
+//! The log is trimmed no further than [`History::trim_below`]. What it answers: `answers`.
+
+mod answers;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context;
-use api::{Asked, Kept, Unkept};
 use eventlog::{Log, Snapshots};
-use lake::{Column, Lake, Limits, Pressure, Row, Series, Settings, Shape, Sizes, Span, TableId};
-use model::{Clock, Disk, Offset};
+use lake::{Column, Erasure, Lake, Limits, Pressure, Row, Settings, Shape, Sizes, TableId};
+use model::{Clock, DeviceId, Disk, Offset, TenantId};
 use pipeline::{DECODER_VERSION, Decoder, Meaning, State, Told};
 use tokio::sync::Notify;
 
@@ -32,10 +33,13 @@ const MAINTAIN_EVERY: Duration = Duration::from_secs(60);
 /// How much longer it rests than it works while there is always more to read: a fifth of a core is
 /// enough for 100,000 readings a second.
 const REST: u32 = 4;
+/// Erasures whose figures are remembered until somebody asks for them.
+const FORGOTTEN_MAX: usize = 1_000;
 /// How long to wait before a write that failed is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(5);
 
 /// The running thread and what it keeps.
+#[derive(Debug)]
 pub(super) struct History {
     lake: Arc<Lake>,
     shared: Arc<Shared>,
@@ -64,6 +68,10 @@ struct Shared {
     wrote: Notify,
     /// Why nothing can be written now; empty when it can.
     problem: Mutex<String>,
+    /// Devices that were forgotten by this process, and what was done.
+    forgotten: Mutex<BTreeMap<DeviceId, (Offset, Erasure)>>,
+    /// Told when one was.
+    forgot: Condvar,
 }
 
 impl Shared {
@@ -93,16 +101,18 @@ pub(super) struct Parts {
     pub(super) log: Log,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) clock: Arc<dyn Clock>,
+    /// How long readings are kept; none: for ever.
+    pub(super) keep: Option<Duration>,
 }
 
 impl History {
     /// Opens the lake of a data folder and follows the log.
     pub(super) fn start(data: &Path, parts: Parts) -> anyhow::Result<Self> {
-        let Parts { log, disk, clock } = parts;
+        let Parts { log, disk, clock, keep } = parts;
         let settings = Settings {
             root: data.join("lake"),
             shard: "main".to_owned(),
-            limits: Limits::default(),
+            limits: Limits { keep, ..Limits::default() },
         };
         let lake = Lake::open(Arc::clone(&disk), Arc::clone(&clock), settings);
         let lake = Arc::new(lake.context("open the history")?);
@@ -119,6 +129,8 @@ impl History {
             shared: Arc::clone(&shared),
             snapshots: snapshots.clone(),
             defined: BTreeMap::new(),
+            erasing: None,
+            written: Written::All,
             decoder,
             log,
             clock,
@@ -182,56 +194,6 @@ impl History {
             .collect()
     }
 
-    /// Buckets of one property of one device.
-    pub(super) fn chart(&self, asked: &Asked) -> Result<Kept, Unkept> {
-        let series = Series {
-            table: TableId {
-                tenant: asked.tenant,
-                venture: asked.venture.clone(),
-                kind: asked.kind.clone(),
-            },
-            device: asked.device,
-            property: asked.property.clone(),
-        };
-        let span = Span { from: asked.from, to: asked.to };
-        let chart = match self.lake.chart(&series, span, u32::from(asked.px), asked.gap) {
-            Ok(chart) => chart,
-            Err(lake::Error::NoTable { .. } | lake::Error::NoProperty { .. }) => {
-                return Err(Unkept::Nothing);
-            }
-            Err(error) => return Err(Unkept::Failed(error.to_string())),
-        };
-        let width = i64::try_from(chart.width.as_millis()).unwrap_or(i64::MAX);
-        let buckets = chart.buckets.iter().map(|bucket| {
-            let values = &bucket.values;
-            pipeline::Bucket {
-                from: bucket.from,
-                min: values.min,
-                max: values.max,
-                first: values.first,
-                last: values.last,
-                count: u32::try_from(values.count).unwrap_or(u32::MAX),
-            }
-        });
-        let points = chart.buckets.iter().map(|bucket| bucket.values.count).sum::<u64>();
-        let mut notes = Vec::new();
-        if !chart.damaged.is_empty() {
-            notes.push(format!("{} damaged files are left out", chart.damaged.len()));
-        }
-        let problem = self.shared.problem();
-        if !problem.is_empty() {
-            notes.push(format!("history cannot be written now: {problem}"));
-        }
-        Ok(Kept {
-            bucket_ms: width,
-            points: usize::try_from(points).unwrap_or(usize::MAX),
-            buckets: buckets.collect(),
-            gaps: chart.gaps.iter().map(|gap| (gap.from.as_millis(), gap.to.as_millis())).collect(),
-            offset: Offset(self.shared.offset.load(Ordering::Acquire)),
-            note: (!notes.is_empty()).then(|| notes.join("; ")),
-        })
-    }
-
     /// Reads to the end, writes everything and stops.
     pub(super) fn stop(&self) {
         self.shared.stop.store(true, Ordering::SeqCst);
@@ -278,8 +240,18 @@ struct Follower {
     shared: Arc<Shared>,
     /// How many columns were told of a table.
     defined: BTreeMap<TableId, usize>,
+    /// A device that could not be forgotten yet: nothing is read before it is.
+    erasing: Option<(TenantId, DeviceId)>,
+    written: Written,
     flushed_at: Duration,
     maintained_at: Duration,
+}
+
+/// How the last try to write ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Written {
+    All,
+    Failed,
 }
 
 impl Follower {
@@ -288,7 +260,9 @@ impl Follower {
             let began = self.clock.monotonic();
             let more = match self.read() {
                 Ok(more) => {
-                    self.shared.tell("");
+                    if self.written == Written::All {
+                        self.shared.tell("");
+                    }
                     more
                 }
                 Err(error) => {
@@ -301,7 +275,12 @@ impl Follower {
             let now = self.clock.monotonic();
             let stops = self.shared.stop.load(Ordering::SeqCst) && !more;
             let hurried = self.shared.hurried.load(Ordering::SeqCst);
-            let due = now.saturating_sub(self.flushed_at) >= FLUSH_EVERY || (hurried && !more);
+            let wait = match self.written {
+                Written::All => FLUSH_EVERY,
+                Written::Failed => TRY_AGAIN,
+            };
+            let hurried = hurried && !more && self.written == Written::All;
+            let due = now.saturating_sub(self.flushed_at) >= wait || hurried;
             if stops || due || self.lake.pressure() == Pressure::Flush {
                 self.flush();
             }
@@ -334,6 +313,7 @@ impl Follower {
 
     /// Reads and keeps what is there, up to one read's worth; tells whether there may be more.
     fn read(&mut self) -> anyhow::Result<bool> {
+        self.erase()?;
         // What waits to be written must have room before more is read: a frame is read once.
         if self.lake.pressure() == Pressure::Flush {
             self.write().context("write the history")?;
@@ -353,12 +333,30 @@ impl Follower {
                 Meaning::Told(told) => keep(told, &mut waiting),
                 Meaning::Erased(tenant, device) => {
                     self.append(std::mem::take(&mut waiting))?;
-                    self.lake.erase(tenant, device).context("forget a device")?;
+                    self.erasing = Some((tenant, device));
+                    self.erase()?;
                 }
             }
         }
         self.append(waiting)?;
         Ok(any)
+    }
+
+    /// Forgets a device in files and snapshots. The rows before it are in files then, so nothing
+    /// of it comes back when the log is read again.
+    fn erase(&mut self) -> anyhow::Result<()> {
+        let Some((tenant, device)) = self.erasing else { return Ok(()) };
+        let erasure = self.lake.erase(tenant, device).context("forget a device")?;
+        self.write().context("forget a device")?;
+        self.snapshots.keep_newest().context("forget a device")?;
+        let mut forgotten = self.shared.forgotten.lock().unwrap_or_else(PoisonError::into_inner);
+        while forgotten.len() >= FORGOTTEN_MAX {
+            forgotten.pop_first();
+        }
+        forgotten.insert(device, (self.decoder.offset(), erasure));
+        self.shared.forgot.notify_all();
+        self.erasing = None;
+        Ok(())
     }
 
     fn append(&mut self, waiting: BTreeMap<TableId, Vec<Row>>) -> anyhow::Result<()> {
@@ -394,9 +392,17 @@ impl Follower {
 
     fn flush(&mut self) {
         self.flushed_at = self.clock.monotonic();
-        if let Err(error) = self.write() {
-            self.shared.tell(&format!("{error:#}"));
+        // A snapshot beyond a device that is still to be forgotten would let it be remembered.
+        if self.erasing.is_some() {
+            return;
         }
+        self.written = match self.write() {
+            Ok(()) => Written::All,
+            Err(error) => {
+                self.shared.tell(&format!("{error:#}"));
+                Written::Failed
+            }
+        };
     }
 
     /// Everything read so far into files, then the snapshot that says so.

@@ -7,11 +7,15 @@ mod commands;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
+mod erase;
+#[cfg(test)]
 mod files;
 #[cfg(test)]
 mod first_run;
 #[cfg(test)]
 mod history;
+#[cfg(test)]
+mod import;
 #[cfg(test)]
 mod journey;
 #[cfg(test)]

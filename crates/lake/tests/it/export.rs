@@ -4,7 +4,7 @@ use crate::model_lake::{Fixture, ever, row, series, table};
 use arrow_array::{Array, Float64Array, RecordBatch};
 use arrow_ipc::reader::StreamReader;
 use expect_test::expect;
-use lake::{Devices, Format, Selection};
+use lake::{Column, Devices, Format, Selection, Shape};
 use model::{DeviceId, Value};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 
@@ -49,6 +49,18 @@ fn csv_has_a_column_for_each_property() {
         dev_00000000000000000000000003,2026-11-25T12:00:00.005Z,4,0,real,true,,0,,,,true
     "#]]
     .assert_eq(&String::from_utf8(out).unwrap().replace('\r', ""));
+}
+
+#[test]
+fn csv_says_the_units_before_the_header() {
+    let fixture = filled();
+    let name = "t".parse().unwrap();
+    let unit = "Cel".to_owned();
+    let column = Column { name, shape: Shape::Number, unit, definition: String::new() };
+    fixture.lake().define(&table(), &[column]);
+    let (_, out) = export(&fixture, &Devices::All, Format::Csv);
+    let text = String::from_utf8(out).unwrap();
+    assert!(text.starts_with("# units: t=Cel\r\n_device,_ts,"), "{text}");
 }
 
 fn numbers(batches: &[RecordBatch]) -> Vec<Option<f64>> {

@@ -167,7 +167,29 @@ fn check_numbers(fixture: &Fixture, naive: &Naive, series: &Series, spans: [Span
         let told = fixture.lake().day_aggregates(series, span).unwrap();
         let told: Vec<_> = told.iter().map(|day| (day.day.as_millis(), day.values)).collect();
         assert_eq!(told, expected);
+        for cut in [HOUR * 5, HOUR * 7 / 2] {
+            check_aggregates(fixture, naive, (series, span), cut);
+        }
     }
+}
+
+/// Stretches that begin on the hour, and such that cut hours in two.
+fn check_aggregates(fixture: &Fixture, naive: &Naive, (series, span): (&Series, Span), cut: i64) {
+    let ends = (span.from.as_millis(), span.to.as_millis());
+    let between = (ends.0.div_euclid(cut) + 1..).map(|n| n * cut).take_while(|time| *time < ends.1);
+    let bounds: Vec<i64> = [ends.0].into_iter().chain(between).chain([ends.1]).collect();
+    let place = |time: i64| bounds.partition_point(|bound| *bound <= time) - 1;
+    let expected = folded(&numbers(naive, series, span), |time| bounds[place(time)]);
+    let bounds: Vec<_> = bounds.iter().map(|time| Timestamp::from_millis(*time)).collect();
+    let told = fixture.lake().aggregates(series, &bounds).unwrap();
+    assert_eq!(told.len(), bounds.len() - 1);
+    let told = bounds.iter().zip(&told).filter_map(|(from, values)| Some((from, (*values)?)));
+    // Where an hour is cut, values are added one by one, so only the last digits may differ.
+    let rounded = |values: Aggregate| Aggregate { sum: (values.sum * 1e6).round(), ..values };
+    let told: Vec<_> = told.map(|(from, values)| (from.as_millis(), rounded(values))).collect();
+    let expected: Vec<_> =
+        expected.iter().map(|(from, values)| (*from, rounded(*values))).collect();
+    assert_eq!(told, expected);
 }
 
 fn check_state(fixture: &Fixture, naive: &Naive, device: u128) {
