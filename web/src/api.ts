@@ -7,6 +7,7 @@
  */
 
 import { base, query, type Query } from './lib/origin.ts';
+import type { Assumption, Decision, Evidence, Gate, Study } from './lib/venture.ts';
 
 export type Origin = 'real' | 'virtual' | 'replayed';
 export type DeviceStatus = 'live' | 'silent' | 'never' | 'retired';
@@ -417,6 +418,14 @@ export const api = {
       `/ventures/${id(venture)}/blueprint${mode === 'check' ? '?dry_run=true' : ''}`,
       { method: 'PUT', body: { text, based_on: basedOn }, etag },
     ),
+  assumptions: (venture: string) => request<Page<Assumption>>(`/ventures/${id(venture)}/assumptions`),
+  addEvidence: (venture: string, body: Record<string, unknown>) =>
+    request<Evidence>(`/ventures/${id(venture)}/evidence`, { method: 'POST', body }),
+  gates: (venture: string) => request<Page<Gate>>(`/ventures/${id(venture)}/gates`),
+  decisions: (venture: string) => request<Page<Decision>>(`/ventures/${id(venture)}/decisions`),
+  decideGate: (venture: string, stage: string, body: Record<string, unknown>) =>
+    request<Decision>(`/ventures/${id(venture)}/gates/${id(stage)}/decisions`, { method: 'POST', body }),
+  businessCase: (venture: string) => request<Study>(`/ventures/${id(venture)}/case`),
   devices: (values: Query, signal?: AbortSignal) =>
     request<Page<Device>>(`/devices${query(values)}`, { signal }),
   device: (device: string, signal?: AbortSignal) =>

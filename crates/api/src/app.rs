@@ -6,12 +6,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use identity::seal::SealKey;
 use identity::{Door, Keyring, Setup};
 use model::{Clock, DeviceId, TenantId, Timestamp};
 use pipeline::{Relay, Shard};
 use registry::Registry;
 
 use crate::authorities::Challenges;
+use crate::case::Studies;
 use crate::kept::History;
 use crate::provision::Provisioning;
 use crate::refusals::Refusals;
@@ -116,6 +118,10 @@ pub struct App {
     pub door: Arc<Door>,
     /// The authorities that sign certificates.
     pub keyring: Arc<Keyring>,
+    /// The seal under decisions.
+    pub seal: Arc<SealKey>,
+    /// Studies of business cases that were made before.
+    pub studies: Arc<Studies>,
     /// Devices that wait for their registration.
     pub provisioning: Arc<Provisioning>,
     /// What waits for the proof of an authority.

@@ -11,6 +11,7 @@ mod app;
 mod authorities;
 mod backfill;
 mod caller;
+mod case;
 mod certificates;
 mod claims;
 mod code;
@@ -22,9 +23,12 @@ mod days;
 mod desired;
 mod devices;
 mod erase;
+mod evidence;
 mod expiry;
 mod export;
 mod extract;
+mod figures;
+mod gates;
 mod health;
 mod history;
 mod idempotency;
@@ -51,6 +55,7 @@ mod write;
 pub use admission::admit;
 pub use app::{Access, App, Facts, HttpTls, Metrics, Mode, Presence};
 pub use authorities::Challenges;
+pub use case::Studies;
 pub use code::{CODES, Code};
 pub use kept::{
     Asked, DayKept, DaysAsked, ExportFormat, Exported, Forgotten, Health, History, Kept, KindOf,

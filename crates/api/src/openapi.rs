@@ -18,9 +18,7 @@ use crate::app::App;
 use crate::idempotency::{self, Answers};
 use crate::problem::Problem;
 use crate::{
-    authorities, backfill, certificates, claims, code, commands, connect, console, credentials,
-    days, desired, devices, erase, expiry, export, health, history, import, messages, provision,
-    quarantine, refusals, service_life, session, sites, status, stream, tokens, ventures,
+    authorities, backfill, case, certificates, claims, code, commands, connect, console, credentials, days, desired, devices, erase, evidence, expiry, export, gates, health, history, import, messages, provision, quarantine, refusals, service_life, session, sites, status, stream, tokens, ventures,
 };
 
 /// The largest request body.
@@ -83,6 +81,14 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(sites::list, sites::add))
         .routes(routes!(tokens::list, tokens::add))
         .routes(routes!(tokens::revoke))
+        .routes(routes!(evidence::list))
+        .routes(routes!(evidence::add))
+        .routes(routes!(evidence::withdraw))
+        .routes(routes!(case::show))
+        .routes(routes!(gates::list))
+        .routes(routes!(gates::decide))
+        .routes(routes!(gates::decisions))
+        .routes(routes!(gates::rederive))
         .routes(routes!(ventures::list))
         .routes(routes!(ventures::show, ventures::apply))
         .routes(routes!(stream::stream));

@@ -3,6 +3,8 @@
 //! *Invariant:* a blueprint that has errors, that breaks a property which devices still send, or
 //! that was written on an older revision than the one in force is never applied silently.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -16,10 +18,12 @@ use pipeline::{InForce, Picture};
 use registry::content::BlueprintContent;
 use registry::{Expect, Kind};
 use serde::{Deserialize, Serialize};
+use venture::experiment::{moved_bars, moved_thresholds};
 
 use crate::app::App;
 use crate::caller::Caller;
 use crate::code;
+use crate::evidence;
 use crate::extract::{Body, Params};
 use crate::json::Counts;
 use crate::page::Page;
@@ -170,6 +174,17 @@ pub(crate) async fn list(
     Ok(Json(Page::whole(items)))
 }
 
+/// The blueprint in force of a venture.
+pub(crate) fn in_force(
+    picture: &Picture,
+    tenant: TenantId,
+    venture: &str,
+) -> Result<Arc<InForce>, Problem> {
+    let name = venture.parse::<Name>();
+    let found = name.ok().and_then(|name| picture.catalog.newest(tenant, &name));
+    found.map(Arc::clone).ok_or_else(|| Problem::not_found("venture", venture))
+}
+
 /// The blueprint in force, with what `check` says of it.
 #[utoipa::path(get, path = "/ventures/{venture}/blueprint", tag = "ventures",
     params(("venture" = String, Path, description = "name")),
@@ -181,9 +196,7 @@ pub(crate) async fn show(
 ) -> Result<Response, Problem> {
     let tenant = caller.may(Action::Read)?;
     let picture = app.shard.picture();
-    let name = venture.parse::<Name>();
-    let found = name.ok().and_then(|name| picture.catalog.newest(tenant, &name));
-    let found = found.ok_or_else(|| Problem::not_found("venture", &venture))?;
+    let found = in_force(&picture, tenant, &venture)?;
     let parsed = Blueprint::parse(&found.text);
     let json = BlueprintJson {
         venture,
@@ -230,6 +243,9 @@ pub(crate) async fn apply(
         return Ok(Json(answer(None)).into_response());
     }
     refuse_breaking(&picture, tenant, &new, &changes)?;
+    if let Some(found) = found {
+        refuse_moved_bars(&app, tenant, &found.blueprint, &new).await?;
+    }
     if found.is_some_and(|found| found.text == asked.text) {
         return Ok(Json(answer(Some(revision))).into_response());
     }
@@ -300,6 +316,25 @@ fn refuse_breaking(
         problem = problem.at(change.path.clone(), change.to_string());
     }
     Err(problem.fix("add a property with another name instead"))
+}
+
+/// A bar that has results stays where it is; another experiment can have another.
+async fn refuse_moved_bars(
+    app: &App,
+    tenant: TenantId,
+    before: &Blueprint,
+    after: &Blueprint,
+) -> Result<(), Problem> {
+    let pieces = evidence::pieces(app, tenant, &before.venture).await?;
+    let (of_experiment, of_assumption) = evidence::results(&pieces);
+    let mut moved = moved_bars(&before.experiments, &after.experiments, &of_experiment);
+    moved.extend(moved_thresholds(&before.assumptions, &after.assumptions, &of_assumption));
+    let Some(first) = moved.first() else { return Ok(()) };
+    let mut problem = Problem::new(code::CONFLICT, first.to_string());
+    for error in &moved {
+        problem = problem.at("/text", error.to_string());
+    }
+    Err(problem.fix("add another experiment with the new bar"))
 }
 
 /// JSON Schema of blueprints, for editors.

@@ -10,6 +10,7 @@ pub mod certificate;
 mod door;
 mod keyring;
 mod revocation;
+pub mod seal;
 mod setup;
 mod token;
 pub mod topic;

@@ -140,7 +140,10 @@ pub(crate) enum Command {
     /// The business case of a file.
     #[command(subcommand)]
     Case(commands::case::CaseCommand),
-    /// Decisions: verify what one was judged on.
+    /// What was found of a venture's assumptions, and what is believed now.
+    #[command(subcommand)]
+    Evidence(commands::evidence::EvidenceCommand),
+    /// Gates of a venture: how it stands, decide, verify a decision, derive it again.
     #[command(subcommand)]
     Gate(commands::gate::GateCommand),
     /// Rate usage, explain lines, make invoices: on files, without a server.

@@ -12,6 +12,7 @@ pub(crate) mod device;
 pub(crate) mod doctor;
 pub(crate) mod erase;
 pub(crate) mod eval;
+pub(crate) mod evidence;
 pub(crate) mod explain;
 pub(crate) mod export;
 pub(crate) mod fsck;

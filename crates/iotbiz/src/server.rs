@@ -145,6 +145,8 @@ impl Server {
             relay: on.relay,
             door: Arc::clone(&on.door),
             keyring: Arc::clone(&on.keyring),
+            seal: Arc::new(keys::seal(&config.data)?),
+            studies: Arc::default(),
             provisioning: Arc::default(),
             challenges: Arc::default(),
             setup: setup.map(Arc::new),

@@ -190,6 +190,10 @@ id!(
     /// One dated result of an experiment.
     EvidenceId, "evi"
 );
+id!(
+    /// One decision at a gate.
+    GateDecisionId, "gat"
+);
 
 #[cfg(test)]
 mod tests {

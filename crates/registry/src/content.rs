@@ -14,6 +14,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
+mod evidence;
+
+pub use evidence::{EvidenceContent, GateDecisionContent, OutcomeContent};
+
 use crate::{Error, Key, Kind};
 
 /// The longest name, title, hardware text or serial number, in characters.
@@ -331,10 +335,10 @@ pub(crate) fn check(key: Key<'_>, value: &Value) -> Result<(), Error> {
             })?;
             at_most("text", content.text.len(), BLUEPRINT_BYTES_MAX)
         }),
+        Kind::Evidence => rules(value, evidence::evidence),
+        Kind::GateDecision => rules(value, evidence::gate_decision),
         Kind::Assumption
         | Kind::Experiment
-        | Kind::Evidence
-        | Kind::GateDecision
         | Kind::Plan
         | Kind::Customer
         | Kind::Contract

@@ -103,8 +103,9 @@ impl Kind {
         match self {
             Self::Credential => Some("owner"),
             Self::Enrolment => Some("claim"),
-            Self::Evidence => Some("experiment"),
-            Self::GateDecision | Self::Assumption | Self::Experiment => Some("venture"),
+            Self::Evidence | Self::GateDecision | Self::Assumption | Self::Experiment => {
+                Some("venture")
+            }
             Self::Contract => Some("customer"),
             Self::Invoice | Self::Ledger => Some("contract"),
             Self::Tenant

@@ -158,6 +158,8 @@ impl Site {
                 [],
                 |_, _| Ok(()),
             )),
+            seal: Arc::new(identity::seal::SealKey::generate().unwrap()),
+            studies: Arc::default(),
             provisioning: Arc::default(),
             challenges: Arc::default(),
             setup: None,

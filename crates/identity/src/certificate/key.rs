@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-/// A private key, PKCS#8 in PEM.
+/// A private key, PKCS#8: in PEM, or in hexadecimal digits where it seals.
 #[derive(Clone)]
 pub struct PrivateKey(String);
 
@@ -13,7 +13,11 @@ impl PrivateKey {
         Self(key.serialize_pem())
     }
 
-    /// The PEM, to be stored where only this program reads, or shown once.
+    pub(crate) const fn of_text(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text, to be stored where only this program reads, or shown once.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0

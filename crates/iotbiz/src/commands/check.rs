@@ -30,6 +30,11 @@ pub(crate) fn read(file: &Path) -> anyhow::Result<String> {
     })
 }
 
+/// Writes a file, or says which could not be written.
+pub(crate) fn write(file: &Path, text: &str) -> anyhow::Result<()> {
+    std::fs::write(file, text).with_context(|| format!("write {}", file.display()))
+}
+
 pub(crate) fn diagnostic_json(found: &Diagnostic, source: &str) -> serde_json::Value {
     let (start, end) = (found.start(source), found.end(source));
     json!({

@@ -6,6 +6,7 @@
 //! ```text
 //! ca/root.crt  ca/root.key                made at the first start
 //! ca/ten_....-N.crt  ca/ten_....-N.key    one for the devices of each tenant, N grows
+//! ca/seal.key                             the seal under decisions at gates (Ed25519)
 //! ca/server.crt  ca/server.key            what the listeners show, unless tls.certificate is set
 //! ```
 
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use identity::Keyring;
+use identity::seal::SealKey;
 use identity::certificate::Authority;
 use model::{Clock, TenantId};
 
@@ -44,6 +46,19 @@ pub(super) fn open(data: &Path, clock: &dyn Clock) -> anyhow::Result<Keyring> {
         }
     }
     Ok(Keyring::new(root, kept, move |tenant, authority| write(&free(&folder, tenant), authority)))
+}
+
+/// The seal of a data folder; made when there is none.
+pub(super) fn seal(data: &Path) -> anyhow::Result<SealKey> {
+    let path = data.join("ca").join("seal.key");
+    if path.exists() {
+        let text =
+            fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+        return SealKey::parse(&text).with_context(|| format!("use {}", path.display()));
+    }
+    let made = SealKey::generate().context("make the seal")?;
+    secret(&path, made.secret().reveal()).with_context(|| format!("keep {}", path.display()))?;
+    Ok(made)
 }
 
 /// The next free name for an authority of a tenant.
@@ -122,6 +137,14 @@ mod tests {
             made.certificate_der()
         );
         assert_eq!(first.certificates(), second.certificates());
+    }
+
+    #[test]
+    fn the_seal_is_the_same_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        open(folder.path(), &SystemClock::new()).unwrap();
+        let first = seal(folder.path()).unwrap();
+        assert_eq!(seal(folder.path()).unwrap().public(), first.public());
     }
 
     #[cfg(unix)]

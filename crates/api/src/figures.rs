@@ -1,0 +1,151 @@
+//! The figures that gates name, as this server knows them now.
+//!
+//! *Invariant:* a figure says up to which offset and by which revision it was made. Real devices
+//! alone count, except in a demo tenant; where only virtual devices exist the figure is marked
+//! simulated. What nobody can know yet is left out, so that its criterion is missing.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bizcase::{Basis, Results};
+use model::{Name, Origin, TenantId, Timestamp};
+use pipeline::{InForce, Picture};
+use twin::DeviceTwin;
+use venture::gate::{Aggregates, Counting, Figure, Gate};
+
+use crate::evidence::{Piece, belief};
+
+/// The window of a gate that names none: a month of the blueprint.
+const WINDOW_DEFAULT: Duration = Duration::from_secs(30 * 86_400);
+/// Intervals after which a device counts as silent.
+const SILENT_INTERVALS: u32 = 2;
+
+/// What figures are made from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sources<'a> {
+    pub(crate) picture: &'a Picture,
+    pub(crate) tenant: TenantId,
+    pub(crate) found: &'a InForce,
+    pub(crate) pieces: &'a [Piece],
+    /// What the trials of the case say; none: it has no case, or it has mistakes.
+    pub(crate) case: Option<&'a Results>,
+    pub(crate) now: Timestamp,
+}
+
+/// Which origins count for a tenant.
+pub(crate) fn counting(picture: &Picture, tenant: TenantId) -> Counting {
+    let demo = picture.catalog.tenant(tenant).is_some_and(|tenant| tenant.demo);
+    if demo { Counting::Demo } else { Counting::RealOnly }
+}
+
+impl Sources<'_> {
+    /// The figures that a gate's criteria name, as far as they are known.
+    pub(crate) fn of(&self, gate: &Gate) -> BTreeMap<String, Figure> {
+        let window = gate.over.unwrap_or(WINDOW_DEFAULT);
+        let named = gate.criteria.iter().map(|criterion| criterion.metric.as_str());
+        named.filter_map(|metric| Some((metric.to_owned(), self.figure(metric, window)?))).collect()
+    }
+
+    fn figure(&self, metric: &str, window: Duration) -> Option<Figure> {
+        match metric.split('.').collect::<Vec<_>>().as_slice() {
+            ["assumption", name, "probability"] => self.probability(name),
+            ["assumption", name, "evidence"] => self.evidence(name),
+            ["fleet", what] => self.fleet(what, window),
+            ["case", ..] => self.of_case(metric.strip_prefix("case.")?),
+            _ => None,
+        }
+    }
+
+    fn made(&self, aggregates: Aggregates, basis: Basis) -> Figure {
+        Figure {
+            aggregates,
+            basis,
+            at: self.picture.log_time.min(self.now),
+            offset: self.picture.offset.0,
+            revision: self.found.revision,
+        }
+    }
+
+    fn probability(&self, name: &str) -> Option<Figure> {
+        let name: Name = name.parse().ok()?;
+        let blueprint = &self.found.blueprint;
+        let holds = &blueprint.assumptions.get(&name)?.holds;
+        let believed = belief(blueprint, &name, self.pieces, self.now).ok()?;
+        let share = holds.quantity.in_unit(&expr::Unit::one()).unwrap_or(f64::NAN);
+        let bar = (holds.comparison, share);
+        // The newest result that counts is how old the figure is; a guess is never fresh or stale.
+        let newest = self.counted(&name).map(|piece| piece.content.at).max();
+        let at = newest.unwrap_or(self.now).min(self.now);
+        let made = (self.picture.offset.0, self.found.revision);
+        Some(Figure::of_belief(&believed, bar, at, made))
+    }
+
+    fn counted(&self, name: &Name) -> impl Iterator<Item = &Piece> {
+        let of = move |piece: &&Piece| {
+            piece.content.assumption == *name && piece.content.withdrawn.is_none()
+        };
+        self.pieces.iter().filter(of)
+    }
+
+    fn evidence(&self, name: &str) -> Option<Figure> {
+        let name: Name = name.parse().ok()?;
+        let count = u64::try_from(self.counted(&name).count()).ok()?;
+        Some(self.made(Aggregates::Count(count), Basis::Measured))
+    }
+
+    /// Devices that count, and how the figure is to be marked.
+    fn devices(&self) -> (Vec<&DeviceTwin>, Basis) {
+        let of_venture =
+            self.picture.twins.devices(self.tenant).map(AsRef::as_ref).filter(|twin| {
+                twin.venture == self.found.blueprint.venture && twin.retired.is_none()
+            });
+        let (real, others): (Vec<_>, Vec<_>) =
+            of_venture.partition(|twin| twin.origin == Origin::Real);
+        match counting(self.picture, self.tenant) {
+            Counting::Demo if others.is_empty() => (real, Basis::Measured),
+            Counting::Demo => (real.into_iter().chain(others).collect(), Basis::Simulated),
+            Counting::RealOnly if real.is_empty() && !others.is_empty() => {
+                (others, Basis::Simulated)
+            }
+            Counting::RealOnly => (real, Basis::Measured),
+        }
+    }
+
+    fn fleet(&self, what: &str, window: Duration) -> Option<Figure> {
+        let (devices, basis) = self.devices();
+        let since = |twin: &&&DeviceTwin, age: Duration| {
+            twin.seen.last.is_some_and(|seen| self.now.since(seen) <= age)
+        };
+        let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        let aggregates = match what {
+            "devices" => Aggregates::Count(number(devices.len())),
+            "active" => {
+                let active =
+                    devices.iter().filter(|twin| !twin.readings.is_empty() && since(twin, window));
+                Aggregates::Count(number(active.count()))
+            }
+            "silent" if !devices.is_empty() => {
+                let silent = devices.iter().filter(|twin| !since(twin, self.patience(twin)));
+                Aggregates::Share { of: number(silent.count()), out_of: number(devices.len()) }
+            }
+            _ => return None,
+        };
+        Some(self.made(aggregates, basis))
+    }
+
+    /// Twice the shortest interval of a device's kind.
+    fn patience(&self, twin: &DeviceTwin) -> Duration {
+        let kind = self.found.blueprint.kinds.get(&twin.kind);
+        let every = kind.and_then(|kind| kind.readings.values().filter_map(|p| p.every).min());
+        every.map_or(Duration::MAX, |every| every * SILENT_INTERVALS)
+    }
+
+    /// Trials over what people believe are computed; without any evidence they are only assumed.
+    fn of_case(&self, path: &str) -> Option<Figure> {
+        let path = if path == "npv.positive" { "npv.above_zero" } else { path };
+        let value = self.case?.metric(path)?;
+        let any = self.pieces.iter().any(|piece| piece.content.withdrawn.is_none());
+        let basis = if any { Basis::Computed } else { Basis::Assumed };
+        Some(self.made(Aggregates::Value(value), basis))
+    }
+}

@@ -1,0 +1,425 @@
+//! Gates: criteria against figures, decisions that are frozen and sealed, and derived again.
+//!
+//! *Invariant:* a decision is judged at one moment on one picture; its file is written once and
+//! never changed.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use blueprint::Stage;
+use identity::Action;
+use model::{GateDecisionId, TenantId, Timestamp};
+use pipeline::InForce;
+use registry::content::GateDecisionContent;
+use registry::{Expect, Kind, RecordRow};
+use serde::{Deserialize, Serialize};
+use venture::gate::{Evaluation, Gate, Judged};
+use venture::gate_file::{Decision, Minutes};
+use venture::{GateFile, Verified, evaluate};
+
+use crate::app::App;
+use crate::caller::Caller;
+use crate::case::{Trials, study};
+use crate::devices::random;
+use crate::evidence::{Piece, pieces};
+use crate::extract::Body;
+use crate::figures::{Sources, counting};
+use crate::page::Page;
+use crate::problem::Problem;
+use crate::ventures::in_force;
+use crate::write::{applied, key, put};
+
+/// Decisions of one venture that are listed.
+const DECISIONS_MAX: u32 = 1_000;
+
+/// One criterion, its figure and where it stands.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct CriterionJson {
+    name: String,
+    /// `must` or `should`.
+    level: &'static str,
+    /// As written.
+    text: String,
+    metric: String,
+    /// What the catalogue says of the metric.
+    says: Option<&'static str>,
+    comparison: &'static str,
+    target: f64,
+    unit: Option<String>,
+    value: Option<f64>,
+    /// `missing`, `assumed`, `simulated`, `pass`, `fail` or `stale`.
+    state: &'static str,
+    /// Whether the number meets the target, whatever its state.
+    meets: Option<bool>,
+    /// `measured`, `assumed`, `simulated`, `computed` or `missing`.
+    basis: &'static str,
+    #[schema(value_type = Option<String>)]
+    at: Option<Timestamp>,
+    offset: Option<u64>,
+    /// How the figure came to be: label, formula, value, inputs.
+    explain: serde_json::Value,
+}
+
+/// A gate as it stands now.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct GateJson {
+    /// The stage behind it.
+    stage: String,
+    /// `go` or `hold`.
+    verdict: &'static str,
+    /// `real` or `demo`: which origins count.
+    counting: &'static str,
+    #[schema(value_type = String)]
+    at: Timestamp,
+    over_days: Option<f64>,
+    criteria: Vec<CriterionJson>,
+    /// What stands in the way, in words.
+    blockers: Vec<String>,
+}
+
+/// What a person decides.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Decide {
+    /// `go`, `hold`, `rework` or `stop`.
+    decision: String,
+    /// Why a go against the verdict is right.
+    override_reason: Option<String>,
+}
+
+/// A decision that was made.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct DecisionJson {
+    id: String,
+    venture: String,
+    stage: String,
+    decision: &'static str,
+    verdict: &'static str,
+    by: String,
+    #[schema(value_type = String)]
+    at: Timestamp,
+    revision: u64,
+    offset: u64,
+    override_reason: Option<String>,
+    hash: String,
+    /// The gate file, byte for byte.
+    file: String,
+    /// Ed25519 public key, hexadecimal.
+    key: String,
+    /// Seal over the file's bytes, hexadecimal.
+    seal: String,
+}
+
+/// One criterion of a decision, derived again from today's data.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct AgainJson {
+    name: String,
+    decided_value: Option<f64>,
+    decided_state: &'static str,
+    value: Option<f64>,
+    state: &'static str,
+    /// `same`, `late`, `corrected`, `expired` or `redefined`.
+    cause: &'static str,
+    words: String,
+}
+
+/// A decision derived again.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct Rederived {
+    id: String,
+    decided_verdict: &'static str,
+    verdict: &'static str,
+    criteria: Vec<AgainJson>,
+}
+
+/// What every route of a gate needs.
+struct Scene {
+    tenant: TenantId,
+    found: Arc<InForce>,
+    pieces: Vec<Piece>,
+    now: Timestamp,
+}
+
+impl Scene {
+    async fn of(app: &App, tenant: TenantId, venture: &str) -> Result<Self, Problem> {
+        let found = in_force(&app.shard.picture(), tenant, venture)?;
+        let pieces = pieces(app, tenant, &found.blueprint.venture).await?;
+        Ok(Self { tenant, found, pieces, now: app.clock.now() })
+    }
+
+    /// Judges a gate on the newest picture, evidence as it is kept.
+    async fn judge(&self, app: &App, gate: &Gate) -> Result<(Evaluation, u64), Problem> {
+        let of_case = gate.criteria.iter().any(|c| c.metric.starts_with("case."));
+        let study = if of_case {
+            let asked = Trials::default();
+            // A case with mistakes leaves its criteria missing; the page of the case says why.
+            study(app, self.tenant, &self.found, (&self.pieces, asked)).await.ok()
+        } else {
+            None
+        };
+        let picture = app.shard.picture();
+        let sources = Sources {
+            picture: &picture,
+            tenant: self.tenant,
+            found: &self.found,
+            pieces: &self.pieces,
+            case: study.as_deref().map(|study| &study.results),
+            now: self.now,
+        };
+        let figures = sources.of(gate);
+        let evaluation = evaluate(gate, &figures, self.now, counting(&picture, self.tenant))?;
+        Ok((evaluation, picture.offset.0))
+    }
+
+    fn gate(&self, stage: &str) -> Result<Gate, Problem> {
+        let mut gates = self.found.blueprint.gates.iter();
+        let found = gates.find(|(of, _)| of.as_str() == stage);
+        let (stage, gate) = found.ok_or_else(|| {
+            let known = self.found.blueprint.gates.keys().copied().map(Stage::as_str);
+            let known = known.collect::<Vec<_>>().join(", ");
+            Problem::not_found("gate", stage).fix(format!("the blueprint has: {known}"))
+        })?;
+        Ok(Gate::of(*stage, gate))
+    }
+}
+
+fn criterion_json(judged: &Judged, explain: serde_json::Value, found: &InForce) -> CriterionJson {
+    let criterion = &judged.criterion;
+    let metric = blueprint::METRICS.iter().find(|metric| metric.name == criterion.metric);
+    let unit = metric.map(|metric| metric.unit(found.blueprint.currency).shown().to_owned());
+    let figure = judged.figure.as_ref();
+    CriterionJson {
+        name: criterion.name.clone(),
+        level: criterion.level.as_str(),
+        text: criterion.text.clone(),
+        metric: criterion.metric.clone(),
+        says: metric.map(|metric| metric.says),
+        comparison: criterion.comparison.as_str(),
+        target: criterion.target,
+        unit: unit.filter(|unit| unit != "1"),
+        value: judged.value,
+        state: judged.state.as_str(),
+        meets: judged.meets,
+        basis: figure.map_or("missing", |figure| figure.basis.as_str()),
+        at: figure.map(|figure| figure.at),
+        offset: figure.map(|figure| figure.offset),
+        explain,
+    }
+}
+
+fn gate_json(evaluation: &Evaluation, found: &InForce) -> GateJson {
+    let explained = evaluation.explain().into_iter().map(|tree| tree.json());
+    let criteria = evaluation.judged.iter().zip(explained);
+    GateJson {
+        stage: evaluation.gate.stage.clone(),
+        verdict: evaluation.verdict.as_str(),
+        counting: evaluation.counting.as_str(),
+        at: evaluation.at,
+        over_days: evaluation.gate.over.map(|over| over.as_secs_f64() / 86_400.0),
+        criteria: criteria.map(|(j, tree)| criterion_json(j, tree, found)).collect(),
+        blockers: evaluation.blockers(),
+    }
+}
+
+/// The gates of a venture as they stand now, in the order of the stages.
+#[utoipa::path(get, path = "/ventures/{venture}/gates", tag = "ventures",
+    params(("venture" = String, Path, description = "name")),
+    responses((status = 200, body = Page<GateJson>), (status = "default", body = Problem)))]
+pub(crate) async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Path(venture): Path<String>,
+) -> Result<Json<Page<GateJson>>, Problem> {
+    let tenant = caller.may(Action::Read)?;
+    let scene = Scene::of(&app, tenant, &venture).await?;
+    let mut items = Vec::new();
+    for (stage, gate) in &scene.found.blueprint.gates {
+        let (evaluation, _) = scene.judge(&app, &Gate::of(*stage, gate)).await?;
+        items.push(gate_json(&evaluation, &scene.found));
+    }
+    Ok(Json(Page::whole(items)))
+}
+
+/// Decides at a gate: the figures are frozen in a file, hashed and sealed.
+#[utoipa::path(post, path = "/ventures/{venture}/gates/{stage}/decisions", tag = "ventures",
+    params(("venture" = String, Path, description = "name"),
+        ("stage" = String, Path, description = "the stage behind the gate")),
+    request_body = Decide,
+    responses((status = 201, body = DecisionJson), (status = "default", body = Problem)))]
+pub(crate) async fn decide(
+    State(app): State<App>,
+    caller: Caller,
+    Path((venture, stage)): Path<(String, String)>,
+    Body(asked): Body<Decide>,
+) -> Result<(StatusCode, Json<DecisionJson>), Problem> {
+    let tenant = caller.may(Action::DecideGate)?;
+    let decision = Decision::from_word(&asked.decision)
+        .ok_or_else(|| Problem::invalid("/decision", "use go, hold, rework or stop"))?;
+    let scene = Scene::of(&app, tenant, &venture).await?;
+    let gate = scene.gate(&stage)?;
+    let (evaluation, offset) = scene.judge(&app, &gate).await?;
+    let minutes = Minutes {
+        venture: venture.clone(),
+        revision: scene.found.revision,
+        offset,
+        decision,
+        by: name_of(&app, tenant, &caller).await?,
+        override_reason: asked.override_reason,
+    };
+    let file = GateFile::decide(evaluation, minutes)?.text();
+    let content = GateDecisionContent {
+        venture: scene.found.blueprint.venture.clone(),
+        stage: gate.stage.parse().map_err(|error: model::NameError| {
+            Problem::from_kind(model::ErrorKind::Internal, &error)
+        })?,
+        seal: app.seal.seal(file.as_bytes()),
+        key: app.seal.public(),
+        file,
+    };
+    let id = GateDecisionId::new(scene.now, random()?).to_string();
+    let record = key(tenant, Kind::GateDecision, &id);
+    let written = put(&app, record, &content, &caller.actor(), Expect::New).await?;
+    applied(&app, written.seq).await?;
+    Ok((StatusCode::CREATED, Json(decision_json(&id, &content)?.1)))
+}
+
+/// A person by name where there is one: a decision is somebody's.
+async fn name_of(app: &App, tenant: TenantId, caller: &Caller) -> Result<String, Problem> {
+    let actor = caller.actor();
+    let row = app.registry.get(key(tenant, Kind::User, &actor)).await?;
+    let user = row.map(|row| row.content::<registry::content::UserContent>()).transpose()?;
+    Ok(user.map_or_else(|| actor.clone(), |user| format!("{} ({actor})", user.name)))
+}
+
+fn decision_json(
+    id: &str,
+    content: &GateDecisionContent,
+) -> Result<(Verified, DecisionJson), Problem> {
+    let verified = venture::verify(&content.file)?;
+    let minutes = &verified.file.minutes;
+    let json = DecisionJson {
+        id: id.to_owned(),
+        venture: minutes.venture.clone(),
+        stage: content.stage.to_string(),
+        decision: minutes.decision.as_str(),
+        verdict: verified.file.evaluation.verdict.as_str(),
+        by: minutes.by.clone(),
+        at: verified.file.evaluation.at,
+        revision: minutes.revision,
+        offset: minutes.offset,
+        override_reason: minutes.override_reason.clone(),
+        hash: verified.hash.clone(),
+        file: content.file.clone(),
+        key: content.key.clone(),
+        seal: content.seal.clone(),
+    };
+    Ok((verified, json))
+}
+
+fn row_json(row: &RecordRow) -> Result<DecisionJson, Problem> {
+    Ok(decision_json(&row.id, &row.content()?)?.1)
+}
+
+/// Decisions of a venture, oldest first.
+#[utoipa::path(get, path = "/ventures/{venture}/decisions", tag = "ventures",
+    params(("venture" = String, Path, description = "name")),
+    responses((status = 200, body = Page<DecisionJson>), (status = "default", body = Problem)))]
+pub(crate) async fn decisions(
+    State(app): State<App>,
+    caller: Caller,
+    Path(venture): Path<String>,
+) -> Result<Json<Page<DecisionJson>>, Problem> {
+    let tenant = caller.may(Action::Read)?;
+    let owner = key(tenant, Kind::GateDecision, &venture);
+    let rows = app.registry.list_owned(owner, "", DECISIONS_MAX).await?;
+    Ok(Json(Page::whole(rows.iter().map(row_json).collect::<Result<_, _>>()?)))
+}
+
+/// A decision derived again: its criteria on the figures of today, each difference with its cause.
+#[utoipa::path(get, path = "/ventures/{venture}/decisions/{decision}/rederive", tag = "ventures",
+    params(("venture" = String, Path, description = "name"),
+        ("decision" = String, Path, description = "id")),
+    responses((status = 200, body = Rederived), (status = "default", body = Problem)))]
+pub(crate) async fn rederive(
+    State(app): State<App>,
+    caller: Caller,
+    Path((venture, decision)): Path<(String, String)>,
+) -> Result<Json<Rederived>, Problem> {
+    let tenant = caller.may(Action::Read)?;
+    let row = app.registry.get(key(tenant, Kind::GateDecision, &decision)).await?;
+    let row = row.ok_or_else(|| Problem::not_found("decision", &decision))?;
+    let content: GateDecisionContent = row.content()?;
+    if content.venture.as_str() != venture {
+        return Err(Problem::not_found("decision", &decision));
+    }
+    let (verified, _) = decision_json(&row.id, &content)?;
+    let decided = &verified.file.evaluation;
+    let scene = Scene::of(&app, tenant, &venture).await?;
+    let (again, _) = scene.judge(&app, &decided.gate).await?;
+    let pairs = decided.judged.iter().zip(&again.judged);
+    let criteria = pairs.map(|(then, now)| again_json(then, now, decided.at, &scene));
+    Ok(Json(Rederived {
+        id: row.id.clone(),
+        decided_verdict: decided.verdict.as_str(),
+        verdict: again.verdict.as_str(),
+        criteria: criteria.collect(),
+    }))
+}
+
+fn again_json(then: &Judged, now: &Judged, decided: Timestamp, scene: &Scene) -> AgainJson {
+    let (cause, words) = cause(then, now, decided, scene);
+    AgainJson {
+        name: then.criterion.name.clone(),
+        decided_value: then.value,
+        decided_state: then.state.as_str(),
+        value: now.value,
+        state: now.state.as_str(),
+        cause,
+        words,
+    }
+}
+
+/// Why a figure differs from the one that was decided on.
+fn cause(then: &Judged, now: &Judged, decided: Timestamp, scene: &Scene) -> (&'static str, String) {
+    if then.value == now.value && then.state == now.state {
+        return ("same", "the same today".to_owned());
+    }
+    if now.value.is_none() {
+        return ("expired", "nobody can say it any more".to_owned());
+    }
+    let metric = then.criterion.metric.as_str();
+    if let Some(name) = metric.strip_prefix("assumption.").and_then(|rest| rest.split('.').next()) {
+        return evidence_cause(name, decided, scene);
+    }
+    let revision = |judged: &Judged| judged.figure.as_ref().map(|figure| figure.revision);
+    if metric.starts_with("case.") && revision(then) != revision(now) {
+        return ("redefined", "the blueprint has another revision".to_owned());
+    }
+    if metric.starts_with("case.") {
+        return ("corrected", "what is believed of its assumptions has changed".to_owned());
+    }
+    ("late", "the fleet went on: this is its figure of today".to_owned())
+}
+
+fn evidence_cause(name: &str, decided: Timestamp, scene: &Scene) -> (&'static str, String) {
+    let of = |piece: &&Piece| piece.content.assumption.as_str() == name;
+    let mine = || scene.pieces.iter().filter(of);
+    let known = |piece: &&Piece| piece.recorded <= decided;
+    if let Some(gone) = mine().filter(known).find(|piece| piece.content.withdrawn.is_some()) {
+        let reason = gone.content.withdrawn.as_deref().unwrap_or_default();
+        return ("corrected", format!("{} was withdrawn: {reason}", gone.id));
+    }
+    let newer = mine().filter(|piece| piece.recorded > decided).count();
+    if newer > 0 {
+        return ("late", format!("{newer} results were recorded after the decision"));
+    }
+    ("redefined", "the assumption or its weights have changed".to_owned())
+}
+
+impl From<venture::Error> for Problem {
+    fn from(error: venture::Error) -> Self {
+        Self::from_kind(error.kind(), &error)
+    }
+}

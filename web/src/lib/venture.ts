@@ -1,0 +1,189 @@
+/**
+ * Words and shapes of evidence, gates and the business case.
+ *
+ * Invariant: a figure that nobody measured never looks like one that somebody did.
+ */
+import { numberText } from './format.ts';
+
+export interface Explain {
+  label: string;
+  value: number | null;
+  unit: string;
+  basis: string;
+  formula: string;
+  source: string;
+  inputs: Explain[];
+}
+export interface Evidence {
+  id: string;
+  assumption: string;
+  experiment: string | null;
+  kind: string;
+  source: string;
+  at: string;
+  outcome: { counts: { of: number; out_of: number } } | { ratio: number } | { mean: { mean: number; error: number } };
+  note: string | null;
+  withdrawn: string | null;
+  recorded_by: string;
+}
+export interface Experiment {
+  name: string;
+  title: string | null;
+  kind: string;
+  asked: number | null;
+  cost: string | null;
+  days: number | null;
+  pass: string;
+  kill: string | null;
+  state: string;
+  of: number;
+  out_of: number;
+  locked: boolean;
+}
+export interface Assumption {
+  name: string;
+  says: string;
+  holds: string;
+  guess: string | null;
+  state: string;
+  probability: number | null;
+  basis: string;
+  value: [number, number, number] | null;
+  missing: string | null;
+  experiments: Experiment[];
+  evidence: Evidence[];
+  explain: Explain | null;
+}
+export interface Criterion {
+  name: string;
+  level: 'must' | 'should';
+  text: string;
+  metric: string;
+  says: string | null;
+  comparison: string;
+  target: number;
+  unit: string | null;
+  value: number | null;
+  state: string;
+  meets: boolean | null;
+  basis: string;
+  at: string | null;
+  offset: number | null;
+  explain: Explain;
+}
+export interface Gate {
+  stage: string;
+  verdict: 'go' | 'hold';
+  counting: 'real' | 'demo';
+  at: string;
+  over_days: number | null;
+  criteria: Criterion[];
+  blockers: string[];
+}
+export interface Decision {
+  id: string;
+  stage: string;
+  decision: string;
+  verdict: string;
+  by: string;
+  at: string;
+  revision: number;
+  offset: number;
+  override_reason: string | null;
+  hash: string;
+  file: string;
+  key: string;
+  seal: string;
+}
+export interface Spread {
+  mean: number;
+  p5: number;
+  p10: number;
+  p50: number;
+  p90: number;
+  p95: number;
+}
+export interface Study {
+  trials: number;
+  seed: number;
+  currency: string;
+  npv: Spread;
+  npv_above_zero: number;
+  payback_months: Spread | null;
+  never_pays_back: number;
+  trough: Spread;
+  trough_month: Spread;
+  margin_per_device_month: Spread | null;
+  months: { month: number; cumulative: Spread; installed_base: Spread }[];
+  tornado: { input: string; npv_at_p10: number; npv_at_p90: number }[];
+  warnings: string[];
+  assumed: string[];
+  explain: Explain;
+}
+
+type Tone = 'ok' | 'warn' | 'crit' | 'mute' | 'info';
+
+const tones: Record<string, Tone> = {
+  pass: 'ok', fail: 'crit', stale: 'warn', missing: 'mute', assumed: 'warn', simulated: 'info',
+  supported: 'ok', refuted: 'crit', testing: 'info', open: 'warn', untested: 'mute',
+  passed: 'ok', killed: 'crit', running: 'info', undecided: 'warn', planned: 'mute',
+  go: 'ok', hold: 'warn', rework: 'warn', stop: 'crit',
+};
+
+/** How a state looks; the word stands beside it. */
+export const tone = (state: string): Tone => tones[state] ?? 'mute';
+
+/** Class of the little mark before the word of a basis. */
+export function mark(basis: string): 'm' | 'a' | 's' | 'x' {
+  if (basis === 'measured') return 'm';
+  if (basis === 'simulated') return 's';
+  return basis === 'missing' ? 'x' : 'a';
+}
+
+/** A probability for eyes: never 0 % or 100 %, which nobody can know. */
+export function chance(p: number | null): string {
+  if (p === null) return 'no value';
+  if (p < 0.01) return '< 1 %';
+  return p > 0.99 ? '> 99 %' : `${Math.round(100 * p)} %`;
+}
+
+/** An amount of money for eyes, thousands from ten thousand on. */
+export function money(value: number, currency: string): string {
+  const big = Math.abs(value) >= 10_000;
+  return `${numberText(big ? value / 1000 : value, big ? 1 : 2)} ${big ? 'k ' : ''}${currency}`;
+}
+
+/** A figure of a criterion with its unit; shares are read in percent. */
+export function figure(value: number | null, criterion: Criterion): string {
+  if (value === null) return 'no value';
+  if (criterion.unit === null) {
+    const share = criterion.text.includes('%');
+    return share ? `${numberText(100 * value, 2)} %` : numberText(value, 2);
+  }
+  return `${numberText(value, 2)} ${criterion.unit}`;
+}
+
+/** What a piece of evidence found. */
+export function found(evidence: Evidence): string {
+  const outcome = evidence.outcome;
+  if ('counts' in outcome) return `${outcome.counts.of} of ${outcome.counts.out_of}`;
+  if ('ratio' in outcome) return `ratio ${numberText(outcome.ratio, 2)}`;
+  return `${numberText(outcome.mean.mean)} ± ${numberText(outcome.mean.error)}`;
+}
+
+/** The share of a bar such as `>= 30 %`; null when it is no share. */
+export function bar(text: string | null): number | null {
+  const match = /([\d.]+) ?%/.exec(text ?? '');
+  return match ? Number(match[1]) / 100 : null;
+}
+
+/** Where gridlines stand: at most `lines` of them, on round numbers. */
+export function ticks(low: number, high: number, lines: number): number[] {
+  if (!(high > low)) return [low];
+  const raw = (high - low) / lines;
+  const size = 10 ** Math.floor(Math.log10(raw));
+  const step = [1, 2, 5, 10].map((factor) => factor * size).find((one) => one >= raw) ?? raw;
+  const first = Math.ceil(low / step);
+  const count = Math.floor(high / step) - first + 1;
+  return Array.from({ length: count }, (_, index) => (first + index) * step);
+}

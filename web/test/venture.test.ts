@@ -1,0 +1,30 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { bar, chance, mark, money, ticks, tone } from '../src/lib/venture.ts';
+
+test('a probability is never shown as certain', () => {
+  assert.deepEqual([0, 0.004, 0.5, 0.894, 0.9999, 1].map(chance), ['< 1 %', '< 1 %', '50 %', '89 %', '> 99 %', '> 99 %']);
+  assert.equal(chance(null), 'no value');
+});
+
+test('an assumed figure does not look like a measured one', () => {
+  assert.deepEqual(['measured', 'assumed', 'computed', 'simulated', 'missing'].map(mark), ['m', 'a', 'a', 's', 'x']);
+  assert.notEqual(tone('simulated'), tone('pass'));
+});
+
+test('the share of a bar is read from its text', () => {
+  assert.equal(bar('>= 30 %'), 0.3);
+  assert.equal(bar('< 2.5 %'), 0.025);
+  assert.equal(bar('<= 2 EUR'), null);
+  assert.equal(bar(null), null);
+});
+
+test('money is in thousands from ten thousand on', () => {
+  assert.equal(money(9.04, 'EUR'), '9.04 EUR');
+  assert.equal(money(-141_200, 'EUR'), '−141.2 k EUR');
+});
+
+test('gridlines stand on round numbers within the range', () => {
+  assert.deepEqual(ticks(-38, 160, 5), [0, 50, 100, 150]);
+  assert.deepEqual(ticks(5, 5, 5), [5]);
+});
