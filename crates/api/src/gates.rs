@@ -10,7 +10,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use blueprint::Stage;
 use identity::Action;
-use model::{GateDecisionId, TenantId, Timestamp};
+use model::{Currency, GateDecisionId, TenantId, Timestamp};
 use pipeline::InForce;
 use registry::content::GateDecisionContent;
 use registry::{Expect, Kind, RecordRow};
@@ -188,7 +188,8 @@ impl Scene {
 fn criterion_json(judged: &Judged, explain: serde_json::Value, found: &InForce) -> CriterionJson {
     let criterion = &judged.criterion;
     let metric = blueprint::METRICS.iter().find(|metric| metric.name == criterion.metric);
-    let unit = metric.map(|metric| metric.unit(found.blueprint.currency).shown().to_owned());
+    let currency = found.blueprint.currency.unwrap_or(Currency::EUR);
+    let unit = metric.map(|metric| metric.unit(currency).shown().to_owned());
     let figure = judged.figure.as_ref();
     CriterionJson {
         name: criterion.name.clone(),

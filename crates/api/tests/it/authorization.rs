@@ -71,6 +71,12 @@ fn body(method: &str, path: &str) -> Value {
         ("post", "/import") => json!({ "rows": [] }),
         ("post", "/sites") => json!({ "name": "berlin", "timezone": "Europe/Berlin" }),
         ("post", "/tokens") => json!({ "name": "script" }),
+        ("post", "/ventures/{venture}/evidence") => json!({
+            "assumption": "will_pay", "kind": "say", "source": "a fair",
+            "outcome": { "counts": { "of": 1, "out_of": 2 } },
+        }),
+        ("post", "/ventures/{venture}/evidence/{evidence}/withdraw") => json!({ "reason": "twice" }),
+        ("post", "/ventures/{venture}/gates/{stage}/decisions") => json!({ "decision": "hold" }),
         ("put", "/ventures/{venture}/blueprint") => json!({ "text": BLUEPRINT }),
         (method, path) => panic!("say in this test which body {method} {path} takes"),
     }
@@ -96,6 +102,9 @@ fn address(path: &str, known: &Known) -> String {
     path.replace("{device}", &known.device)
         .replace("{command}", &known.command)
         .replace("{venture}", "coolbox")
+        .replace("{evidence}", "evi_01J0000000000000000000000")
+        .replace("{decision}", "gat_01J0000000000000000000000")
+        .replace("{stage}", "scale")
         .replace("{credential}", "cre_01J0000000000000000000000")
         .replace("{token}", "cre_01J0000000000000000000000")
         .replace("{claim}", "clm_01J0000000000000000000000")

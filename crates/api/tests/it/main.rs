@@ -10,6 +10,8 @@ mod certificates;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod gates;
+#[cfg(test)]
 mod idempotency;
 #[cfg(test)]
 mod import;
