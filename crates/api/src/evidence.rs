@@ -135,7 +135,9 @@ pub(crate) struct Piece {
 impl Piece {
     fn of(row: &RecordRow) -> Result<Self, Problem> {
         let content = row.content()?;
-        Ok(Self { id: row.id.clone(), content, actor: row.actor.clone(), recorded: row.at })
+        // Not `row.at`: that is of the newest revision, such as its withdrawal.
+        let recorded = row.id.parse().map_or(row.at, EvidenceId::time);
+        Ok(Self { id: row.id.clone(), content, actor: row.actor.clone(), recorded })
     }
 
     fn json(&self) -> EvidenceJson {
@@ -188,7 +190,7 @@ pub(crate) async fn pieces(
     rows.iter().map(Piece::of).collect()
 }
 
-/// What is believed of one assumption, from the pieces dated up to `at`.
+/// What is believed of one assumption at `at`; a piece dated later is an error.
 pub(crate) fn belief(
     blueprint: &Blueprint,
     name: &Name,
@@ -201,7 +203,7 @@ pub(crate) fn belief(
     };
     let counts = |piece: &&Piece| {
         let content = &piece.content;
-        content.assumption == *name && content.withdrawn.is_none() && content.at <= at
+        content.assumption == *name && content.withdrawn.is_none()
     };
     let evidence: Vec<_> = pieces.iter().filter(counts).filter_map(Piece::evidence).collect();
     claim(name, assumption)?.weigh(&evidence, &Relevance::default(), at)
