@@ -18,7 +18,10 @@ use crate::app::App;
 use crate::idempotency::{self, Answers};
 use crate::problem::Problem;
 use crate::{
-    authorities, backfill, case, certificates, claims, code, commands, connect, console, credentials, days, desired, devices, erase, evidence, expiry, export, gates, health, history, import, messages, provision, quarantine, refusals, service_life, session, sites, status, stream, tokens, ventures,
+    authorities, backfill, case, certificates, claims, code, commands, connect, console,
+    credentials, days, desired, devices, erase, evidence, expiry, export, gates, health, history,
+    import, messages, provision, quarantine, refusals, service_life, session, sites, status,
+    stream, tokens, ventures,
 };
 
 /// The largest request body.

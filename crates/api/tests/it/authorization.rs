@@ -75,7 +75,9 @@ fn body(method: &str, path: &str) -> Value {
             "assumption": "will_pay", "kind": "say", "source": "a fair",
             "outcome": { "counts": { "of": 1, "out_of": 2 } },
         }),
-        ("post", "/ventures/{venture}/evidence/{evidence}/withdraw") => json!({ "reason": "twice" }),
+        ("post", "/ventures/{venture}/evidence/{evidence}/withdraw") => {
+            json!({ "reason": "twice" })
+        }
         ("post", "/ventures/{venture}/gates/{stage}/decisions") => json!({ "decision": "hold" }),
         ("put", "/ventures/{venture}/blueprint") => json!({ "text": BLUEPRINT }),
         (method, path) => panic!("say in this test which body {method} {path} takes"),

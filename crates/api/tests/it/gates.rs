@@ -213,7 +213,8 @@ async fn a_result_names_what_is_wrong_with_it() {
     }
     let (status, refused) = scene.record(5, 3).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{refused}");
-    let body = json!({ "experiment": "preorder", "source": "x", "csv": "signed,asked\n1,2\n9,3\n" });
+    let body =
+        json!({ "experiment": "preorder", "source": "x", "csv": "signed,asked\n1,2\n9,3\n" });
     let (_, refused) = scene.call("POST", "/evidence", &body).await;
     assert!(refused["detail"].as_str().unwrap().starts_with("line 3"), "{refused}");
     let future = json!({

@@ -21,10 +21,12 @@ pub(crate) enum EvidenceCommand {
         venture: Option<String>,
     },
     /// Record a result.
-    #[command(after_help = "Examples:\n  iotbiz evidence add --experiment preorder --counts 14/40 \
+    #[command(
+        after_help = "Examples:\n  iotbiz evidence add --experiment preorder --counts 14/40 \
                             --source 'letters of October'\n  iotbiz evidence add --experiment \
                             preorder --csv answers.csv --source 'form'\n  iotbiz evidence add \
-                            --assumption will_pay --kind say --counts 9/20 --source 'fair in Köln'")]
+                            --assumption will_pay --kind say --counts 9/20 --source 'fair in Köln'"
+    )]
     Add(AddArgs),
     /// Withdraw a result: it stays readable and counts no longer.
     #[command(after_help = "Example: iotbiz evidence withdraw evi_01KB... --reason 'asked twice'")]
@@ -90,11 +92,8 @@ pub(crate) fn run(
         EvidenceCommand::Add(args) => add(args, client, format),
         EvidenceCommand::Withdraw { id, reason, venture } => {
             let venture = apply::venture(client, venture.as_deref())?;
-            let path = format!(
-                "/api/v1/ventures/{}/evidence/{}/withdraw",
-                encoded(&venture),
-                encoded(id)
-            );
+            let path =
+                format!("/api/v1/ventures/{}/evidence/{}/withdraw", encoded(&venture), encoded(id));
             let found = client.call("POST", &path, Some(&json!({ "reason": reason })))?;
             told(&found, format, "withdrawn; it stays readable")
         }

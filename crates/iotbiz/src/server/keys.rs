@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use identity::Keyring;
-use identity::seal::SealKey;
 use identity::certificate::Authority;
+use identity::seal::SealKey;
 use model::{Clock, TenantId};
 
 /// Opens the authorities of a data folder; makes the root when there is none.
@@ -52,8 +52,7 @@ pub(super) fn open(data: &Path, clock: &dyn Clock) -> anyhow::Result<Keyring> {
 pub(super) fn seal(data: &Path) -> anyhow::Result<SealKey> {
     let path = data.join("ca").join("seal.key");
     if path.exists() {
-        let text =
-            fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+        let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
         return SealKey::parse(&text).with_context(|| format!("use {}", path.display()));
     }
     let made = SealKey::generate().context("make the seal")?;
