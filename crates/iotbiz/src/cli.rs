@@ -109,8 +109,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Device(commands::device::DeviceCommand),
     /// Ask devices to do something: send, list, show.
-    #[command(subcommand)]
-    Command(commands::command::CommandCommand),
+    #[command(subcommand, name = "command")]
+    Ask(commands::command::CommandCommand),
     /// Write a project for a board: its readings, settings and commands, ready to build.
     #[command(after_help = "Examples:\n  iotbiz connect box-0001 --for python\n  iotbiz connect \
                             box-0001 --for esp-idf --host 192.168.1.10 --out firmware\n  iotbiz \

@@ -70,7 +70,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Import(args) => commands::import::run(args, &client(), format),
         Command::Erase(args) => commands::erase::run(args, &client(), format),
         Command::Device(command) => commands::device::run(command, &client(), format),
-        Command::Command(command) => commands::command::run(command, &client(), format),
+        Command::Ask(command) => commands::command::run(command, &client(), format),
         Command::Connect(args) => commands::connect::run(args, &client(), format),
         Command::Ca(command) => commands::ca::run(command, &client(), format),
         Command::Claim(command) => commands::claim::run(command, &client(), format),
