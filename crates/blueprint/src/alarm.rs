@@ -10,7 +10,12 @@ use expr::{Expected, Program, Scope, Slot, Type};
 use model::Name;
 
 use crate::source::{Reader, Section};
-use crate::{Formula, Kind, Lane, Property, PropertyKind};
+use crate::{
+    Action, Diagnostic, Formula, Kind, Lane, Property, PropertyKind, Schedule, Zone, codes,
+};
+
+/// The most readings a window of one device keeps.
+pub const WINDOW_READINGS_MAX: u32 = 1_024;
 
 /// An alarm.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,12 +32,40 @@ pub struct Alarm {
     pub clear: Option<Formula>,
     /// What hides it, because the cause is elsewhere.
     pub unless: Option<Formula>,
+    /// How long `clear` must hold first.
+    pub clear_hold: Duration,
     /// How bad it is.
     pub severity: AlarmSeverity,
+    /// When it is critical instead.
+    pub critical_when: Option<Formula>,
+    /// Whom else it is told when nobody acknowledges.
+    pub escalate: Option<Escalation>,
+    /// The hours in which it may be raised; always when absent.
+    pub active: Option<Schedule>,
+    /// What it does by itself.
+    pub action: Option<Action>,
     /// The role that is told.
     pub notify: Option<Name>,
     /// Where it runs.
     pub lane: Lane,
+}
+
+impl Alarm {
+    /// Every condition it has.
+    pub fn formulas(&self) -> impl Iterator<Item = &Formula> {
+        [Some(&self.when), self.clear.as_ref(), self.unless.as_ref(), self.critical_when.as_ref()]
+            .into_iter()
+            .flatten()
+    }
+}
+
+/// Who is told when nobody acknowledges.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Escalation {
+    /// After how long.
+    pub after: Duration,
+    /// The role.
+    pub to: Name,
 }
 
 /// How bad an alarm is.
@@ -63,8 +96,22 @@ pub(crate) const SEVERITIES: &[(&str, AlarmSeverity)] = &[
     ("warning", AlarmSeverity::Warning),
     ("critical", AlarmSeverity::Critical),
 ];
-pub(crate) const ALARM_KEYS: &[&str] =
-    &["title", "device", "when", "for", "clear", "unless", "severity", "notify"];
+pub(crate) const ALARM_KEYS: &[&str] = &[
+    "title",
+    "device",
+    "when",
+    "for",
+    "clear",
+    "clear_for",
+    "unless",
+    "severity",
+    "critical_when",
+    "escalate",
+    "active",
+    "notify",
+    "do",
+];
+pub(crate) const ESCALATE_KEYS: &[&str] = &["after", "to"];
 
 /// Names inside a condition: readings of the kind, and of linked kinds behind the link's name.
 #[derive(Debug, Clone, Copy)]
@@ -89,6 +136,32 @@ impl KindScope<'_> {
         }
     }
 
+    /// The formula of a derived reading a path names.
+    #[must_use]
+    pub fn derived(&self, path: &[&str]) -> Option<&Formula> {
+        match path {
+            [name] => self.kind.derived.get(*name),
+            [link, name] => {
+                let target = self.kind.links.get(*link)?;
+                self.kinds.get(target)?.derived.get(*name)
+            }
+            _ => None,
+        }
+    }
+
+    /// The lane of the reading behind a dotted path; a derived one takes that of what it is made
+    /// of, urgent before normal.
+    #[must_use]
+    pub fn lane(&self, path: &str) -> Option<Lane> {
+        let parts: Vec<&str> = path.split('.').collect();
+        if let Some(property) = self.property(&parts) {
+            return Some(property.lane);
+        }
+        let derived = self.derived(&parts)?;
+        let lanes = readings_of(&derived.program).filter_map(|of| Some(self.dotted(of)?.lane));
+        Some(lanes.max_by_key(|lane| *lane == Lane::Urgent).unwrap_or_default())
+    }
+
     /// The property behind a dotted path.
     #[must_use]
     pub fn dotted(&self, path: &str) -> Option<&Property> {
@@ -103,6 +176,9 @@ impl Scope for KindScope<'_> {
         {
             return Some(Type::Link);
         }
+        if let Some(derived) = self.derived(path) {
+            return Some(derived.program.result().clone());
+        }
         Some(match &self.property(path)?.kind {
             PropertyKind::Number { unit, .. } => Type::Number(unit.clone()),
             PropertyKind::Boolean => Type::Boolean,
@@ -112,7 +188,8 @@ impl Scope for KindScope<'_> {
     }
 
     fn names(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.kind.readings.keys().map(Name::to_string).collect();
+        let own = self.kind.readings.keys().chain(self.kind.derived.keys());
+        let mut names: Vec<String> = own.map(Name::to_string).collect();
         for (link, target) in &self.kind.links {
             names.push(link.to_string());
             let readings = self.kinds.get(target).map(|kind| kind.readings.keys());
@@ -136,41 +213,54 @@ impl<'s> Reader<'s> {
         &mut self,
         root: &Section<'s, '_>,
         kinds: &BTreeMap<Name, Kind>,
+        around: &Around<'_>,
     ) -> BTreeMap<Name, Alarm> {
         let mut alarms = BTreeMap::new();
         let Some(section) = root.section(self, "alarm") else { return alarms };
         for (name, _) in section.names(self) {
             let Some(table) = section.section(self, name.as_str()) else { continue };
-            if let Some(alarm) = self.alarm(&table, kinds) {
+            if let Some(alarm) = self.alarm(&table, kinds, around) {
                 alarms.insert(name, alarm);
             }
         }
         alarms
     }
 
-    fn alarm(&mut self, table: &Section<'s, '_>, kinds: &BTreeMap<Name, Kind>) -> Option<Alarm> {
+    fn alarm(
+        &mut self,
+        table: &Section<'s, '_>,
+        kinds: &BTreeMap<Name, Kind>,
+        around: &Around<'_>,
+    ) -> Option<Alarm> {
         table.only(self, ALARM_KEYS);
-        for (key, example) in [("device", "\"box\""), ("when", "\"temperature > 8 °C\"")] {
+        for (key, example) in
+            [("device", "\"box\""), ("when", "\"temperature > 8 °C\""), ("severity", "\"warning\"")]
+        {
             if !table.has(key) {
                 table.missing(self, key, example);
             }
         }
         let severity = table.choice(self, "severity", SEVERITIES);
-        if !table.has("severity") {
-            table.missing(self, "severity", "\"warning\"");
-        }
         let hold = table.duration(self, "for").unwrap_or_default();
+        let clear_hold = table.duration(self, "clear_for").unwrap_or_default();
         let notify = table.text(self, "notify");
         let notify = notify.and_then(|text| self.name(&text.text, text.span));
+        let escalate = self.escalation(table);
+        let active = self.schedule(table, "active", around.timezone);
         let device = table.reference(self, "device", "kind of device", kinds.keys())?;
         let scope = KindScope { kinds, kind: kinds.get(&device)? };
-        let when = table.formula(self, "when", &scope, &Expected::Condition);
-        let clear = table.formula(self, "clear", &scope, &Expected::Condition);
-        let unless = table.formula(self, "unless", &scope, &Expected::Condition);
+        let mut condition = |key: &str| {
+            let formula = table.formula(self, key, &scope, &Expected::Condition);
+            self.zones_exist(&table.child(key), formula.as_ref(), around.zones);
+            formula
+        };
+        let when = condition("when");
+        let clear = condition("clear");
+        let unless = condition("unless");
+        let critical_when = condition("critical_when");
+        let action = self.action(table, &scope);
         let when = when?;
-        let urgent = readings_of(&when.program)
-            .filter_map(|path| scope.dotted(path))
-            .any(|property| property.lane == Lane::Urgent);
+        let urgent = readings_of(&when.program).any(|path| scope.lane(path) == Some(Lane::Urgent));
         Some(Alarm {
             title: table.words(self, "title"),
             lane: if urgent { Lane::Urgent } else { Lane::Normal },
@@ -179,8 +269,66 @@ impl<'s> Reader<'s> {
             when,
             hold,
             clear,
+            clear_hold,
             unless,
+            critical_when,
+            escalate,
+            active,
+            action,
             notify,
         })
     }
+
+    /// `escalate = { after = "15 min", to = "lead" }`.
+    fn escalation(&mut self, table: &Section<'s, '_>) -> Option<Escalation> {
+        if !table.has("escalate") {
+            return None;
+        }
+        let inner = table.section(self, "escalate")?;
+        inner.only(self, ESCALATE_KEYS);
+        for (key, example) in [("after", "\"15 min\""), ("to", "\"lead\"")] {
+            if !inner.has(key) {
+                inner.missing(self, key, example);
+            }
+        }
+        let after = inner.duration(self, "after");
+        let to = inner.text(self, "to").and_then(|text| self.name(&text.text, text.span));
+        Some(Escalation { after: after?, to: to? })
+    }
+
+    fn schedule(&mut self, table: &Section<'s, '_>, key: &str, timezone: &str) -> Option<Schedule> {
+        let text = table.text(self, key)?;
+        match Schedule::parse(&text.text, timezone) {
+            Ok(schedule) => Some(schedule),
+            Err(why) => {
+                let found = Diagnostic::error(codes::SCHEDULE, text.span, why);
+                self.report(found.help("write for example \"Mo-Fr 06:00-22:00; Sa 08:00-12:00\""));
+                None
+            }
+        }
+    }
+
+    fn zones_exist(&mut self, path: &str, formula: Option<&Formula>, zones: &BTreeMap<Name, Zone>) {
+        let slots = formula.map(|formula| formula.program.slots()).unwrap_or_default();
+        for slot in slots {
+            let Slot::Inside { zone, .. } = slot else { continue };
+            if zones.contains_key(&**zone) {
+                continue;
+            }
+            let at = self.place(path).value;
+            let found =
+                Diagnostic::error(codes::REFERENCE, at, format!("there is no zone {zone:?}"));
+            let near = expr::nearest(zone, zones.keys().map(Name::as_str));
+            self.report(match near {
+                Some(near) => found.help(format!("did you mean {near:?}?")),
+                None => found.help(format!("add [zone.{zone}] with its geojson")),
+            });
+        }
+    }
+}
+
+/// What stands around the alarms.
+pub(crate) struct Around<'a> {
+    pub(crate) timezone: &'a str,
+    pub(crate) zones: &'a BTreeMap<Name, Zone>,
 }

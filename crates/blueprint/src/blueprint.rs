@@ -10,13 +10,14 @@ use expr::Span;
 use model::{Currency, Name};
 use toml::de::DeTable;
 
+use crate::alarm::Around;
 use crate::case::CaseContext;
 use crate::metrics::GateScope;
 use crate::plan::Market;
 use crate::source::{Reader, Section, quoted, span};
 use crate::{
     Alarm, Assumption, Case, Diagnostic, Experiment, Gate, Kind, Plan, Severity, Stage, Usage,
-    codes,
+    Zone, codes,
 };
 
 /// The longest source, in bytes.
@@ -41,6 +42,8 @@ pub struct Blueprint {
     pub timezone: String,
     /// Kinds of devices.
     pub kinds: BTreeMap<Name, Kind>,
+    /// Places on the map.
+    pub zones: BTreeMap<Name, Zone>,
     /// Alarms.
     pub alarms: BTreeMap<Name, Alarm>,
     /// Billable measures.
@@ -125,7 +128,9 @@ impl<'s> Reader<'s> {
         let problem = root.words(self, "problem");
         let segment = root.words(self, "segment");
         let kinds = self.kinds(root);
-        let alarms = self.alarms(root, &kinds);
+        let zones = self.zones(root);
+        let around = Around { timezone: &timezone, zones: &zones };
+        let alarms = self.alarms(root, &kinds, &around);
         let market = Market { currency, kinds: &kinds };
         let usages = self.usages(root, &market);
         let plans = self.plans(root, &market, &usages);
@@ -146,6 +151,7 @@ impl<'s> Reader<'s> {
             currency,
             timezone,
             kinds,
+            zones,
             alarms,
             usages,
             plans,
@@ -220,6 +226,7 @@ pub(crate) const SECTIONS: &[&str] = &[
     "currency",
     "timezone",
     "device",
+    "zone",
     "alarm",
     "usage",
     "plan",

@@ -91,6 +91,23 @@ codes! {
     FOR_SHORT = "B407", "a hold shorter than the interval",
         "The alarm must hold for less time than passes between two readings, so a single reading \
          raises it. That may be wanted; usually it is noise.";
+    WINDOW_LONG = "B408", "a window of more readings than are kept",
+        "A window keeps a limited number of readings of each device; the oldest leave early. Use a \
+         shorter window or a longer interval.";
+    SCHEDULE = "B409", "hours that cannot be read",
+        "Hours are days and times of the blueprint's time zone: Mo-Fr 06:00-22:00; Sa 08:00-12:00. \
+         22:00-06:00 ends on the next day. An hour that does not exist when clocks go forward is \
+         never reached, one that comes twice counts twice.";
+    ZONE = "B410", "a zone that cannot be used",
+        "A zone is a Polygon or MultiPolygon of GeoJSON (RFC 7946), longitude before latitude, every \
+         ring closed. One that crosses the antimeridian is cut in two there.";
+    DERIVED = "B411", "a derived reading of something that is no reading",
+        "A derived reading is computed from the newest readings of the same device, at each of \
+         them. Windows, silence, zones and linked devices belong into the alarm.";
+    ACTION = "B412", "an action that has no safe envelope",
+        "An alarm may send one command, or change one setting between two bounds. The value must lie \
+         inside the bounds of the envelope and of the setting, and a changed setting needs a safe \
+         state to return to.";
     CIRCULAR = "B501", "the case refers to itself",
         "An input of the case depends on itself, directly or through others, so it has no value.";
     BARS = "B502", "pass and kill bars overlap",

@@ -6,14 +6,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use expr::{Span, Unit};
+use expr::{Expected, Slot, Span, Unit};
 use model::Name;
 use toml::de::DeValue;
 
 use crate::codes;
 use crate::envelope::{COMMAND_ENVELOPE_KEYS, SETTING_ENVELOPE_KEYS};
 use crate::source::{Reader, Section};
-use crate::{Diagnostic, Envelope};
+use crate::{Diagnostic, Envelope, Formula, KindScope};
 
 /// A kind of device.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -26,6 +26,8 @@ pub struct Kind {
     pub settings: BTreeMap<Name, Setting>,
     /// What they can be asked to do.
     pub commands: BTreeMap<Name, Command>,
+    /// Readings computed from others.
+    pub derived: BTreeMap<Name, Formula>,
     /// Other devices they belong to, by link name.
     pub links: BTreeMap<Name, Name>,
     /// What may happen on them.
@@ -78,6 +80,9 @@ pub enum Dated {
 pub struct Counter {
     /// The value at which it wraps to 0, if it does.
     pub rollover: Option<f64>,
+    /// The most it grows from one reading to the next, for each interval between them; more is
+    /// another meter, not consumption.
+    pub step_max: Option<f64>,
 }
 
 /// A reading, an argument or a field of an event.
@@ -169,11 +174,13 @@ impl PropertyKind {
 }
 
 const TYPES: &[&str] = &["number", "boolean", "text", "position"];
-pub(crate) const READING_KEYS: &[&str] =
-    &["type", "unit", "min", "max", "every", "urgent", "counter", "rollover", "ts", "title"];
+pub(crate) const READING_KEYS: &[&str] = &[
+    "type", "unit", "min", "max", "every", "urgent", "counter", "rollover", "step_max", "ts",
+    "title",
+];
 
 pub(crate) const KIND_KEYS: &[&str] =
-    &["title", "readings", "settings", "commands", "links", "events"];
+    &["title", "readings", "derived", "settings", "commands", "links", "events"];
 pub(crate) const SETTING_KEYS: &[&str] =
     &["type", "unit", "min", "max", "default", "drives", "title"];
 pub(crate) const COMMAND_KEYS: &[&str] = &["timeout", "args", "title"];
@@ -202,9 +209,41 @@ impl<'s> Reader<'s> {
             commands: self.commands(section, &readings),
             links: self.links(section),
             events: self.events(section),
+            derived: self.derived(section, &readings),
             readings,
             settings,
         }
+    }
+
+    /// `power = "torque * speed"`: from readings of the same kind.
+    fn derived(
+        &mut self,
+        section: &Section<'s, '_>,
+        readings: &BTreeMap<Name, Property>,
+    ) -> BTreeMap<Name, Formula> {
+        let mut derived = BTreeMap::new();
+        let Some(table) = section.section(self, "derived") else { return derived };
+        let own = Kind { readings: readings.clone(), ..Kind::default() };
+        let scope = KindScope { kinds: &BTreeMap::new(), kind: &own };
+        for (name, at) in table.names(self) {
+            if readings.contains_key(&name) {
+                let message = format!("{name} is both a reading and derived");
+                self.report(Diagnostic::error(codes::NAME, at, message));
+                continue;
+            }
+            let Some(formula) = table.formula(self, name.as_str(), &scope, &Expected::Any) else {
+                continue;
+            };
+            let plain = formula.program.slots().iter().all(|slot| matches!(slot, Slot::Path(_)));
+            if plain {
+                derived.insert(name, formula);
+                continue;
+            }
+            let message = format!("{name} is derived from something that is no reading");
+            let found = Diagnostic::error(codes::DERIVED, at, message);
+            self.report(found.help("use windows, silence and zones in the alarm itself"));
+        }
+        derived
     }
 
     fn properties(&mut self, parent: &Section<'s, '_>, key: &str) -> BTreeMap<Name, Property> {
@@ -241,12 +280,14 @@ impl<'s> Reader<'s> {
         let kind = self.property_kind(&table);
         let urgent = table.flag(self, "urgent") == Some(true);
         let rollover = table.quantity(self, "rollover").map(|(quantity, _)| quantity.value);
-        let counts = table.flag(self, "counter") == Some(true) || rollover.is_some();
+        let step_max = table.quantity(self, "step_max").map(|(quantity, _)| quantity.value);
+        let counts =
+            table.flag(self, "counter") == Some(true) || rollover.is_some() || step_max.is_some();
         let undated = table.flag(self, "ts") == Some(false);
         Some(Property {
             every: table.duration(self, "every"),
             lane: if urgent { Lane::Urgent } else { Lane::Normal },
-            counter: counts.then_some(Counter { rollover }),
+            counter: counts.then_some(Counter { rollover, step_max }),
             dated: if undated { Dated::Arrival } else { Dated::Device },
             title: table.words(self, "title"),
             kind: kind?,

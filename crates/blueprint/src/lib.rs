@@ -5,6 +5,7 @@
 //! Start with [`Blueprint::parse`]; [`render`] shows its findings to people, [`diff`] says what
 //! another revision changes.
 
+mod action;
 mod alarm;
 mod blueprint;
 mod case;
@@ -20,11 +21,14 @@ mod formula;
 mod gate;
 mod metrics;
 mod plan;
+mod schedule;
 mod schema;
 mod source;
 mod templates;
+mod zone;
 
-pub use alarm::{Alarm, AlarmSeverity, KindScope};
+pub use action::{Action, ActionBounds, Effect};
+pub use alarm::{Alarm, AlarmSeverity, Escalation, KindScope, WINDOW_READINGS_MAX};
 pub use blueprint::{Blueprint, FORMAT, Parsed, SOURCE_BYTES_MAX, based_on};
 pub use case::{Basis, Case, Cost, CostKind};
 pub use codes::{CODES, Code, explain};
@@ -39,5 +43,7 @@ pub use formula::Formula;
 pub use gate::{Criterion, Gate, Stage};
 pub use metrics::{CONTRACT_METRICS, METRICS, Metric};
 pub use plan::{Measure, Plan, PlanLine, Usage, price_of};
+pub use schedule::{SCHEDULE_SPANS_MAX, Schedule};
 pub use schema::schema;
 pub use templates::{Template, templates};
+pub use zone::{Corner, ZONE_CORNERS_MAX, Zone};

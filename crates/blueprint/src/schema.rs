@@ -5,7 +5,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::alarm::{ALARM_KEYS, SEVERITIES};
+use crate::action::ACTION_KEYS;
+use crate::alarm::{ALARM_KEYS, ESCALATE_KEYS, SEVERITIES};
 use crate::blueprint::SECTIONS;
 use crate::case::CASE_KEYS;
 use crate::device::{COMMAND_KEYS, EVENT_KEYS, KIND_KEYS, READING_KEYS, SETTING_KEYS};
@@ -13,6 +14,7 @@ use crate::envelope::{COMMAND_ENVELOPE_KEYS, SETTING_ENVELOPE_KEYS};
 use crate::evidence::{ASSUMPTION_KEYS, EXPERIMENT_KEYS};
 use crate::gate::{GATE_KEYS, GATES};
 use crate::plan::{LINE_KEYS, MEASURES, PLAN_KEYS, USAGE_KEYS};
+use crate::zone::ZONE_KEYS;
 
 /// Pattern of a name.
 const NAME: &str = "^[a-z][a-z0-9_]*$";
@@ -69,6 +71,10 @@ fn section(key: &str) -> Value {
         "currency" => text("Code of ISO 4217, for example EUR"),
         "timezone" => text("IANA time zone of its days, for example Europe/Berlin"),
         "device" => named(&object(KIND_KEYS, kind)),
+        "zone" => named(&object(ZONE_KEYS, |key| match key {
+            "geojson" => text("A Polygon or MultiPolygon of GeoJSON"),
+            _ => text("For people"),
+        })),
         "alarm" => named(&object(ALARM_KEYS, alarm)),
         "usage" => named(&object(USAGE_KEYS, usage)),
         "plan" => plan(),
@@ -93,6 +99,7 @@ fn kind(key: &str) -> Value {
         "readings" => or_word(READING_KEYS, property, types),
         "settings" => or_word(&[SETTING_KEYS, SETTING_ENVELOPE_KEYS].concat(), property, types),
         "commands" => named(&object(&[COMMAND_KEYS, COMMAND_ENVELOPE_KEYS].concat(), property)),
+        "derived" => named(&text("Computed from readings, for example torque * speed")),
         "links" => named(&text("The kind of device it leads to")),
         "events" => named(&object(EVENT_KEYS, property)),
         _ => any(""),
@@ -109,6 +116,7 @@ fn property(key: &str) -> Value {
         "urgent" => json!({ "type": "boolean", "description": "Takes me/urgent, and only that" }),
         "counter" => json!({ "type": "boolean", "description": "It only grows, until it wraps" }),
         "rollover" => number("The value at which a counter wraps to 0"),
+        "step_max" => number("The most a counter grows in one interval; more is another meter"),
         "ts" => json!({ "type": "boolean", "description": "false: the device has no clock" }),
         "default" => number("What a new device is told"),
         "drives" => text("The interval it sets, for example temperature.every"),
@@ -130,10 +138,33 @@ fn alarm(key: &str) -> Value {
         "when" => text("Condition, for example temperature > 8 °C"),
         "for" => text("How long it must hold first"),
         "clear" => text("Condition that clears it"),
+        "clear_for" => text("How long that must hold first"),
+        "critical_when" => text("Condition that makes it critical"),
+        "escalate" => object(ESCALATE_KEYS, |key| match key {
+            "after" => text("How long nobody may have acknowledged, for example 15 min"),
+            _ => text("The role that is told then"),
+        }),
+        "active" => text("Hours in which it may be raised: Mo-Fr 06:00-22:00; Sa 08:00-12:00"),
+        "do" => object(ACTION_KEYS, action),
         "unless" => text("Condition that hides it, because the cause is elsewhere"),
         "severity" => one_of(SEVERITIES.iter().map(|(word, _)| *word), "How bad it is"),
         "notify" => text("The role that is told"),
         _ => text("For people"),
+    }
+}
+
+fn action(key: &str) -> Value {
+    match key {
+        "command" => text("The command that is sent when it is raised"),
+        "set" => text("The setting that is changed when it is raised"),
+        "to" => number("Its value, for example 5 °C"),
+        "min" => number("Never below, in the setting's unit"),
+        "max" => number("Never above, in the setting's unit"),
+        "step" => number("The largest change at once"),
+        "dwell" => text("The shortest time between two changes, for example 10 min"),
+        "only" => text("Interlock: a condition without which nothing is done"),
+        "safe" => number("The safe state: set when the alarm clears or the watchdog barks"),
+        _ => text("Watchdog: the longest time before the safe state, for example 1 h"),
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use expr::{Comparison, Program, Slot};
 use model::Name;
 
-use crate::alarm::readings_of;
+use crate::alarm::{WINDOW_READINGS_MAX, readings_of};
 use crate::duration::human;
 use crate::source::Reader;
 use crate::{Alarm, Blueprint, Diagnostic, KindScope, Lane, PropertyKind, codes};
@@ -21,6 +21,7 @@ pub(super) fn check(reader: &mut Reader<'_>, blueprint: &Blueprint, name: &Name,
     clear(reader, name, alarm);
     lanes(reader, &scope, name, alarm);
     hold(reader, &scope, name, alarm);
+    windows(reader, &scope, name, alarm);
 }
 
 /// The span of a key of the alarm.
@@ -113,18 +114,37 @@ fn lanes(reader: &mut Reader<'_>, scope: &KindScope<'_>, name: &Name, alarm: &Al
     if alarm.lane != Lane::Urgent {
         return;
     }
-    let formulas = [Some(&alarm.when), alarm.clear.as_ref(), alarm.unless.as_ref()];
-    let ordinary = formulas
-        .into_iter()
-        .flatten()
+    let ordinary = alarm
+        .formulas()
         .flat_map(|formula| readings_of(&formula.program))
-        .find(|path| scope.dotted(path).is_some_and(|property| property.lane == Lane::Normal));
+        .find(|path| scope.lane(path) == Some(Lane::Normal));
     let Some(path) = ordinary else { return };
     let message = format!("alarm.{name} mixes urgent and ordinary readings");
     let span = at(reader, name, "when");
     let found = Diagnostic::error(codes::MIXED_LANE, span, message);
     let found = found.label(format!("{path} is not urgent"));
     reader.report(found.help(format!("mark {path} with urgent = true, or make two alarms")));
+}
+
+/// A window that holds more readings than are kept.
+fn windows(reader: &mut Reader<'_>, scope: &KindScope<'_>, name: &Name, alarm: &Alarm) {
+    let slots = alarm.formulas().flat_map(|formula| formula.program.slots());
+    for slot in slots {
+        let Slot::Window { path, over, .. } = slot else { continue };
+        let every = scope.dotted(path).and_then(|property| property.every);
+        let Some(every) = every.filter(|every| !every.is_zero()) else { continue };
+        let expected = over.as_millis() / every.as_millis().max(1);
+        if expected <= u128::from(WINDOW_READINGS_MAX) {
+            continue;
+        }
+        let message = format!(
+            "alarm.{name} needs {expected} readings of {path}, more than window_readings_max = \
+             {WINDOW_READINGS_MAX}"
+        );
+        let found = Diagnostic::warning(codes::WINDOW_LONG, at(reader, name, "when"), message);
+        let most = every * WINDOW_READINGS_MAX;
+        reader.report(found.help(format!("use a window of at most {}", human(most))));
+    }
 }
 
 /// A hold that one reading fills.
