@@ -90,8 +90,9 @@ impl Schedule {
             .flat_map(move |minute| {
                 let clock = (i8::try_from(minute / 60), i8::try_from(minute % 60));
                 let (Ok(hour), Ok(minute)) = clock else { return [None, None] };
-                let local = self.zone.to_ambiguous_zoned_datetime(date.at(hour, minute, 0, 0));
-                // Both, where an hour comes twice; in a gap the later one is where the clock goes on.
+                let clock = date.at(hour, minute, 0, 0);
+                let local = self.zone.to_ambiguous_zoned_datetime(clock);
+                // Both, where an hour comes twice; in a gap the later is where the clock goes on.
                 let early = local.clone().earlier().ok().map(|zoned| stamp(zoned.timestamp()));
                 let late = local.later().ok().map(|zoned| stamp(zoned.timestamp()));
                 [early, late]

@@ -37,6 +37,16 @@ pub const fn templates() -> &'static [Template] {
             title: "home: radiator valves that know who is there",
             text: include_str!("../../../blueprints/home/blueprint.toml"),
         },
+        Template {
+            name: "hearth",
+            title: "home: thermostats and smoke sensors (no certified fire alarm)",
+            text: include_str!("../../../blueprints/hearth/blueprint.toml"),
+        },
+        Template {
+            name: "presswatch",
+            title: "factory: condition, states and maintenance of presses",
+            text: include_str!("../../../blueprints/presswatch/blueprint.toml"),
+        },
     ]
 }
 

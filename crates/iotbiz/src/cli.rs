@@ -149,6 +149,9 @@ pub(crate) enum Command {
     /// Rate usage, explain lines, make invoices: on files, without a server.
     #[command(subcommand)]
     Bill(commands::bill::BillCommand),
+    /// Try the alarms of a blueprint on recorded readings, without a server.
+    #[command(subcommand)]
+    Rule(commands::rule::RuleCommand),
     /// Drive virtual devices over real MQTT.
     #[command(
         after_help = "Examples:\n  iotbiz simulate --devices 30 --seed 7 --fault gap\n  iotbiz \

@@ -20,6 +20,7 @@ pub(crate) mod gate;
 pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod quarantine;
+pub(crate) mod rule;
 pub(crate) mod run;
 pub(crate) mod send;
 pub(crate) mod simulate;

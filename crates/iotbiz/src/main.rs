@@ -83,6 +83,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Evidence(command) => commands::evidence::run(command, &client(), format),
         Command::Gate(command) => commands::gate::run(command, client, format),
         Command::Bill(command) => commands::bill::run(command, format),
+        Command::Rule(command) => commands::rule::run(command, format),
         Command::Simulate(args) => commands::simulate::run(args, &client(), format),
         Command::Doctor(args) => commands::doctor::run(args, &client(), format),
         Command::Fsck(args) => commands::fsck::run(args, format),

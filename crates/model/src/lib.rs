@@ -31,6 +31,8 @@ pub use id::{
 };
 pub use money::{Currency, Money, MoneyError, Price};
 pub use name::{Name, NameError};
-pub use projection::{FoldId, Input, Output, Outputs, Projection, RestoreError, Step, Timer};
+pub use projection::{
+    FoldId, Input, Notice, Output, Outputs, Projection, RestoreError, Step, Timer,
+};
 pub use reading::{Origin, OriginError, Reading, ReadingMark, Value};
 pub use time::{Timestamp, TimestampError};

@@ -6,7 +6,8 @@
 
 use crate::wire::{Reader, WireError, Writer};
 use crate::{
-    Decided, DeviceId, Erased, Offset, Origin, OutputKey, Reading, Retain, TenantId, Timestamp,
+    AlarmId, Decided, DeviceId, Erased, Name, Offset, Origin, OutputKey, Reading, Retain, TenantId,
+    Timestamp,
 };
 
 /// The folds, in the order in which one step passes through them.
@@ -101,6 +102,81 @@ pub enum Output {
         /// The payload.
         payload: Vec<u8>,
     },
+    /// Something happened to an alarm, and people may want to know.
+    Notify(Box<Notice>),
+}
+
+/// What people are told of an alarm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// On which device.
+    pub device: DeviceId,
+    /// Which alarm.
+    pub alarm: AlarmId,
+    /// The rule's name in the blueprint.
+    pub rule: Name,
+    /// What happened: `raised`, `severity_up`, `severity_down`, `escalated`, `unshelved`, `acted`,
+    /// `refused` or `cleared`.
+    pub transition: String,
+    /// Where it stood: `calm`, or a state and a severity such as `raised warning`.
+    pub from: String,
+    /// Where it stands: `cleared`, or a state and a severity.
+    pub to: String,
+    /// `info`, `warning` or `critical`.
+    pub severity: String,
+    /// The role that is told; nobody in particular when absent.
+    pub role: Option<Name>,
+    /// A line for people: the device and what it is about.
+    pub title: String,
+    /// Why, with the values it was decided on.
+    pub text: String,
+    /// What it was decided on, as JSON; empty when nothing was looked at.
+    pub trace: String,
+    /// By the device's clock.
+    pub event: Timestamp,
+}
+
+impl Notice {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.put_u128(self.device.as_u128());
+        out.put_u128(self.alarm.as_u128());
+        let words = [
+            self.rule.as_str(),
+            &self.transition,
+            &self.from,
+            &self.to,
+            &self.severity,
+            &self.title,
+            &self.text,
+            &self.trace,
+        ];
+        for word in words {
+            out.put_text(word);
+        }
+        out.put_option(self.role.as_ref(), |out, role| out.put_text(role.as_str()));
+        out.put_i64(self.event.as_millis());
+    }
+
+    fn decode(r: &mut Reader<'_>) -> Result<Self, WireError> {
+        let name = |r: &mut Reader<'_>| {
+            let error = r.error();
+            r.text()?.parse::<Name>().map_err(|_| error)
+        };
+        Ok(Self {
+            device: DeviceId::from_u128(r.u128()?),
+            alarm: AlarmId::from_u128(r.u128()?),
+            rule: name(r)?,
+            transition: r.text()?.to_owned(),
+            from: r.text()?.to_owned(),
+            to: r.text()?.to_owned(),
+            severity: r.text()?.to_owned(),
+            title: r.text()?.to_owned(),
+            text: r.text()?.to_owned(),
+            trace: r.text()?.to_owned(),
+            role: r.option(name)?,
+            event: Timestamp::from_millis(r.i64()?),
+        })
+    }
 }
 
 // First byte of an output. 2 is left to what is no message to a device.
@@ -120,6 +196,10 @@ impl Output {
                     out.put_i64(expires.as_millis());
                 }
                 out.put_bytes(payload);
+            }
+            Self::Notify(notice) => {
+                out.put_u8(2);
+                notice.encode(out);
             }
         }
     }
@@ -142,6 +222,7 @@ impl Output {
                 },
                 payload: r.bytes()?.to_owned(),
             },
+            2 => Self::Notify(Box::new(Notice::decode(&mut r)?)),
             _ => return Err(error),
         };
         r.end()?;

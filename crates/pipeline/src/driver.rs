@@ -15,6 +15,7 @@ use eventlog::{Appended, Batch, Log, Snapshots};
 use model::{
     Clock, Decided, DeviceId, Erased, Frame, Offset, OutputKey, Redecode, TenantId, Timestamp,
 };
+use rules::AlarmView;
 use tokio::sync::watch;
 use tracing::{info, warn};
 use twin::View;
@@ -75,6 +76,8 @@ pub struct Picture {
     pub twins: View,
     /// Definitions in force.
     pub catalog: Arc<Catalog>,
+    /// Alarms that are there, and the newest of those that were.
+    pub alarms: AlarmView,
     /// What could not be understood.
     pub quarantine: Arc<Quarantine>,
     /// Counts since the log began.
@@ -321,6 +324,7 @@ fn picture(state: &State) -> Picture {
         log_time: state.log_time,
         twins: state.twins.view(state.offset, state.log_time),
         catalog: Arc::clone(&state.catalog),
+        alarms: state.rules.view(),
         quarantine: Arc::clone(&state.quarantine),
         totals: state.totals(),
     }

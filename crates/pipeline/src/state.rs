@@ -6,6 +6,7 @@
 //! output off the list of those not read back yet.
 
 mod acts;
+mod timers;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use model::{
     Decided, DeviceId, Erased, Frame, Input, Name, Offset, Origin, Output, OutputFrame, OutputKey,
     Outputs, Projection, Raw, Reading, Record, Redecode, RestoreError, Step, TenantId, Timestamp,
 };
+use rules::Rules;
 use rustc_hash::FxHashMap;
 use twin::Twins;
 
@@ -26,7 +28,10 @@ use crate::quarantine::{Cut, QUARANTINE_BYTES_MAX, Quarantine, Quarantined};
 use crate::records::{Effect, Records};
 
 /// Layout version of the snapshot.
-pub(crate) const STATE_VERSION: u32 = 1;
+pub(crate) const STATE_VERSION: u32 = 2;
+
+/// The layout before there were rules; still read, and the rules begin with nothing known.
+const STATE_VERSION_WITHOUT_RULES: u32 = 1;
 
 /// What the folds took in since the log began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -98,6 +103,7 @@ pub struct State {
     pub(crate) records: Records,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) twins: Twins,
+    pub(crate) rules: Rules,
     pub(crate) quarantine: Arc<Quarantine>,
     pub(crate) totals: Totals,
     pending: BTreeMap<OutputKey, (TenantId, Vec<u8>)>,
@@ -141,7 +147,8 @@ impl State {
     /// When the earliest timer is due.
     #[must_use]
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.twins.next_timer().map(|timer| timer.due)
+        let timers = [self.twins.next_timer(), self.rules.next_timer()];
+        timers.into_iter().flatten().map(|timer| timer.due).min()
     }
 
     /// What the folds took in since the log began.
@@ -150,20 +157,11 @@ impl State {
         self.totals
     }
 
-    fn fire_timers(&mut self, record: &Record<'_>, out: &mut Outputs) {
-        while let Some(timer) = self.twins.next_timer().filter(|t| t.due <= record.log_time) {
-            let input = Input::Timer(timer);
-            let step = Step { offset: record.offset, log_time: timer.due, input };
-            self.twins.apply(&step, out);
-            assert!(
-                self.twins.next_timer().is_none_or(|next| next > timer),
-                "a fold kept a timer that fired"
-            );
-        }
-    }
-
     fn step(&mut self, record: &Record<'_>, input: Input<'_>, out: &mut Outputs) {
-        self.twins.apply(&Step { offset: record.offset, log_time: record.log_time, input }, out);
+        let step = Step { offset: record.offset, log_time: record.log_time, input };
+        self.twins.apply(&step, out);
+        self.rules.apply(&step, out);
+        self.wishes_of_rules(&step, out);
     }
 
     fn decided(
@@ -402,6 +400,9 @@ impl State {
         let mut twins = Vec::new();
         self.twins.snapshot(&mut twins);
         out.put_bytes(&twins);
+        let mut rules = Vec::new();
+        self.rules.snapshot(&mut rules);
+        out.put_bytes(&rules);
         self.quarantine.snapshot(out);
         out.put_count(self.pending.len());
         for output in self.unread() {
@@ -420,7 +421,7 @@ impl State {
     pub fn restore(bytes: &[u8]) -> Result<Self, RestoreError> {
         let mut r = Reader::new(bytes);
         let found = r.u32()?;
-        if found != STATE_VERSION {
+        if found != STATE_VERSION && found != STATE_VERSION_WITHOUT_RULES {
             let expected = STATE_VERSION;
             return Err(RestoreError::Version { fold: "state", found, expected });
         }
@@ -432,6 +433,9 @@ impl State {
             ..Self::default()
         };
         state.twins = Twins::restore(r.bytes()?)?;
+        if found != STATE_VERSION_WITHOUT_RULES {
+            state.rules = Rules::restore(r.bytes()?)?;
+        }
         state.quarantine = Arc::new(Quarantine::restore(&mut r)?);
         for _ in 0..r.count()? {
             let tenant = TenantId::from_u128(r.u128()?);
@@ -443,6 +447,7 @@ impl State {
         for decided in state.records.iter() {
             let Decided { kind, id, revision, content, .. } = decided;
             catalog.put(decided.tenant, &Definition { kind, id, revision, content });
+            state.rules.define(&decided);
         }
         state.catalog = Arc::new(catalog);
         Ok(state)

@@ -79,7 +79,10 @@ impl<'a> Message<'a> {
                     tracing::warn!(offset = %record.offset, %error, "output not understood");
                 }
                 let decoded = output.insert(decoded.ok()?);
-                let Output::Publish { device, topic, retain, expires, payload } = decoded;
+                // What people are told of an alarm is no message on a topic.
+                let Output::Publish { device, topic, retain, expires, payload } = decoded else {
+                    return None;
+                };
                 Some(Self {
                     tenant: frame.tenant,
                     device: Some(*device),

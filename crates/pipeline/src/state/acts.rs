@@ -20,11 +20,21 @@ impl State {
         decided: &model::Decided<'_>,
         out: &mut Outputs,
     ) {
-        let in_force = decided.id.parse().ok().and_then(|device| self.in_force(device));
-        let kind = in_force.as_ref().and_then(|(found, kind)| found.blueprint.kinds.get(kind));
         let input = Input::Decided(*decided);
         let step = Step { offset: record.offset, log_time: record.log_time, input };
-        self.twins.act(&step, decided, kind, out);
+        self.act_at(&step, decided, out);
+    }
+
+    /// The same of a rule, which may act by a timer.
+    pub(super) fn act_at(
+        &mut self,
+        step: &Step<'_>,
+        decided: &model::Decided<'_>,
+        out: &mut Outputs,
+    ) {
+        let in_force = decided.id.parse().ok().and_then(|device| self.in_force(device));
+        let kind = in_force.as_ref().and_then(|(found, kind)| found.blueprint.kinds.get(kind));
+        self.twins.act(step, decided, kind, out);
     }
 
     fn in_force(&self, device: DeviceId) -> Option<(Arc<InForce>, model::Name)> {

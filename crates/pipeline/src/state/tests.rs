@@ -303,3 +303,89 @@ fn what_a_service_publishes_beside_devices_is_not_decoded() {
     feeder.frame(Frame::Raw(raw));
     assert_eq!(feeder.state.totals(), before);
 }
+
+const WATCHED: &str = r#"
+[alarm.warm]
+device = "box"
+when = "temperature > 8 °C"
+for = "10 s"
+severity = "warning"
+[alarm.warm.do]
+set = "interval"
+to = "10 s"
+safe = "1 min"
+[alarm.lost]
+device = "box"
+when = "silent(1 min)"
+severity = "info"
+"#;
+
+fn watched() -> Feeder {
+    let mut feeder = Feeder::default();
+    let text = format!("{BLUEPRINT}{WATCHED}");
+    feeder.decide("blueprint", "coolbox", 1, &blueprint_record(&text));
+    feeder.decide("device", &device(7).to_string(), 1, &device_record(7));
+    feeder
+}
+
+fn notices(feeder: &Feeder) -> Vec<String> {
+    let outputs = feeder.state.unread().map(|output| Output::decode(output.content).unwrap());
+    let notice = |output| match output {
+        Output::Notify(notice) => Some(format!("{} {}", notice.rule, notice.transition)),
+        Output::Publish { .. } => None,
+    };
+    outputs.filter_map(notice).collect()
+}
+
+#[test]
+fn an_alarm_is_raised_by_a_tick_alone_and_sets_what_it_may() {
+    let mut feeder = watched();
+    feeder.send(device(7), "telemetry", r#"{"temperature":9.5}"#);
+    assert!(feeder.state.next_due().is_some());
+    for _ in 0..70 {
+        feeder.frame(Frame::Tick);
+    }
+    assert_eq!(notices(&feeder), ["warm raised", "warm acted", "lost raised"]);
+    let twin = feeder.state.twins.get(device(7)).unwrap();
+    assert_eq!(twin.desired["interval"].value, model::Value::Number(10.0));
+    assert_eq!(twin.desired["interval"].by, "alarm.warm");
+    let open = feeder.state.rules.view();
+    let alarm = open.newest_first(TENANT).find(|alarm| alarm.rule.as_str() == "warm").unwrap();
+    let act = r#"{"act":"acknowledge","by":"usr_1"}"#;
+    feeder.decide("alarm", &alarm.id.to_string(), 0, act);
+    let acknowledged = feeder.state.rules.alarm(alarm.id).unwrap();
+    assert_eq!(acknowledged.state(), "acknowledged");
+    // What is written goes on like what was not.
+    let mut again = Feeder { offset: feeder.offset, ..Feeder::default() };
+    again.state = State::restore(&feeder.snapshot()).unwrap();
+    for feeder in [&mut feeder, &mut again] {
+        feeder.send(device(7), "telemetry", r#"{"temperature":4.0}"#);
+        for _ in 0..70 {
+            feeder.frame(Frame::Tick);
+        }
+    }
+    assert_eq!(notices(&feeder), notices(&again));
+    assert_eq!(feeder.snapshot(), again.snapshot());
+}
+
+#[test]
+fn a_snapshot_from_before_there_were_rules_still_opens() {
+    let mut feeder = watched();
+    feeder.send(device(7), "telemetry", r#"{"temperature":4.0}"#);
+    let mut rules = Vec::new();
+    feeder.state.rules.snapshot(&mut rules);
+    let mut section = Vec::new();
+    section.put_bytes(&rules);
+    let mut old = feeder.snapshot();
+    let at = old.windows(section.len()).position(|bytes| bytes == section).unwrap();
+    old.drain(at..at + section.len());
+    old[..4].copy_from_slice(&1_u32.to_le_bytes());
+    let mut again = Feeder { offset: feeder.offset, ..Feeder::default() };
+    again.state = State::restore(&old).unwrap();
+    assert_eq!(again.state.twins.get(device(7)), feeder.state.twins.get(device(7)));
+    again.send(device(7), "telemetry", r#"{"temperature":9.5}"#);
+    for _ in 0..11 {
+        again.frame(Frame::Tick);
+    }
+    assert_eq!(notices(&again), ["warm raised", "warm acted"]);
+}

@@ -81,7 +81,7 @@ fn desired_is_published_whole_and_pending_until_reported() {
     let mut twins = one_device();
     let content = r#"{"by":"usr_1","values":{"interval":900,"beep":true}}"#;
     let outputs = decide(&mut twins, 2, "desired", device(7), content);
-    let Output::Publish { topic, payload, .. } = &outputs[0];
+    let Output::Publish { topic, payload, .. } = &outputs[0] else { panic!("{outputs:?}") };
     assert_eq!(topic, "desired");
     assert_eq!(
         std::str::from_utf8(payload).unwrap(),
@@ -102,6 +102,7 @@ fn ask(twins: &Twins, tenant: TenantId, of: DeviceId, asked: &str) -> Vec<(Strin
     twins.answer((tenant, of, "q1"), &asked, &mut out);
     let shown = |output| match output {
         Output::Publish { topic, payload, .. } => (topic, String::from_utf8(payload).unwrap()),
+        Output::Notify(notice) => panic!("{notice:?}"),
     };
     out.into_list().into_iter().map(|(_, _, output)| shown(output)).collect()
 }

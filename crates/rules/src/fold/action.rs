@@ -1,0 +1,132 @@
+//! What an alarm does by itself.
+//!
+//! *Invariant:* nothing leaves the envelope: no value outside the bounds, no step above the
+//! largest, no second action within the dwell time, nothing without the interlock (unknown counts
+//! as no).
+//! What is refused is recorded with its reason. A changed setting goes back to its safe state when
+//! the alarm is over or the watchdog barks, whichever comes first.
+
+use blueprint::{ActionBounds, Effect, PropertyKind};
+use model::{CommandId, Name, Outputs, Timestamp, Value};
+
+use super::life::Place;
+use super::{Rules, Want, Wanted};
+use crate::alarm::Transition;
+use crate::trace::human;
+
+impl Rules {
+    pub(super) fn act(&mut self, place: Place<'_>, out: &mut Outputs) {
+        let Some(action) = &place.rule.alarm.action else { return };
+        match self.allowed(place).and_then(|()| self.acted(place, &action.act)) {
+            Ok(done) => {
+                if let Some(state) = self.state(place) {
+                    state.acted = Some(place.now.log);
+                }
+                self.record(place, Transition::Acted, &done, out);
+            }
+            Err(why) => self.record(place, Transition::Refused, &why, out),
+        }
+    }
+
+    fn record(&mut self, place: Place<'_>, what: Transition, why: &str, out: &mut Outputs) {
+        let Some(severity) = self.open_alarm(place).map(|alarm| alarm.severity) else { return };
+        self.change(place, (what, severity), why, out);
+    }
+
+    fn allowed(&self, place: Place<'_>) -> Result<(), String> {
+        let Some(action) = &place.rule.alarm.action else { return Ok(()) };
+        if let Some(only) = &place.rule.only {
+            match self.says(place, Some(only)) {
+                Some(true) => {}
+                Some(false) => return Err(format!("the interlock {} does not hold", only.text)),
+                None => return Err(format!("the interlock {} is not known", only.text)),
+            }
+        }
+        let state = self.devices.at(place.slot).and_then(|device| device.rules.get(place.at));
+        let last = state.and_then(|state| state.acted);
+        if let Some(last) = last.filter(|last| place.now.log < *last + action.dwell) {
+            let dwell = human(action.dwell);
+            return Err(format!("the last action was at {last}, less than {dwell} ago"));
+        }
+        Ok(())
+    }
+
+    fn acted(&mut self, place: Place<'_>, act: &Effect) -> Result<String, String> {
+        match act {
+            Effect::Command { name, timeout } => {
+                self.serial += 1;
+                let id = CommandId::new(place.now.log, u128::from(self.serial));
+                let what = Want::Command { id, name: name.clone(), timeout: *timeout };
+                self.want(place, what);
+                Ok(format!("sent the command {name}"))
+            }
+            Effect::Set { name, to, kind, envelope } => {
+                let value = self.within(place, name, *to, envelope)?;
+                let watchdog = envelope.watchdog.map(|after| place.now.log + after);
+                if let Some(state) = self.state(place) {
+                    state.watchdog = Some(watchdog.unwrap_or(Timestamp::MAX));
+                }
+                self.want_setting(place, name, kind, value);
+                Ok(format!("set {name} to {value}"))
+            }
+        }
+    }
+
+    /// The value that may be set now.
+    fn within(
+        &self,
+        place: Place<'_>,
+        name: &Name,
+        to: f64,
+        envelope: &ActionBounds,
+    ) -> Result<f64, String> {
+        let ActionBounds { min, max, step, .. } = envelope;
+        if !(*min..=*max).contains(&to) {
+            return Err(format!("{to} is outside {min} to {max}"));
+        }
+        let Some(step) = step else { return Ok(to) };
+        let device = self.devices.at(place.slot).ok_or("the device is gone")?;
+        let Some(known) = device.settings.get(name) else {
+            return Err(format!("{name} is not reported, so a step of {step} cannot be kept"));
+        };
+        if (to - known).abs() > *step {
+            return Err(format!("from {known} to {to} is more than a step of {step}"));
+        }
+        Ok(to)
+    }
+
+    fn want_setting(&mut self, place: Place<'_>, name: &Name, kind: &PropertyKind, value: f64) {
+        let value = match kind {
+            PropertyKind::Boolean => Value::Boolean(value != 0.0),
+            PropertyKind::Number { .. } | PropertyKind::Text | PropertyKind::Position => {
+                Value::Number(value)
+            }
+        };
+        self.want(place, Want::Setting { name: name.clone(), value });
+    }
+
+    fn want(&mut self, place: Place<'_>, what: Want) {
+        let Some(device) = self.devices.at(place.slot) else { return };
+        let (tenant, device) = (device.tenant, device.id);
+        let by = format!("alarm.{}", place.rule.name);
+        self.wanted.push(Wanted { tenant, device, what, by });
+    }
+
+    pub(super) fn watchdog(&mut self, place: Place<'_>, out: &mut Outputs) {
+        let due = self.state(place).and_then(|state| state.watchdog);
+        if due.is_some_and(|due| due <= place.now.log) {
+            self.back_to_safe(place, "the watchdog barked", out);
+        }
+    }
+
+    pub(super) fn back_to_safe(&mut self, place: Place<'_>, why: &str, out: &mut Outputs) {
+        let Some(action) = &place.rule.alarm.action else { return };
+        let Effect::Set { name, kind, envelope, .. } = &action.act else { return };
+        if self.state(place).and_then(|state| state.watchdog.take()).is_none() {
+            return;
+        }
+        self.want_setting(place, name, kind, envelope.safe);
+        let why = format!("{why}: set {name} back to {}", envelope.safe);
+        self.record(place, Transition::Acted, &why, out);
+    }
+}

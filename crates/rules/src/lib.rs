@@ -1,0 +1,30 @@
+//! Conditions over readings, and the life of the alarms they raise.
+//!
+//! *Invariant:* one alarm per (device, rule), whatever the race; the same snapshot and the same
+//! steps give the same alarms and outputs, byte for byte; time alone is enough to raise, escalate
+//! and clear. What is missing is never taken for a value.
+//!
+//! [`Rules`] is the fold, [`AlarmView`] what others read of it, [`DryRun`] the same fold over
+//! recorded readings.
+
+mod alarm;
+mod codec;
+mod counter;
+mod delivery;
+mod device;
+mod dry;
+mod evaluate;
+mod fold;
+mod plan;
+mod sheet;
+mod store;
+mod trace;
+mod window;
+
+pub use alarm::{Alarm, Change, Severity, Signed, Transition, Verdict};
+pub use delivery::{DELIVERY_DAYS_MAX, Due};
+pub use dry::{DryError, DryRun, Happened, Row};
+pub use fold::{Explained, Rules, Want, Wanted};
+pub use sheet::{Sheet, SheetError};
+pub use store::{ALARMS_KEPT_MAX, AlarmView};
+pub use trace::{Looked, Trace};

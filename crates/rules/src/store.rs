@@ -1,0 +1,106 @@
+//! Alarms that are there, and the newest of those that were.
+//!
+//! *Invariant:* alarms are in order of their ids, which is the order in which they were raised. An
+//! open alarm is never let go; of the closed ones the oldest go first.
+//!
+//! They sit in chunks behind `Arc`s, so publishing costs a pointer a chunk.
+
+use std::sync::Arc;
+
+use model::{AlarmId, TenantId};
+
+use crate::alarm::Alarm;
+
+/// Alarms that are kept, closed ones among them; the log and the history know all.
+pub const ALARMS_KEPT_MAX: usize = 100_000;
+const CHUNK_ALARMS: usize = 64;
+
+type Chunk = Vec<Arc<Alarm>>;
+
+/// Alarms as they are at one offset; cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct AlarmView {
+    chunks: Vec<Arc<Chunk>>,
+    count: usize,
+}
+
+impl AlarmView {
+    fn place(&self, id: AlarmId) -> Option<(usize, usize)> {
+        let after =
+            self.chunks.partition_point(|chunk| chunk.first().is_some_and(|first| first.id <= id));
+        let chunk = after.checked_sub(1)?;
+        let at = self.chunks.get(chunk)?.binary_search_by_key(&id, |alarm| alarm.id).ok()?;
+        Some((chunk, at))
+    }
+
+    /// One alarm of the tenant.
+    #[must_use]
+    pub fn get(&self, tenant: TenantId, id: AlarmId) -> Option<&Arc<Alarm>> {
+        self.any(id).filter(|alarm| alarm.tenant == tenant)
+    }
+
+    pub(crate) fn any(&self, id: AlarmId) -> Option<&Arc<Alarm>> {
+        let (chunk, at) = self.place(id)?;
+        self.chunks.get(chunk)?.get(at)
+    }
+
+    /// Alarms of the tenant, newest first.
+    pub fn newest_first(&self, tenant: TenantId) -> impl Iterator<Item = &Arc<Alarm>> {
+        let all = self.chunks.iter().rev().flat_map(|chunk| chunk.iter().rev());
+        all.filter(move |alarm| alarm.tenant == tenant)
+    }
+
+    /// All alarms, oldest first.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Alarm>> {
+        self.chunks.iter().flat_map(|chunk| chunk.iter())
+    }
+
+    pub(crate) fn get_mut(&mut self, id: AlarmId) -> Option<&mut Alarm> {
+        let (chunk, at) = self.place(id)?;
+        let chunk = Arc::make_mut(self.chunks.get_mut(chunk)?);
+        chunk.get_mut(at).map(Arc::make_mut)
+    }
+
+    pub(crate) fn push(&mut self, alarm: Alarm) {
+        let full = self.chunks.last().is_none_or(|chunk| chunk.len() >= CHUNK_ALARMS);
+        if full {
+            self.chunks.push(Arc::new(Vec::with_capacity(CHUNK_ALARMS)));
+        }
+        if let Some(chunk) = self.chunks.last_mut() {
+            Arc::make_mut(chunk).push(Arc::new(alarm));
+            self.count += 1;
+        }
+        // An eighth at once, so that letting go is paid for by as many that came.
+        if self.count > ALARMS_KEPT_MAX + ALARMS_KEPT_MAX / 8 {
+            self.let_go();
+        }
+    }
+
+    fn let_go(&mut self) {
+        let mut surplus = self.count.saturating_sub(ALARMS_KEPT_MAX);
+        for chunk in &mut self.chunks {
+            if surplus == 0 {
+                break;
+            }
+            Arc::make_mut(chunk).retain(|alarm| {
+                let keep = alarm.is_open() || surplus == 0;
+                if !keep {
+                    surplus -= 1;
+                    self.count -= 1;
+                }
+                keep
+            });
+        }
+        self.chunks.retain(|chunk| !chunk.is_empty());
+    }
+
+    pub(crate) fn forget(&mut self, gone: impl Fn(&Alarm) -> bool) {
+        for chunk in &mut self.chunks {
+            if chunk.iter().any(|alarm| gone(alarm)) {
+                Arc::make_mut(chunk).retain(|alarm| !gone(alarm));
+            }
+        }
+        self.chunks.retain(|chunk| !chunk.is_empty());
+        self.count = self.chunks.iter().map(|chunk| chunk.len()).sum();
+    }
+}

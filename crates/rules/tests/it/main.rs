@@ -1,0 +1,10 @@
+//! Rules from the outside: the fold, driven like a shard drives it.
+//!
+//! *Invariant:* tests know only the public surface; each is named by the fact it states.
+
+mod ai4i;
+mod field;
+mod harness;
+mod life;
+mod race;
+mod windows;
