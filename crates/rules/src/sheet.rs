@@ -37,7 +37,11 @@ pub enum SheetError {
         column: &'static str,
     },
     /// Columns that mean nothing in the blueprint.
-    #[error("not in the blueprint: {}; known readings and links: {}", columns.join(", "), known.join(", "))]
+    #[error(
+        "not in the blueprint: {}; known readings and links: {}",
+        columns.join(", "),
+        known.join(", ")
+    )]
     Unknown {
         /// Which.
         columns: Vec<String>,
