@@ -4,6 +4,7 @@
 //! all in integers.
 
 use model::{Money, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::prepaid::{Draw, Grant, draw};
@@ -12,19 +13,23 @@ use crate::rounding::Rounding;
 use crate::tax::{TaxClass, TaxLine, taxes};
 
 /// The sums of one document.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     /// Sum of the lines.
+    #[serde(with = "crate::serial::money")]
     pub net: Money,
     /// By class.
     pub taxes: Vec<TaxLine>,
     /// With taxes.
+    #[serde(with = "crate::serial::money")]
     pub gross: Money,
     /// Credit notes set off against it.
+    #[serde(with = "crate::serial::money")]
     pub credited: Money,
     /// Paid from prepaid credit.
     pub draws: Vec<Draw>,
     /// What is left to pay.
+    #[serde(with = "crate::serial::money")]
     pub due: Money,
 }
 

@@ -6,6 +6,7 @@
 mod bill;
 mod explain;
 mod invoice;
+mod period;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,6 +25,7 @@ use crate::zone::Period;
 
 pub use explain::Verification;
 pub use invoice::InvoiceOrder;
+pub use period::{Billable, Depth, Need, PeriodBill};
 
 /// The most quarantined lines that are listed.
 const QUARANTINE_MAX: usize = 1000;
@@ -41,6 +43,9 @@ pub struct Files {
     usage: UsageCounts,
     quarantine: Vec<Quarantined>,
     last: Option<Timestamp>,
+    billable: Billable,
+    /// Only the periods that begin inside are rated; `None` is all.
+    window: Option<Period>,
 }
 
 /// A contract of the plan text, or one that usage lines name.
@@ -69,6 +74,10 @@ where
 }
 
 fn device_id(contract: Option<&str>, device: &str) -> DeviceId {
+    // A server names devices by their ids.
+    if let Ok(id) = device.parse() {
+        return id;
+    }
     let parts = [contract.unwrap_or_default().as_bytes(), device.as_bytes()];
     DeviceId::from_u128(digest(&parts))
 }
@@ -87,15 +96,22 @@ impl Files {
             (name.clone(), Known { text: text.clone(), seen: BTreeSet::new(), first: None })
         };
         let contracts = plans.contracts.iter().map(known).collect();
+        let steps = plans.contracts.values().flat_map(|text| &text.steps);
+        let devices = steps.flat_map(|step| &step.devices);
+        let shown = devices
+            .filter_map(|device| Some((device_id(None, &device.name), device.shown.clone()?)));
+        let device_names = shown.collect();
         Ok(Self {
             plans,
             catalog,
             book: Book::new(),
             contracts,
-            device_names: BTreeMap::new(),
+            device_names,
             usage: UsageCounts::default(),
             quarantine: Vec::new(),
             last: None,
+            billable: Billable::default(),
+            window: None,
         })
     }
 
@@ -120,7 +136,7 @@ impl Files {
     }
 
     fn take(&mut self, line: UsageLine) -> Result<(), (u16, String)> {
-        if line.origin != Origin::Real {
+        if line.origin != Origin::Real && self.billable == Billable::Real {
             self.usage.not_billable += 1;
             return Ok(());
         }
@@ -130,7 +146,7 @@ impl Files {
             property: line.property,
             time: line.time,
             appended: line.received.unwrap_or(line.time),
-            place: Place { offset: Offset(self.usage.lines), index: 0 },
+            place: Place { offset: Offset(line.offset.unwrap_or(self.usage.lines)), index: 0 },
             value: line.value,
             event: line.event,
             dimensions: line.dimensions,
@@ -192,6 +208,7 @@ impl Files {
         let plan = only.cloned().ok_or_else(|| (422, none()))?;
         let step = crate::plan::ContractStep { from: None, plan, devices: Vec::new() };
         Ok(ContractText {
+            id: None,
             zone: None,
             to: None,
             steps: vec![step],
@@ -262,7 +279,7 @@ impl Files {
             });
         }
         Ok(Contract {
-            id: ContractId::from_u128(digest(&[name.as_bytes()])),
+            id: text.id.unwrap_or_else(|| ContractId::from_u128(digest(&[name.as_bytes()]))),
             customer: CustomerId::from_u128(digest(&[name.as_bytes()])),
             entity: self.plans.entity.clone(),
             zone,
@@ -330,6 +347,18 @@ impl Files {
         let Some(start) = start.or(known.first).or(self.last) else { return Ok(Vec::new()) };
         let end = known.text.to.map(|to| Timestamp::from_millis(to.as_millis() - 1));
         let end = end.or(self.last).unwrap_or(start).max(start);
+        let (start, end) = match self.window {
+            None => (start, end),
+            // Also a period without usage is rated: a fee is due all the same.
+            Some(window) => {
+                let last = Timestamp::from_millis(window.to.as_millis() - 1);
+                let end = known
+                    .text
+                    .to
+                    .map_or(last, |to| last.min(Timestamp::from_millis(to.as_millis() - 1)));
+                (start.max(window.from), end)
+            }
+        };
         let mut periods = Vec::new();
         let mut at = start;
         while at <= end {

@@ -21,10 +21,12 @@ pub mod prepaid;
 pub mod price;
 pub mod rate;
 pub mod rounding;
+mod serial;
 pub mod tax;
+pub mod terms;
 pub mod usage;
 pub mod usage_line;
 pub mod zone;
 
 pub use error::Error;
-pub use files::{Files, InvoiceOrder, Verification, rate_files};
+pub use files::{Billable, Depth, Files, InvoiceOrder, Need, PeriodBill, Verification, rate_files};

@@ -5,11 +5,13 @@
 //! decides, so the order in which they were given does not matter.
 
 use model::{Money, Name, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
 /// Where a grant comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum GrantKind {
     /// A gift: revenue is reduced when it is used.
     Free,
@@ -33,13 +35,14 @@ pub struct Grant {
 }
 
 /// A part of an invoice paid from a grant.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Draw {
     /// Which grant.
     pub grant: Name,
     /// Where it came from.
     pub kind: GrantKind,
     /// How much.
+    #[serde(with = "crate::serial::money")]
     pub amount: Money,
 }
 

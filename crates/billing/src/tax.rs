@@ -10,6 +10,7 @@ use std::str::FromStr;
 
 use model::Money;
 use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::error::product;
@@ -45,13 +46,15 @@ pub struct TaxClass {
 }
 
 /// The tax of one class in a document.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaxLine {
     /// Which class.
     pub class: TaxClass,
     /// What it is computed on.
+    #[serde(with = "crate::serial::money")]
     pub taxable: Money,
     /// How much.
+    #[serde(with = "crate::serial::money")]
     pub tax: Money,
 }
 

@@ -35,6 +35,8 @@ pub struct UsageLine {
     pub time: Timestamp,
     /// When it was received, where the line says so.
     pub received: Option<Timestamp>,
+    /// Where its reading stands in a server's log, where the line says so.
+    pub offset: Option<u64>,
     /// How much.
     pub value: Amount,
     /// Identity of an event from outside.
@@ -131,6 +133,10 @@ fn body(mut object: Map<String, Value>, envelope: Envelope) -> Result<UsageLine,
     let at = object.remove("time").map(|value| time(&value)).transpose()?.or(envelope.time);
     let at = at.ok_or_else(|| "time is missing".to_owned())?;
     let received = object.remove("received").map(|value| time(&value)).transpose()?;
+    let offset = match object.remove("offset") {
+        None | Some(Value::Null) => None,
+        Some(place) => Some(place.as_u64().ok_or_else(|| "offset is no whole number".to_owned())?),
+    };
     let value = match object.remove("value") {
         Some(value) => amount(&value)?,
         None => Amount::Number(rust_decimal::Decimal::ONE),
@@ -145,6 +151,7 @@ fn body(mut object: Map<String, Value>, envelope: Envelope) -> Result<UsageLine,
         property,
         time: at,
         received,
+        offset,
         value,
         event: envelope.event,
         origin,

@@ -10,6 +10,7 @@ use jiff::civil::{Date, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{Span, ToSpan};
 use model::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
@@ -37,7 +38,7 @@ pub enum Cadence {
 }
 
 /// A half-open stretch of time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Period {
     /// First instant.
     pub from: Timestamp,

@@ -20,6 +20,13 @@ pub use evidence::{EvidenceContent, GateDecisionContent, OutcomeContent};
 
 use crate::{Error, Key, Kind};
 
+mod money;
+
+pub use money::{
+    Address, CONTRACT_DEVICES_MAX, ContractContent, ContractDevice, CustomerContent, EntityContent,
+    Identifiers, InvoiceContent, InvoicePart, Mode,
+};
+
 /// The longest name, title, hardware text or serial number, in characters.
 const TEXT_CHARS_MAX: usize = 128;
 /// The longest tag, in characters.
@@ -337,13 +344,14 @@ pub(crate) fn check(key: Key<'_>, value: &Value) -> Result<(), Error> {
         }),
         Kind::Evidence => rules(value, evidence::evidence),
         Kind::GateDecision => rules(value, evidence::gate_decision),
+        Kind::Customer => rules(value, money::customer),
+        Kind::Contract => rules(value, money::contract),
+        Kind::Entity => rules(value, money::entity),
+        Kind::Invoice => rules(value, |_: &InvoiceContent| Ok(())),
         Kind::Assumption
         | Kind::Experiment
         | Kind::Plan
-        | Kind::Customer
-        | Kind::Contract
         | Kind::Ledger
-        | Kind::Invoice
         | Kind::Erasure => {
             value.is_object().then_some(()).ok_or_else(|| "a content is a JSON object".to_owned())
         }

@@ -36,6 +36,8 @@ pub enum Kind {
     GateDecision,
     /// Prices.
     Plan,
+    /// A company of ours that invoices; its id is its name.
+    Entity,
     /// Who pays.
     Customer,
     /// Customer x plan revision x devices x from/to.
@@ -65,6 +67,7 @@ impl Kind {
         Self::Evidence,
         Self::GateDecision,
         Self::Plan,
+        Self::Entity,
         Self::Customer,
         Self::Contract,
         Self::Ledger,
@@ -90,6 +93,7 @@ impl Kind {
             Self::Evidence => "evidence",
             Self::GateDecision => "gate_decision",
             Self::Plan => "plan",
+            Self::Entity => "entity",
             Self::Customer => "customer",
             Self::Contract => "contract",
             Self::Ledger => "ledger",
@@ -116,6 +120,7 @@ impl Kind {
             | Self::Claim
             | Self::Blueprint
             | Self::Plan
+            | Self::Entity
             | Self::Customer
             | Self::Erasure => None,
         }
@@ -140,6 +145,7 @@ impl Kind {
             | Self::Experiment
             | Self::Evidence
             | Self::GateDecision
+            | Self::Entity
             | Self::Ledger
             | Self::Invoice
             | Self::Erasure => NameScope::None,

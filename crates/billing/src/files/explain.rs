@@ -98,8 +98,11 @@ impl Files {
         for reading in traced.readings.iter().take(READINGS_SHOWN_MAX) {
             let device = self.device_names.get(&reading.device).map_or("-", String::as_str);
             let (time, property) = (reading.time, &reading.property);
-            let _infallible =
-                writeln!(text, "           {time} {device} {property} {}", reading.value);
+            let _infallible = writeln!(
+                text,
+                "           {time} {device} {property} {} at {}",
+                reading.value, reading.offset
+            );
         }
         let same = traced.receipt == line.explain.receipt;
         let word = if same { "agrees" } else { "DIFFERS" };

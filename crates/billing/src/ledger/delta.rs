@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use model::{ContractId, Currency, Money, Offset};
 use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::error::sum;
@@ -29,36 +30,44 @@ pub struct Booked {
 }
 
 /// What is still to bill, or to give back, for a line.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeltaLine {
     /// Which line.
     pub key: LineKey,
     /// Quantity now minus quantity billed.
+    #[serde(with = "crate::serial::text")]
     pub quantity: Decimal,
     /// Amount now minus amount billed.
+    #[serde(with = "crate::serial::money")]
     pub amount: Money,
     /// Billed before, so that a second document for the same difference is noticed.
+    #[serde(with = "crate::serial::money")]
     pub billed: Money,
     /// The class; a change of class gives back in the old one and bills in the new one.
     pub tax: Option<TaxClass>,
     /// Documents that carry what was billed before; empty for a new line.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub originals: Vec<String>,
-    /// How the line is computed now; `None` when nothing of it is left.
+    /// How the line is computed now; `None` when nothing of it is left, and in a document that was
+    /// kept: rating its usage again tells.
+    #[serde(skip)]
     pub explain: Option<Explain>,
 }
 
 /// The differences of one contract and period.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delta {
     /// Whose.
     pub contract: ContractId,
     /// For when.
     pub period: Period,
     /// As of when.
+    #[serde(with = "crate::serial::offset")]
     pub cutoff: Offset,
     /// The lines that differ.
     pub lines: Vec<DeltaLine>,
     /// Sum of their amounts.
+    #[serde(with = "crate::serial::money")]
     pub total: Money,
 }
 

@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 use model::{CustomerId, InvoiceId, Money, Name, Timestamp, UserId};
+use serde::{Deserialize, Serialize};
 
 use super::delta::{Delta, DeltaLedger};
 use super::posting::{Account, Entry, Journal, Posting, Side};
@@ -50,7 +51,8 @@ pub struct Entity {
 }
 
 /// What a document is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum InvoiceKind {
     /// Something is due.
     Invoice,
@@ -59,7 +61,8 @@ pub enum InvoiceKind {
 }
 
 /// Where a document is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum InvoiceState {
     /// It may still be thrown away.
     Draft,
@@ -80,7 +83,7 @@ pub enum InvoiceState {
 }
 
 /// A document to be made.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Draft {
     /// Its id.
     pub id: InvoiceId,
@@ -99,7 +102,7 @@ pub struct Draft {
 }
 
 /// An invoice or a credit note.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Invoice {
     /// As it was drafted.
     pub draft: Draft,
@@ -112,10 +115,13 @@ pub struct Invoice {
     /// The second person.
     pub approved_by: Option<UserId>,
     /// Its date, once it is final.
+    #[serde(with = "crate::serial::text_option")]
     pub date: Option<Date>,
     /// When it is due.
+    #[serde(with = "crate::serial::text_option")]
     pub due: Option<Date>,
     /// What was paid.
+    #[serde(with = "crate::serial::money")]
     pub paid: Money,
     /// Documents it corrects.
     pub originals: Vec<String>,
@@ -209,6 +215,18 @@ impl Entity {
         }
     }
 
+    /// The same, with the counts of documents that have a number already.
+    #[must_use]
+    pub fn resumed(self, invoices: u64, credits: u64) -> Self {
+        Self { invoices, credits, ..self }
+    }
+
+    /// How many invoices and credit notes have a number.
+    #[must_use]
+    pub const fn numbered(&self) -> (u64, u64) {
+        (self.invoices, self.credits)
+    }
+
     /// Its postings.
     #[must_use]
     pub const fn journal(&self) -> &Journal {
@@ -241,6 +259,17 @@ impl Books {
     #[must_use]
     pub fn new(entities: BTreeMap<Name, Entity>) -> Self {
         Self { entities, ..Self::default() }
+    }
+
+    /// Takes in a document that was kept, as it stood. Documents come in the order in which they
+    /// got their numbers; what they bill is booked under them.
+    pub fn take_in(&mut self, invoice: Invoice) {
+        if let Some(number) = &invoice.number {
+            for delta in &invoice.draft.deltas {
+                self.ledger.book(delta, number);
+            }
+        }
+        self.invoices.insert(invoice.draft.id, invoice);
     }
 
     /// What was billed.

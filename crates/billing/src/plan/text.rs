@@ -52,6 +52,8 @@ pub struct PlanBook {
 /// A contract as written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ContractText {
+    /// Its id in a server's records.
+    pub id: Option<model::ContractId>,
     /// Its own zone.
     pub zone: Option<Zone>,
     /// Until when; `None` is open.
@@ -101,6 +103,8 @@ pub struct ContractStep {
 pub struct DeviceText {
     /// The name that usage lines give.
     pub name: String,
+    /// What people call it, where that is another name.
+    pub shown: Option<String>,
     /// From when, if later than the contract.
     pub from: Option<Timestamp>,
     /// Until when, if earlier.
@@ -119,6 +123,7 @@ struct Shared {
     rounding: Rounding,
     proration: Proration,
     tax: TaxClass,
+    revision: u64,
     usages: BTreeMap<Name, UsageRule>,
     calendars: BTreeMap<Name, Calendar>,
 }
@@ -178,6 +183,7 @@ fn book(text: &str) -> Result<PlanBook, Fault> {
         rounding: rounding(top.take("rounding"), Rounding::default())?,
         proration: proration(top.take("prorate"))?.unwrap_or_default(),
         tax: top.take("tax").map(|node| tax(&node)).transpose()?.unwrap_or_default(),
+        revision: top.take("revision").map(|node| node.count()).transpose()?.unwrap_or(1),
         zone,
         usages: BTreeMap::new(),
         calendars: BTreeMap::new(),
@@ -235,7 +241,7 @@ fn plan(shared: &Shared, name: &Name, node: &Node<'_>) -> Result<Plan, Fault> {
     };
     let revision = match table.take("revision") {
         Some(node) => node.count()?,
-        None => 1,
+        None => shared.revision,
     };
     let mut plan = Plan {
         name: name.clone(),

@@ -8,6 +8,7 @@ use std::fmt;
 
 use model::{DeviceId, Money, Name, Timestamp};
 use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
 
 use super::Context;
 use crate::Error;
@@ -18,7 +19,8 @@ use crate::tax::TaxClass;
 use crate::zone::Period;
 
 /// What a line is a part of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Part {
     /// The charge itself.
     Charge,
@@ -37,7 +39,7 @@ pub enum Part {
 }
 
 /// Identity of a line within its contract and period.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct LineKey {
     /// Start of the stretch under one plan.
     pub segment: Timestamp,
@@ -50,8 +52,10 @@ pub struct LineKey {
     /// Which part of it.
     pub part: Part,
     /// Set when devices are priced one by one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<DeviceId>,
     /// Dimension values or the calendar slot.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub group: Vec<String>,
 }
 

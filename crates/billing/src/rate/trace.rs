@@ -27,6 +27,8 @@ pub struct TracedReading {
     pub time: Timestamp,
     /// How much.
     pub value: Amount,
+    /// Where it stands in the log, or which line of a file it was.
+    pub offset: model::Offset,
 }
 
 /// What a line was made of.
@@ -75,6 +77,7 @@ pub fn trace(
             property: stream.property.clone(),
             time: point.time,
             value: point.value.clone(),
+            offset: point.place.offset,
         }));
     }
     let apart = usage.per == Each::Device || usage.free.pool == Pool::Device;

@@ -92,6 +92,8 @@ struct Version {
 pub struct Point {
     /// Event time.
     pub time: Timestamp,
+    /// Where it stands in the log.
+    pub place: Place,
     /// When it was appended.
     pub appended: Timestamp,
     /// Its value.
@@ -294,6 +296,7 @@ impl Book {
             let at = versions.iter().rev().find(|v| v.place.offset <= cutoff)?;
             Some(Point {
                 time: *time,
+                place: at.place,
                 appended: at.appended,
                 value: at.value.clone(),
                 group: at.group,

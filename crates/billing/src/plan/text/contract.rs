@@ -45,6 +45,13 @@ pub(super) fn contract(
         Some(node) => Some(node.parsed(Zone::named, "use an IANA name such as \"Europe/Berlin\"")?),
         None => None,
     };
+    let id = match table.take("id") {
+        Some(node) => Some(node.parsed(
+            |text| text.parse().map_err(|_| crate::Error::Value { text: text.to_owned() }),
+            "leave it out: a server writes its own here",
+        )?),
+        None => None,
+    };
     let zone = own.clone().unwrap_or_else(|| zone.clone());
     let first = step(&zone, plans, &mut table, None)?;
     let to = table.take("to").map(|node| node.time(&zone)).transpose()?;
@@ -76,7 +83,7 @@ pub(super) fn contract(
     let buyer = table.take("buyer").map(|node| super::party::buyer(&node)).transpose()?;
     let (buyer, reference) = buyer.map_or((None, None), |(party, text)| (Some(party), text));
     table.end()?;
-    Ok(ContractText { zone: own, to, steps, coupons: names, grants, buyer, reference })
+    Ok(ContractText { id, zone: own, to, steps, coupons: names, grants, buyer, reference })
 }
 
 fn grant(zone: &Zone, name: &Name, node: &Node<'_>) -> Result<Grant, Fault> {
@@ -143,6 +150,7 @@ fn devices(zone: &Zone, node: &Node<'_>) -> Result<Vec<DeviceText>, Fault> {
     for (name, node) in node.table()?.rest() {
         let mut table = node.table()?;
         let mut device = DeviceText::named(&name);
+        device.shown = table.take("name").map(|node| node.text().map(str::to_owned)).transpose()?;
         device.from = table.take("from").map(|node| node.time(zone)).transpose()?;
         device.to = table.take("to").map(|node| node.time(zone)).transpose()?;
         if let Some(node) = table.take("dimensions") {
@@ -176,6 +184,7 @@ impl DeviceText {
     fn named(name: &str) -> Self {
         Self {
             name: name.to_owned(),
+            shown: None,
             from: None,
             to: None,
             dimensions: BTreeMap::new(),

@@ -1,0 +1,142 @@
+//! A contract of a server's records as the plan format: what rating and documents start from.
+//!
+//! *Invariant:* the text is a function of the records alone; equal records give equal bytes.
+
+use std::fmt::Write as _;
+
+use model::{ContractId, DeviceId, Name, Timestamp};
+
+use crate::invoice::{Party, PaymentTerms};
+
+/// A device of a contract.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceOf {
+    /// Which.
+    pub device: DeviceId,
+    /// What people call it.
+    pub name: String,
+    /// From when, if later than the contract.
+    pub from: Option<Timestamp>,
+    /// Until when, if earlier.
+    pub to: Option<Timestamp>,
+}
+
+/// Who invoices.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SellerOf {
+    /// Its name in records.
+    pub entity: Name,
+    /// In documents.
+    pub party: Party,
+    /// How it is paid.
+    pub payment: PaymentTerms,
+    /// Days until an invoice is due.
+    pub due_days: u32,
+    /// `core`, `xrechnung` or `peppol`.
+    pub profile: String,
+}
+
+/// A contract with everybody in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Terms {
+    /// Its id.
+    pub id: ContractId,
+    /// Its name.
+    pub name: String,
+    /// Revision of the blueprint that has its plan.
+    pub revision: u64,
+    /// Which plan.
+    pub plan: Name,
+    /// Whose days and months count.
+    pub timezone: String,
+    /// First instant.
+    pub from: Timestamp,
+    /// First instant after it; `None`: open.
+    pub to: Option<Timestamp>,
+    /// Which devices.
+    pub devices: Vec<DeviceOf>,
+    /// Who invoices.
+    pub seller: SellerOf,
+    /// Who pays.
+    pub buyer: Party,
+    /// How they find an invoice.
+    pub reference: Option<String>,
+}
+
+/// A text of TOML; JSON escapes all that TOML wants escaped but DEL.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f")
+}
+
+fn pairs(out: &mut String, pairs: &[(&str, Option<&String>)]) {
+    for (key, value) in pairs {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            let _infallible = writeln!(out, "{key} = {}", quoted(value));
+        }
+    }
+}
+
+fn party(out: &mut String, party: &Party) {
+    pairs(
+        out,
+        &[
+            ("name", Some(&party.name)),
+            ("street", Some(&party.street)),
+            ("post_code", Some(&party.post_code)),
+            ("city", Some(&party.city)),
+            ("country", Some(&party.country)),
+            ("vat_id", party.vat_id.as_ref()),
+            ("tax_number", party.tax_number.as_ref()),
+            ("register", party.register.as_ref()),
+            ("electronic", party.electronic.as_ref()),
+            ("contact", party.contact.as_ref()),
+            ("phone", party.phone.as_ref()),
+            ("email", party.email.as_ref()),
+        ],
+    );
+}
+
+impl Terms {
+    /// The plan text: the blueprint with this contract.
+    #[must_use]
+    pub fn plan_text(&self, blueprint: &str) -> String {
+        let mut out = format!("revision = {}\n", self.revision);
+        let _infallible = writeln!(out, "entity = {}", quoted(self.seller.entity.as_str()));
+        out.push_str(blueprint.trim_end());
+        out.push_str("\n\n[seller]\n");
+        party(&mut out, &self.seller.party);
+        let payment = &self.seller.payment;
+        pairs(
+            &mut out,
+            &[
+                ("iban", payment.iban.as_ref()),
+                ("bic", payment.bic.as_ref()),
+                ("terms", payment.terms.as_ref()),
+                ("profile", Some(&self.seller.profile)),
+            ],
+        );
+        let _infallible = writeln!(out, "due = \"{} days\"", self.seller.due_days);
+        let name = quoted(&self.name);
+        let _infallible = writeln!(out, "\n[contract.{name}]\nid = \"{}\"", self.id);
+        let plan = self.plan.as_str().to_owned();
+        pairs(&mut out, &[("timezone", Some(&self.timezone)), ("plan", Some(&plan))]);
+        let _infallible = writeln!(out, "from = \"{}\"", self.from);
+        if let Some(to) = self.to {
+            let _infallible = writeln!(out, "to = \"{to}\"");
+        }
+        let _infallible = writeln!(out, "\n[contract.{name}.buyer]");
+        party(&mut out, &self.buyer);
+        pairs(&mut out, &[("reference", self.reference.as_ref())]);
+        let _infallible = writeln!(out, "\n[contract.{name}.devices]");
+        for device in &self.devices {
+            let _infallible = write!(out, "{} = {{ name = {}", device.device, quoted(&device.name));
+            for (key, time) in [("from", device.from), ("to", device.to)] {
+                if let Some(time) = time {
+                    let _infallible = write!(out, ", {key} = \"{time}\"");
+                }
+            }
+            out.push_str(" }\n");
+        }
+        out
+    }
+}
