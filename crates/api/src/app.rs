@@ -15,6 +15,7 @@ use registry::Registry;
 use crate::authorities::Challenges;
 use crate::case::Studies;
 use crate::kept::History;
+use crate::money::{Readings, UsageLedger};
 use crate::provision::Provisioning;
 use crate::refusals::Refusals;
 
@@ -99,6 +100,10 @@ pub struct Facts {
     pub log_retention: Duration,
     /// What is kept for good.
     pub history: Arc<dyn History>,
+    /// The same, reading by reading, for bills.
+    pub readings: Readings,
+    /// What bills were rated from.
+    pub usage_ledger: UsageLedger,
     /// Whether a device has a connection now.
     pub presence: Presence,
     /// Extra text for `/metrics`: counters of the door that devices use.

@@ -36,6 +36,7 @@ mod import;
 mod json;
 mod kept;
 mod messages;
+mod money;
 mod openapi;
 mod page;
 mod past;
@@ -61,6 +62,7 @@ pub use kept::{
     Asked, DayKept, DaysAsked, ExportFormat, Exported, Forgotten, Health, History, Kept, KindOf,
     StateAsked, StateKept, TimedBy, Unkept, ValueKept,
 };
+pub use money::{KeptReading, ReadAll, Readings, UsageLedger, Wanted};
 pub use openapi::{document, router};
 pub use provision::Provisioning;
 pub use refusals::{Refusal, Refusals};

@@ -20,7 +20,7 @@ use crate::problem::Problem;
 use crate::{
     authorities, backfill, case, certificates, claims, code, commands, connect, console,
     credentials, days, desired, devices, erase, evidence, expiry, export, gates, health, history,
-    import, messages, provision, quarantine, refusals, service_life, session, sites, status,
+    import, messages, money, provision, quarantine, refusals, service_life, session, sites, status,
     stream, tokens, ventures,
 };
 
@@ -38,6 +38,7 @@ pub(crate) const BODY_BYTES_MAX: usize = 1 << 20;
         (name = "devices", description = "Devices, twins, messages, quarantine"),
         (name = "provision", description = "How a new device gets in"),
         (name = "ventures", description = "Product lines and their blueprints"),
+        (name = "money", description = "Customers, contracts, usage, invoices"),
         (name = "live", description = "What happens now"),
         (name = "server", description = "This server")
     )
@@ -94,6 +95,23 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(gates::rederive))
         .routes(routes!(ventures::list))
         .routes(routes!(ventures::show, ventures::apply))
+        .routes(routes!(money::customers::list, money::customers::add))
+        .routes(routes!(money::customers::import))
+        .routes(routes!(money::customers::show, money::customers::change))
+        .routes(routes!(money::entities::list))
+        .routes(routes!(money::entities::change))
+        .routes(routes!(money::contracts::list, money::contracts::add))
+        .routes(routes!(money::contracts::show, money::contracts::change))
+        .routes(routes!(money::closing::close))
+        .routes(routes!(money::compare::run))
+        .routes(routes!(money::revenue::show))
+        .routes(routes!(money::documents::explain))
+        .routes(routes!(money::documents::booked))
+        .routes(routes!(money::documents::list))
+        .routes(routes!(money::documents::show))
+        .routes(routes!(money::documents::verify))
+        .routes(routes!(money::documents::document))
+        .routes(routes!(money::steps::step))
         .routes(routes!(stream::stream));
     let provision = OpenApiRouter::new()
         .routes(routes!(provision::csr))

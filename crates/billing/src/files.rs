@@ -7,6 +7,7 @@ mod bill;
 mod explain;
 mod invoice;
 mod period;
+mod statement;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,6 +27,7 @@ use crate::zone::Period;
 pub use explain::Verification;
 pub use invoice::InvoiceOrder;
 pub use period::{Billable, Depth, Need, PeriodBill};
+pub use statement::delta_totals;
 
 /// The most quarantined lines that are listed.
 const QUARANTINE_MAX: usize = 1000;

@@ -6,6 +6,7 @@
 mod delta;
 mod invoice;
 mod journal;
+mod kept;
 mod posting;
 
 pub use delta::{Booked, Delta, DeltaLedger, DeltaLine};
@@ -13,4 +14,5 @@ pub use invoice::{
     Books, Draft, Entity, Invoice, InvoiceKind, InvoiceState, InvoiceStep, Mode, Payment,
 };
 pub use journal::{DatevBatch, csv, datev};
+pub use kept::{journal, reversal};
 pub use posting::{Account, Accounts, Entry, Journal, Posting, Side};

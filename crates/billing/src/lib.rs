@@ -8,9 +8,11 @@
 #![deny(clippy::float_arithmetic)]
 
 pub mod calendar;
+pub mod compare;
 pub mod contract;
 pub mod document;
 pub mod economics;
+pub mod entry;
 mod error;
 mod files;
 pub mod invoice;
@@ -29,4 +31,6 @@ pub mod usage_line;
 pub mod zone;
 
 pub use error::Error;
-pub use files::{Billable, Depth, Files, InvoiceOrder, Need, PeriodBill, Verification, rate_files};
+pub use files::{
+    Billable, Depth, Files, InvoiceOrder, Need, PeriodBill, Verification, delta_totals, rate_files,
+};

@@ -146,7 +146,16 @@ pub(crate) enum Command {
     /// Gates of a venture: how it stands, decide, verify a decision, derive it again.
     #[command(subcommand)]
     Gate(commands::gate::GateCommand),
-    /// Rate usage, explain lines, make invoices: on files, without a server.
+    /// Customers: who pays.
+    #[command(subcommand)]
+    Customer(commands::customer::CustomerCommand),
+    /// Contracts: customer, plan, devices, from and to.
+    #[command(subcommand)]
+    Contract(commands::contract::ContractCommand),
+    /// Legal entities: our companies that invoice.
+    #[command(subcommand)]
+    Entity(commands::entity::EntityCommand),
+    /// Close months, make invoices, explain lines; rating works on files, too, without a server.
     #[command(subcommand)]
     Bill(commands::bill::BillCommand),
     /// Try the alarms of a blueprint on recorded readings, without a server.

@@ -83,6 +83,16 @@ impl Client {
         if status >= 400 { Err(problem(status, &text)) } else { Ok(text) }
     }
 
+    /// A document, as it is.
+    pub(crate) fn bytes(&self, path: &str) -> Result<Vec<u8>, Failure> {
+        let mut answer = self.ask("GET", path, ("", ""))?;
+        let status = answer.status().as_u16();
+        let body = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX);
+        let bytes = body.read_to_vec().map_err(|error| self.unreachable(&error))?;
+        let words = || String::from_utf8_lossy(&bytes).into_owned();
+        if status >= 400 { Err(problem(status, &words())) } else { Ok(bytes) }
+    }
+
     /// Posts a text of another kind than JSON.
     pub(crate) fn send_text(&self, path: &str, kind: &str, text: &str) -> Result<Value, Failure> {
         self.read(self.ask("POST", path, (kind, text))?)

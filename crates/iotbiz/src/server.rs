@@ -19,7 +19,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use anyhow::Context;
-use api::{Access, App, Facts, HttpTls, Metrics, Mode, Presence, Refusals};
+use api::{Access, App, Facts, HttpTls, Metrics, Mode, Presence, Readings, Refusals, UsageLedger};
 use eventlog::{Log, OsDisk, SlowFlush, Snapshots};
 use identity::{Door, Keyring};
 use ingress::{Ingress, Tls};
@@ -124,6 +124,7 @@ impl Server {
         let tls = certificates.as_ref().map(|certificates| Arc::clone(&certificates.tls));
         let https = tls.as_ref().filter(|_| config.tls.https).map(speaking_http);
         let history = Arc::new(follow(config, &on)?);
+        let disk = Arc::clone(&on.disk);
         let parts = ingress::Parts {
             log: on.log.clone(),
             door: Arc::clone(&on.door),
@@ -137,7 +138,7 @@ impl Server {
         let http_tls = if https.is_some() { HttpTls::On } else { HttpTls::Off };
         warn_of_plain(config);
         let ports = Ports { http, http_tls, mqtt, mqtts };
-        let parts = (Arc::clone(&ingress), Arc::clone(&history), on.log.clone());
+        let parts = (Arc::clone(&ingress), Arc::clone(&history), on.log.clone(), disk);
         let refusals = Refusals::new(Arc::clone(&on.clock));
         let app = App {
             shard: on.shard.clone(),
@@ -300,9 +301,9 @@ fn facts(
     config: &Config,
     (trust, access): (Trust, Access),
     (ports, started_at): (Ports, Timestamp),
-    (ingress, history, log): (Arc<Ingress>, Arc<history::History>, Log),
+    (ingress, history, log, disk): (Arc<Ingress>, Arc<history::History>, Log, Arc<dyn Disk>),
 ) -> Facts {
-    let (figures, kept) = (Arc::clone(&ingress), Arc::clone(&history));
+    let (figures, kept, told) = (Arc::clone(&ingress), Arc::clone(&history), Arc::clone(&history));
     Facts {
         mode: trust.mode(),
         access,
@@ -315,6 +316,8 @@ fn facts(
         presence: Presence(Arc::new(move |device| ingress.is_connected(device))),
         history: kept,
         log_retention: config.driver_options().retention,
+        readings: Readings(Arc::new(move |wanted, tell| told.readings(wanted, tell))),
+        usage_ledger: UsageLedger::new(disk, &config.data.join("usage")),
         metrics: Metrics(Arc::new(move || {
             tasks::door_metrics(figures.figures()) + &history.metrics(log.committed())
         })),

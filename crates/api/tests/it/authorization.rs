@@ -20,12 +20,24 @@ const OPEN: &[(&str, &str)] = &[
     ("post", "/provision/v1/register"),
 ];
 
-/// Lists of what opens doors, for those who may change it.
+/// Lists of what opens doors, for those who may change it; and money.
 const SECRET: &[&str] = &[
     "/api/v1/tokens",
     "/api/v1/authorities",
     "/api/v1/claims",
     "/api/v1/devices/{device}/credentials",
+    "/api/v1/customers",
+    "/api/v1/customers/{customer}",
+    "/api/v1/contracts",
+    "/api/v1/contracts/{contract}",
+    "/api/v1/entities",
+    "/api/v1/invoices",
+    "/api/v1/invoices/{invoice}",
+    "/api/v1/invoices/{invoice}/document",
+    "/api/v1/invoices/{invoice}/verification",
+    "/api/v1/billing/explain",
+    "/api/v1/billing/journal",
+    "/api/v1/billing/revenue",
 ];
 
 /// Every method and path of the document.
@@ -54,6 +66,8 @@ fn body(method: &str, path: &str) -> Value {
             "/devices/{device}/credentials"
             | "/devices/{device}/retire"
             | "/devices/import"
+            | "/customers/import"
+            | "/billing/compare"
             | "/authorities/challenge",
         ) => Value::Null,
         ("post", "/devices/{device}/replace" | "/devices/{device}/certificates") => json!({}),
@@ -69,6 +83,12 @@ fn body(method: &str, path: &str) -> Value {
         ("post", "/quarantine/replay") => json!({}),
         ("post", "/devices/{device}/erase") => json!({ "name": "box-0001", "reason": "asked" }),
         ("post", "/import") => json!({ "rows": [] }),
+        ("post", "/customers") | ("put", "/customers/{customer}") => crate::money::customer(),
+        ("put", "/entities/{entity}") => crate::money::entity(),
+        ("post", "/contracts") => crate::money::contract("box-0001"),
+        ("patch", "/contracts/{contract}") => json!({}),
+        ("post", "/billing/close") => json!({ "month": "2026-10" }),
+        ("post", "/invoices/{invoice}/steps") => json!({ "step": "approve" }),
         ("post", "/sites") => json!({ "name": "berlin", "timezone": "Europe/Berlin" }),
         ("post", "/tokens") => json!({ "name": "script" }),
         ("post", "/ventures/{venture}/evidence") => json!({
@@ -101,8 +121,19 @@ impl Known {
 }
 
 fn address(path: &str, known: &Known) -> String {
+    let query = match path.trim_start_matches("/api/v1") {
+        "/billing/explain" => "?line=linden/2026-10-01/1",
+        "/billing/compare" => "?month=2026-10",
+        path if path.ends_with("/history") || path.ends_with("/days") => "?property=temperature",
+        path if path.ends_with("/export") => "?kind=box",
+        _ => "",
+    };
     path.replace("{device}", &known.device)
         .replace("{command}", &known.command)
+        .replace("{customer}", "linden")
+        .replace("{contract}", "linden-box")
+        .replace("{entity}", "acme")
+        .replace("{invoice}", "inv_01J0000000000000000000000")
         .replace("{venture}", "coolbox")
         .replace("{evidence}", "evi_01J0000000000000000000000")
         .replace("{decision}", "gat_01J0000000000000000000000")
@@ -111,11 +142,7 @@ fn address(path: &str, known: &Known) -> String {
         .replace("{token}", "cre_01J0000000000000000000000")
         .replace("{claim}", "clm_01J0000000000000000000000")
         .replace("{authority}", "aut_01J0000000000000000000000")
-        + match path.rsplit('/').next() {
-            Some("history" | "days") => "?property=temperature",
-            Some("export") => "?kind=box",
-            Some(_) | None => "",
-        }
+        + query
 }
 
 #[tokio::test]

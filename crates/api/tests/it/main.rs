@@ -16,6 +16,8 @@ mod idempotency;
 #[cfg(test)]
 mod import;
 #[cfg(test)]
+mod money;
+#[cfg(test)]
 mod provision;
 #[cfg(test)]
 mod requests;

@@ -2,14 +2,15 @@
 //!
 //! *Invariant:* everything in it was decided through the registry, like on a real server.
 
+use std::collections::BTreeMap;
 use std::io::Write;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use api::{
     Access, App, Asked, DayKept, DaysAsked, ExportFormat, Exported, Facts, Forgotten, Health,
-    History, Kept, Metrics, Mode, Refusals, StateAsked, StateKept, Unkept,
+    History, Kept, KeptReading, Metrics, Mode, Refusals, StateAsked, StateKept, Unkept,
 };
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -18,7 +19,7 @@ use eventlog::{Log, OsDisk, Snapshots};
 use identity::certificate::Authority;
 use identity::{Door, Keyring, Token};
 use model::{
-    Clock, CredentialId, DeviceId, Disk, Offset, SystemClock, TenantId, Timestamp, UserId,
+    Clock, CredentialId, DeviceId, Disk, Name, Offset, SystemClock, TenantId, Timestamp, UserId,
 };
 use pipeline::{Driver, Relay};
 use registry::content::{CredentialContent, CredentialOwner, TenantContent, UserContent};
@@ -51,6 +52,8 @@ pub(crate) struct Site {
     pub(crate) app: App,
     pub(crate) log: Log,
     moved: Arc<Moved>,
+    /// What devices said, for bills.
+    pub(crate) said: Said,
     stop: CancellationToken,
     driver: Option<Driver>,
     _folder: tempfile::TempDir,
@@ -110,6 +113,38 @@ impl History for NothingKept {
     }
 }
 
+/// Readings as a history would tell them: the later offset of an event time is in force.
+#[derive(Clone, Default)]
+pub(crate) struct Said(Arc<Mutex<BTreeMap<ReadingKey, KeptReading>>>);
+
+type ReadingKey = (DeviceId, Name, Timestamp);
+
+impl Said {
+    pub(crate) fn say(&self, device: &str, reading: KeptReading) {
+        let key = (device.parse().unwrap(), reading.property.clone(), reading.time);
+        let mut said = self.0.lock().unwrap();
+        let known = said.entry(key).or_insert_with(|| reading.clone());
+        if reading.offset > known.offset {
+            *known = reading;
+        }
+    }
+
+    fn readings(&self) -> api::Readings {
+        let said = Arc::clone(&self.0);
+        api::Readings(Arc::new(move |wanted, tell| {
+            for ((device, property, time), reading) in said.lock().unwrap().iter() {
+                if *device == wanted.device
+                    && wanted.property.as_ref().is_none_or(|named| named == property)
+                    && (wanted.from..wanted.to).contains(time)
+                {
+                    tell(reading.clone());
+                }
+            }
+            Ok(())
+        }))
+    }
+}
+
 /// Status and body of an answer.
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
@@ -148,6 +183,7 @@ impl Site {
         let (relay, task) = Relay::new(registry.clone(), log.clone());
         let stop = CancellationToken::new();
         tokio::spawn(task.run(stop.clone()));
+        let said = Said::default();
         let app = App {
             shard,
             registry,
@@ -175,13 +211,15 @@ impl Site {
                 started_at: clock.now(),
                 history: Arc::new(NothingKept),
                 log_retention: Duration::from_secs(30 * 86_400),
+                readings: said.readings(),
+                usage_ledger: api::UsageLedger::new(Arc::new(OsDisk), &folder.path().join("usage")),
                 presence: api::Presence(Arc::new(|_| false)),
                 metrics: Metrics(Arc::new(String::new)),
             }),
             clock,
         };
         let router = api::router(app.clone());
-        Self { router, app, log, moved, stop, driver: Some(driver), _folder: folder }
+        Self { router, app, log, moved, said, stop, driver: Some(driver), _folder: folder }
     }
 
     /// Lets time pass for records, certificates and the door; the log keeps the system's clock.

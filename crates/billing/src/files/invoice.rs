@@ -13,7 +13,7 @@ use crate::contract::Contract;
 use crate::document::Totals;
 use crate::invoice::{Document, DocumentLine};
 use crate::ledger::InvoiceKind;
-use crate::rate::{Cutoff, Line, Part, Rated, trace};
+use crate::rate::{Cutoff, Line, LineKey, Part, Rated, trace};
 
 /// The most steps of a calculation that a line lists.
 const STEPS_SHOWN_MAX: usize = 12;
@@ -119,7 +119,7 @@ impl Files {
         let quantity = if derived { sign(line.amount) } else { explain.quantity };
         let unit = if derived { String::new() } else { explain.unit.clone() };
         Ok(DocumentLine {
-            name: title(line, device.as_deref()),
+            name: title(&line.key, device.as_deref()),
             detail: detail(line),
             quantity,
             unit,
@@ -131,17 +131,17 @@ impl Files {
     }
 }
 
-fn sign(amount: Money) -> Decimal {
+pub(super) fn sign(amount: Money) -> Decimal {
     if amount.minor < 0 { Decimal::NEGATIVE_ONE } else { Decimal::ONE }
 }
 
 /// `box_days` of a device is "Box days, device m-1".
-fn title(line: &Line, device: Option<&str>) -> String {
-    let words = line.key.charge.as_str().replace('_', " ");
+pub(super) fn title(key: &LineKey, device: Option<&str>) -> String {
+    let words = key.charge.as_str().replace('_', " ");
     let mut letters = words.chars();
     let first = letters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
     let mut title = format!("{first}{}", letters.as_str());
-    let part = match line.key.part {
+    let part = match key.part {
         Part::Charge => "",
         Part::Overage => ", beyond the commitment",
         Part::TrueUp => ", up to the commitment",
@@ -151,7 +151,7 @@ fn title(line: &Line, device: Option<&str>) -> String {
         Part::Coupon => ", discount",
     };
     title.push_str(part);
-    for value in line.key.group.iter().filter(|value| !value.is_empty()) {
+    for value in key.group.iter().filter(|value| !value.is_empty()) {
         title.push_str(", ");
         title.push_str(value);
     }

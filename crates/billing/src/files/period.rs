@@ -111,6 +111,18 @@ impl Files {
         Ok(periods)
     }
 
+    /// A contract and its plans in the kernel's terms.
+    ///
+    /// # Errors
+    /// The contract is unknown.
+    pub fn kernel(
+        &self,
+        contract: &str,
+    ) -> Result<(crate::contract::Contract, crate::rate::Catalog), Error> {
+        let (name, known) = self.known(Some(contract))?;
+        Ok((self.contract(name, known)?, self.catalog.clone()))
+    }
+
     /// The calendar of a contract.
     ///
     /// # Errors

@@ -524,7 +524,7 @@ impl Books {
 }
 
 /// Receivables against revenue and taxes by class.
-fn posting(invoice: &Invoice, number: &str, date: Date) -> Result<Posting, Error> {
+pub(super) fn posting(invoice: &Invoice, number: &str, date: Date) -> Result<Posting, Error> {
     let totals = &invoice.draft.totals;
     let mut entries = Vec::new();
     entries.extend(Entry::new(Account::Receivable, Side::Debit, totals.gross));
@@ -540,7 +540,7 @@ fn posting(invoice: &Invoice, number: &str, date: Date) -> Result<Posting, Error
 }
 
 /// What is paid from prepaid credit.
-fn draws(invoice: &Invoice, number: &str, date: Date) -> Result<Vec<Posting>, Error> {
+pub(super) fn draws(invoice: &Invoice, number: &str, date: Date) -> Result<Vec<Posting>, Error> {
     let mut postings = Vec::new();
     for draw in &invoice.draft.totals.draws {
         let from = match draw.kind {

@@ -1,7 +1,9 @@
 //! `iotbiz bill`: rates usage files by a plan, explains each line, checks it again, and makes
-//! documents; no server anywhere.
+//! documents without a server; closes months and takes documents through their steps with one.
 //!
 //! *Invariant:* equal files give equal bytes, whatever the order of the usage lines.
+
+mod server;
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -12,6 +14,7 @@ use billing::{Files, InvoiceOrder};
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::cli::Format;
+use crate::client::Client;
 use crate::commands::check;
 use crate::exit::{self, Failure};
 use crate::output;
@@ -22,22 +25,53 @@ pub(crate) enum BillCommand {
     #[command(after_help = "Example: iotbiz bill rate plan.toml usage.jsonl --json")]
     Rate(Rated),
     /// How a line came to be: readings, formula, price, rounding.
-    #[command(
-        after_help = "Example: iotbiz bill explain plan.toml usage.jsonl linden/2026-10-01/1"
-    )]
+    #[command(after_help = "Examples:\n  iotbiz bill explain linden/2026-10-01/1\n  iotbiz bill \
+                            explain plan.toml usage.jsonl linden/2026-10-01/1")]
     Explain {
-        #[command(flatten)]
-        rated: Rated,
-        /// Id of the line, as `rate` prints it.
-        line: String,
+        /// Id of the line, as `bill show` and `bill rate` print it; before it plan and usage file,
+        /// to do it without a server.
+        #[arg(required = true, num_args = 1..=3, value_names = ["[PLAN USAGE] LINE"])]
+        line: Vec<String>,
     },
-    /// Rate again and compare with what was rated before.
-    #[command(after_help = "Example: iotbiz bill verify plan.toml usage.jsonl october.json")]
+    /// Rate again and compare every byte with what was rated before.
+    #[command(after_help = "Examples:\n  iotbiz bill verify RE-000001\n  iotbiz bill verify \
+                            plan.toml usage.jsonl october.json")]
     Verify {
-        #[command(flatten)]
-        rated: Rated,
-        /// What `rate --json` gave.
-        before: PathBuf,
+        /// A document of the server by id or number; or plan, usage and what `rate --json` gave.
+        #[arg(required = true, num_args = 1..=3, value_names = ["INVOICE | PLAN USAGE RATED"])]
+        what: Vec<String>,
+    },
+    /// Close a month on the server: drafts of all contracts. Repeating it is harmless.
+    #[command(after_help = "Example: iotbiz bill close --month 2026-10")]
+    Close(server::CloseArgs),
+    /// Documents of the server.
+    #[command(name = "list", visible_alias = "ls")]
+    List(server::ListArgs),
+    /// One document of the server, line by line.
+    Show {
+        /// Id or number.
+        invoice: String,
+    },
+    /// Take documents through a step: approve, finalise, send, pay, check-due, credit, discard.
+    #[command(after_help = "Examples:\n  iotbiz bill step approve --month 2026-10\n  iotbiz bill \
+                            step pay inv_01J... --date 2026-11-20 --amount 279.00")]
+    Step(server::StepArgs),
+    /// The document as a file: PDF, UBL, CII, Factur-X.
+    #[command(after_help = "Example: iotbiz bill document RE-000001 --format factur-x --out a.pdf")]
+    Document(server::DocumentArgs),
+    /// The journal of final documents and payments: CSV or DATEV.
+    Journal(server::JournalArgs),
+    /// Compare real invoices with what was rated: every difference with its cause.
+    #[command(
+        after_help = "Columns: contract,charge,quantity,amount (net; charge and quantity may \
+                            be empty)\nExample: iotbiz bill compare real.csv --month 2026-10"
+    )]
+    Compare {
+        /// CSV of the real invoices.
+        file: PathBuf,
+        /// The month: 2026-10.
+        #[arg(long)]
+        month: String,
     },
     /// The document of one period.
     #[command(after_help = "Example: iotbiz bill invoice plan.toml usage.jsonl --format pdf \
@@ -93,15 +127,41 @@ pub(crate) enum DocumentFormat {
     FacturX,
 }
 
-pub(crate) fn run(command: &BillCommand, format: Format) -> anyhow::Result<()> {
+pub(crate) fn run(command: &BillCommand, client: &Client, format: Format) -> anyhow::Result<()> {
     match command {
         BillCommand::Rate(rated) => rate(rated, format),
-        BillCommand::Explain { rated, line } => {
-            output::line(&files(rated)?.explain(line).map_err(refused)?)
-        }
-        BillCommand::Verify { rated, before } => verify(rated, before),
+        BillCommand::Explain { line } => match line.as_slice() {
+            [line] => server::explain(line, client, format),
+            [plan, usage, line] => {
+                output::line(&files(&Rated::of(plan, usage))?.explain(line).map_err(refused)?)
+            }
+            _ => Err(two_words("PLAN USAGE LINE").into()),
+        },
+        BillCommand::Verify { what } => match what.as_slice() {
+            [invoice] => server::verify(invoice, client, format),
+            [plan, usage, before] => verify(&Rated::of(plan, usage), Path::new(before)),
+            _ => Err(two_words("PLAN USAGE RATED").into()),
+        },
+        BillCommand::Close(args) => server::close(args, client, format),
+        BillCommand::List(args) => server::list(args, client, format),
+        BillCommand::Show { invoice } => server::show(invoice, client, format),
+        BillCommand::Step(args) => server::step(args, client, format),
+        BillCommand::Document(args) => server::document(args, client),
+        BillCommand::Journal(args) => server::journal(args, client),
+        BillCommand::Compare { file, month } => server::compare((file, month), client, format),
         BillCommand::Invoice { rated, order } => invoice(rated, order),
     }
+}
+
+impl Rated {
+    fn of(plan: &str, usage: &str) -> Self {
+        Self { plan: plan.into(), usage: usage.into() }
+    }
+}
+
+fn two_words(wanted: &str) -> Failure {
+    Failure::new(exit::USAGE, "two words are neither a server's nor a file's")
+        .fix(format!("one word for a server, or three for files: {wanted}"))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the form that map_err takes")]

@@ -16,8 +16,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context;
+use api::{KeptReading, Wanted};
 use eventlog::{Log, Snapshots};
-use lake::{Column, Erasure, Lake, Limits, Pressure, Row, Settings, Shape, Sizes, TableId};
+use lake::{
+    Column, Erasure, Lake, Limits, Pressure, Row, Series, Settings, Shape, Sizes, Span, TableId,
+};
 use model::{Clock, DeviceId, Disk, Offset, TenantId};
 use pipeline::{DECODER_VERSION, Decoder, Meaning, State, Told};
 use tokio::sync::Notify;
@@ -192,6 +195,50 @@ impl History {
                 format!("# TYPE iotbiz_history_{name} gauge\niotbiz_history_{name} {value}\n")
             })
             .collect()
+    }
+
+    /// Tells every reading of a device that is wanted, in order of time for each property.
+    pub(super) fn readings(
+        &self,
+        wanted: &Wanted,
+        tell: &mut dyn FnMut(KeptReading),
+    ) -> Result<(), String> {
+        let table = TableId {
+            tenant: wanted.tenant,
+            venture: wanted.venture.clone(),
+            kind: wanted.kind.clone(),
+        };
+        let properties = match &wanted.property {
+            Some(property) => vec![property.clone()],
+            None => match self.lake.columns(&table) {
+                Ok(columns) => columns.into_iter().map(|column| column.name).collect(),
+                Err(lake::Error::NoTable { .. }) => return Ok(()),
+                Err(error) => return Err(error.to_string()),
+            },
+        };
+        let span = Span { from: wanted.from, to: wanted.to };
+        for property in properties {
+            let series =
+                Series { table: table.clone(), device: wanted.device, property: property.clone() };
+            let points = match self.lake.range(&series, span) {
+                Ok(points) => points,
+                // Nothing was kept of it yet.
+                Err(lake::Error::NoTable { .. } | lake::Error::NoProperty { .. }) => continue,
+                Err(error) => return Err(error.to_string()),
+            };
+            for point in points {
+                // A bill over damaged files would be wrong: it is refused, not guessed.
+                let point = point.map_err(|error| error.to_string())?;
+                tell(KeptReading {
+                    property: property.clone(),
+                    time: point.time,
+                    value: point.value,
+                    offset: point.offset,
+                    origin: point.origin,
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Reads to the end, writes everything and stops.

@@ -90,6 +90,8 @@ pub struct CustomerContent {
 pub struct ContractDevice {
     /// Which.
     pub device: DeviceId,
+    /// Its kind in the blueprint, for ever.
+    pub kind: Name,
     /// Its name when it came under contract, for documents.
     pub name: String,
     /// From when, if later than the contract.

@@ -1,0 +1,272 @@
+//! From readings that were kept to the bill of a contract and period.
+//!
+//! *Invariant:* only readings of a billable origin count; a demo tenant counts all and every
+//! document of it says "simulated". Where a plan counts days, one reading of each local day stands
+//! for all of it: the first by time, whatever the order they came in.
+
+use std::collections::BTreeMap;
+
+use billing::entry::{Entry, EntryReading};
+use billing::terms::{DeviceOf, SellerOf, Terms};
+use billing::usage::Amount;
+use billing::zone::Period;
+use billing::{Billable, Depth, Files, PeriodBill};
+use model::{ContractId, DeviceId, Name, TenantId, Timestamp, Value};
+use registry::content::{
+    BlueprintContent, ContractContent, ContractDevice, CustomerContent, EntityContent,
+};
+use registry::{Kind, RecordRow};
+use std::time::Duration;
+
+use crate::app::App;
+use crate::code;
+use crate::money::{KeptReading, Wanted, party};
+use crate::problem::Problem;
+use crate::write::key;
+
+/// How far before and after a period a register looks for its neighbours.
+const EDGE: Duration = Duration::from_secs(35 * 86_400);
+
+/// A contract with everybody in it.
+#[derive(Debug, Clone)]
+pub(crate) struct Loaded {
+    pub(crate) id: ContractId,
+    pub(crate) content: ContractContent,
+    pub(crate) customer: CustomerContent,
+    pub(crate) entity: EntityContent,
+    /// Revision of the legal entity's record.
+    pub(crate) entity_revision: u64,
+    pub(crate) billable: Billable,
+    plan: String,
+}
+
+/// What rating gave, and from what.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) entry: Entry,
+    /// None: nothing was in force.
+    pub(crate) bill: Option<PeriodBill>,
+}
+
+impl Loaded {
+    pub(crate) fn name(&self) -> &str {
+        self.content.name.as_str()
+    }
+
+    /// The contract without readings.
+    pub(crate) fn files(&self) -> Result<Files, Problem> {
+        Files::new(&self.plan).map_err(|error| unusable(&self.content, &error))
+    }
+}
+
+fn unusable(content: &ContractContent, error: &billing::Error) -> Problem {
+    let what = format!(
+        "plan {} of {} revision {} cannot be rated: {error}",
+        content.plan, content.venture, content.revision
+    );
+    Problem::invalid("/plan", what).fix("iotbiz check blueprint.toml, then iotbiz apply")
+}
+
+/// What a contract's record needs.
+pub(crate) async fn load(app: &App, tenant: TenantId, row: &RecordRow) -> Result<Loaded, Problem> {
+    let content: ContractContent = row.content()?;
+    let id = row.id.parse().map_err(|_| Problem::not_found("contract", &row.id))?;
+    of_content(app, tenant, (id, &content)).await
+}
+
+/// The same for a contract that is not written yet.
+pub(crate) async fn of_content(
+    app: &App,
+    tenant: TenantId,
+    (id, content): (ContractId, &ContractContent),
+) -> Result<Loaded, Problem> {
+    let customer_id = content.customer.to_string();
+    let customer = app.registry.get(key(tenant, Kind::Customer, &customer_id)).await?;
+    let customer = customer.ok_or_else(|| Problem::not_found("customer", &customer_id))?;
+    let customer: CustomerContent = customer.content()?;
+    let record = key(tenant, Kind::Entity, customer.entity.as_str());
+    let row = app.registry.get(record).await?;
+    let row = row.ok_or_else(|| Problem::not_found("legal entity", customer.entity.as_str()))?;
+    let entity: EntityContent = row.content()?;
+    let blueprint = key(tenant, Kind::Blueprint, content.venture.as_str());
+    let text = app.registry.at(blueprint, content.revision).await?;
+    let missing = || {
+        let what = format!("{} has no revision {}", content.venture, content.revision);
+        Problem::invalid("/revision", what)
+    };
+    let text: BlueprintContent = text.ok_or_else(missing)?.content()?;
+    let plan = terms(id, content, (&customer, &entity)).plan_text(&text.text);
+    let simulated = app.shard.picture().catalog.tenant(tenant).is_some_and(|t| t.demo);
+    let billable = if simulated { Billable::All } else { Billable::Real };
+    let entity_revision = row.revision;
+    let loaded =
+        Loaded { id, content: content.clone(), customer, entity, entity_revision, billable, plan };
+    loaded.files()?;
+    Ok(loaded)
+}
+
+fn terms(
+    id: ContractId,
+    content: &ContractContent,
+    (customer, entity): (&CustomerContent, &EntityContent),
+) -> Terms {
+    let device = |device: &ContractDevice| DeviceOf {
+        device: device.device,
+        name: device.name.clone(),
+        from: device.from,
+        to: device.to,
+    };
+    Terms {
+        id,
+        name: content.name.as_str().to_owned(),
+        revision: content.revision,
+        plan: content.plan.clone(),
+        timezone: customer.timezone.clone(),
+        from: content.from,
+        to: content.to,
+        devices: content.devices.iter().map(device).collect(),
+        seller: SellerOf {
+            entity: customer.entity.clone(),
+            party: party(&entity.legal_name, &entity.address, &entity.identifiers),
+            payment: billing::invoice::PaymentTerms {
+                iban: entity.iban.clone(),
+                bic: entity.bic.clone(),
+                terms: entity.terms.clone(),
+            },
+            due_days: customer.due_days.unwrap_or(entity.due_days),
+            profile: entity.profile.clone(),
+        },
+        buyer: party(&customer.legal_name, &customer.address, &customer.identifiers),
+        reference: customer.reference.clone(),
+    }
+}
+
+/// Rates a period of a contract from what was kept so far.
+pub(crate) async fn rate(
+    app: &App,
+    tenant: TenantId,
+    (loaded, period): (&Loaded, Period),
+) -> Result<Outcome, Problem> {
+    let (app, loaded) = (app.clone(), loaded.clone());
+    let work = move || rated(&app, tenant, (&loaded, period));
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| Problem::from_kind(model::ErrorKind::Internal, &error))?
+}
+
+fn rated(
+    app: &App,
+    tenant: TenantId,
+    (loaded, period): (&Loaded, Period),
+) -> Result<Outcome, Problem> {
+    let files = loaded.files()?;
+    let zone = files.zone(loaded.name())?;
+    let needs = files.needs(loaded.name())?;
+    let mut readings = Vec::new();
+    let mut seen = std::collections::BTreeSet::new();
+    for device in &loaded.content.devices {
+        if !seen.insert(device.device) {
+            continue;
+        }
+        for need in &needs {
+            let days = need.depth == Depth::Days;
+            let wanted = Wanted {
+                tenant,
+                venture: loaded.content.venture.clone(),
+                kind: device.kind.clone(),
+                device: device.device,
+                property: need.property.clone(),
+                from: if days { period.from } else { period.from - EDGE },
+                to: if days { period.to } else { period.to + EDGE },
+            };
+            let mut kept = Kept::new(device.device, period, days.then_some(&zone));
+            let told = (app.facts.readings.0)(&wanted, &mut |reading| {
+                if loaded.billable.counts(reading.origin) {
+                    kept.take(reading);
+                }
+            });
+            told.map_err(|why| Problem::new(code::UNAVAILABLE, format!("readings: {why}")))?;
+            readings.extend(kept.into_readings());
+        }
+    }
+    let whose = (loaded.name().to_owned(), loaded.plan.clone());
+    let entry = Entry::new(whose, (period, loaded.billable), readings)?;
+    let bill = entry.files()?.period(loaded.name())?;
+    Ok(Outcome { entry, bill })
+}
+
+/// The readings of a device that a bill looks at.
+#[derive(Debug)]
+struct Kept<'a> {
+    device: DeviceId,
+    period: Period,
+    /// Set where one reading of each day is enough.
+    zone: Option<&'a billing::zone::Zone>,
+    days: BTreeMap<jiff::civil::Date, EntryReading>,
+    inside: Vec<EntryReading>,
+    before: BTreeMap<Name, EntryReading>,
+    after: BTreeMap<Name, EntryReading>,
+}
+
+impl<'a> Kept<'a> {
+    const fn new(device: DeviceId, period: Period, zone: Option<&'a billing::zone::Zone>) -> Self {
+        Self {
+            device,
+            period,
+            zone,
+            days: BTreeMap::new(),
+            inside: Vec::new(),
+            before: BTreeMap::new(),
+            after: BTreeMap::new(),
+        }
+    }
+
+    fn take(&mut self, reading: KeptReading) {
+        let Some(value) = amount(&reading.value) else { return };
+        let KeptReading { property, time, offset, .. } = reading;
+        let reading = EntryReading { device: self.device, property, time, offset, value };
+        if let Some(zone) = self.zone {
+            let Ok(day) = zone.day(time) else { return };
+            let first = self.days.entry(day).or_insert_with(|| reading.clone());
+            if (reading.time, &reading.property) < (first.time, &first.property) {
+                *first = reading;
+            }
+        } else if time < self.period.from {
+            nearest(&mut self.before, reading, |new, known| new > known);
+        } else if time >= self.period.to {
+            nearest(&mut self.after, reading, |new, known| new < known);
+        } else {
+            self.inside.push(reading);
+        }
+    }
+
+    fn into_readings(self) -> impl Iterator<Item = EntryReading> {
+        let days = self.days.into_values();
+        let edges = self.before.into_values().chain(self.after.into_values());
+        days.chain(self.inside).chain(edges)
+    }
+}
+
+/// Of the readings outside, the nearest of each property.
+fn nearest(
+    edge: &mut BTreeMap<Name, EntryReading>,
+    reading: EntryReading,
+    nearer: impl Fn(Timestamp, Timestamp) -> bool,
+) {
+    match edge.get_mut(&reading.property) {
+        Some(known) if nearer(reading.time, known.time) => *known = reading,
+        Some(_) => {}
+        None => {
+            edge.insert(reading.property.clone(), reading);
+        }
+    }
+}
+
+/// A value that can be counted; a position is counted as what it says.
+fn amount(value: &Value) -> Option<Amount> {
+    match value {
+        Value::Position { latitude, longitude } => {
+            Some(Amount::Text(format!("{latitude},{longitude}").as_str().into()))
+        }
+        Value::Number(_) | Value::Boolean(_) | Value::Text(_) => Amount::from_value(value).ok(),
+    }
+}

@@ -1,0 +1,152 @@
+//! Revenue of a month: from usage to price to money, for each customer, contract and device.
+//!
+//! *Invariant:* a figure says where it comes from: a document, or readings so far.
+
+use axum::Json;
+use axum::extract::State;
+use billing::economics::by_device;
+use billing::ledger::InvoiceState;
+use identity::Action;
+use model::Money;
+use registry::Kind;
+use serde::{Deserialize, Serialize};
+
+use crate::app::App;
+use crate::caller::Caller;
+use crate::extract::Params;
+use crate::money::closing::documents_of;
+use crate::money::rating::{load, rate};
+use crate::money::shelf;
+use crate::page::Page;
+use crate::problem::Problem;
+
+/// Contracts of one answer.
+const CONTRACTS_MAX: usize = 1_000;
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+pub(crate) struct RevenueQuery {
+    /// `2026-10`; this month, so far, if left out.
+    month: Option<String>,
+}
+
+/// One contract in a month.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct RevenueRow {
+    contract: String,
+    customer: String,
+    venture: String,
+    plan: String,
+    devices: usize,
+    currency: String,
+    /// Rated from the readings that were kept so far.
+    rated: String,
+    /// What comes again, of it.
+    recurring: String,
+    /// Of final documents of that month.
+    invoiced: String,
+    /// Of drafts of that month.
+    drafted: String,
+    simulated: bool,
+    /// What is charged: `id`, `charge`, `quantity`, `unit`, `formula`, `amount`.
+    #[schema(value_type = Vec<Object>)]
+    lines: Vec<billing::output::BillLine>,
+    /// By device: `device`, `name`, `recurring`, `once`.
+    per_device: Vec<RevenueDevice>,
+    /// Why it could not be rated.
+    why: Option<String>,
+}
+
+/// What one device brings.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct RevenueDevice {
+    device: Option<String>,
+    recurring: String,
+    once: String,
+}
+
+/// Revenue of a month by contract.
+#[utoipa::path(get, path = "/billing/revenue", tag = "money", params(RevenueQuery),
+    responses((status = 200, body = Page<RevenueRow>), (status = "default", body = Problem)))]
+pub(crate) async fn show(
+    State(app): State<App>,
+    caller: Caller,
+    Params(query): Params<RevenueQuery>,
+) -> Result<Json<Page<RevenueRow>>, Problem> {
+    let tenant = caller.may(Action::ReadMoney)?;
+    let today = billing::zone::Zone::utc().day(app.clock.now())?;
+    let first = match &query.month {
+        Some(month) => format!("{month}-01").parse::<jiff::civil::Date>().map_err(|_| {
+            Problem::invalid("month", format!("{month:?} is no month")).fix("write 2026-10")
+        })?,
+        None => today.first_of_month(),
+    };
+    let mut items = Vec::new();
+    for row in shelf::all(&app, tenant, Kind::Contract).await?.into_iter().take(CONTRACTS_MAX) {
+        let loaded = load(&app, tenant, &row).await?;
+        let files = loaded.files()?;
+        let zone = files.zone(loaded.name())?;
+        let from = zone.start_of(first)?;
+        let to = zone.start_of(first.last_of_month().tomorrow().unwrap_or(first))?;
+        let month = billing::zone::Period { from, to };
+        let mut shown = RevenueRow {
+            contract: loaded.name().to_owned(),
+            customer: loaded.customer.name.to_string(),
+            venture: loaded.content.venture.to_string(),
+            plan: loaded.content.plan.to_string(),
+            devices: loaded.content.devices.len(),
+            currency: loaded.customer.currency.clone(),
+            rated: "0".to_owned(),
+            recurring: "0".to_owned(),
+            invoiced: "0".to_owned(),
+            drafted: "0".to_owned(),
+            simulated: loaded.billable == billing::Billable::All,
+            lines: Vec::new(),
+            per_device: Vec::new(),
+            why: None,
+        };
+        for period in files.periods_ending(loaded.name(), month)? {
+            match rate(&app, tenant, (&loaded, period)).await {
+                Ok(outcome) => {
+                    let Some(bill) = outcome.bill else { continue };
+                    shown.rated = bill.totals.net.amount().to_string();
+                    let (contract, catalog) = outcome.entry.files()?.kernel(loaded.name())?;
+                    let devices = by_device(&contract, &catalog, &bill.rated, &[])?;
+                    let sum: i64 = devices.iter().map(|device| device.revenue.minor).sum();
+                    let sum = Money { minor: sum, ..bill.totals.net };
+                    shown.recurring = sum.amount().to_string();
+                    shown.per_device = devices
+                        .iter()
+                        .map(|device| RevenueDevice {
+                            device: device.device.map(|id| id.to_string()),
+                            recurring: device.revenue.amount().to_string(),
+                            once: device.once_revenue.amount().to_string(),
+                        })
+                        .collect();
+                    shown.lines = bill.bill.lines;
+                }
+                Err(problem) => shown.why = Some(problem.detail),
+            }
+        }
+        let (mut invoiced, mut drafted) = (0, 0);
+        let mut digits = Money::zero(model::Currency::EUR);
+        for kept in documents_of(&app, tenant, &row.id).await? {
+            let of_month = kept.content.parts.first().is_some_and(|part| month.holds(part.from));
+            let net = kept.invoice.draft.totals.net;
+            digits = net;
+            match kept.invoice.state {
+                _ if !of_month => {}
+                InvoiceState::Draft | InvoiceState::Approved => drafted += net.minor,
+                InvoiceState::Final
+                | InvoiceState::Sent
+                | InvoiceState::Overdue
+                | InvoiceState::Paid
+                | InvoiceState::Credited => invoiced += net.minor,
+                InvoiceState::Discarded => {}
+            }
+        }
+        shown.invoiced = Money { minor: invoiced, ..digits }.amount().to_string();
+        shown.drafted = Money { minor: drafted, ..digits }.amount().to_string();
+        items.push(shown);
+    }
+    Ok(Json(Page::whole(items)))
+}

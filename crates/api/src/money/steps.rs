@@ -1,0 +1,279 @@
+//! Steps of a document: approve, finalise, send, pay, credit, discard.
+//!
+//! *Invariant:* the rules are those of the ledger. A number, the counter it came from and the
+//! document that has it are written in one transaction that rests on the counter's revision: a
+//! number is never lost and never used twice, wherever the program is killed.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use billing::ledger::{Draft, Invoice, InvoiceState, InvoiceStep, Payment, reversal};
+use identity::Action;
+use model::{InvoiceId, Money, TenantId};
+use registry::content::{EntityContent, InvoiceContent, Mode};
+use registry::{Author, Decision, Expect, Kind};
+use serde::{Deserialize, Serialize};
+
+use crate::app::App;
+use crate::caller::Caller;
+use crate::code;
+use crate::extract::Body;
+use crate::money::closing::{Kept, books, documents_of, kept, person};
+use crate::money::contracts;
+use crate::money::documents::{InvoiceJson, invoice_json};
+use crate::money::rating::{Loaded, load};
+use crate::problem::Problem;
+use crate::write::{applied, json, key};
+
+/// How often a number is tried for when others take theirs at the same time.
+const TRIES_MAX: u32 = 20;
+
+/// A step of a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Wanted {
+    /// A second person agrees.
+    Approve,
+    /// It gets its number.
+    Finalise,
+    /// The customer has it.
+    Send,
+    /// Money came.
+    Pay,
+    /// Overdue, if its day has passed.
+    CheckDue,
+    /// Makes the draft of a credit note over all of it.
+    Credit,
+    /// Thrown away, before it has a number.
+    Discard,
+}
+
+/// Which step, with what it needs.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Step {
+    step: Wanted,
+    /// Of the document, the payment, or the day to check; today if left out.
+    date: Option<String>,
+    /// Paid: major units, such as `"12.30"`; all that is open if left out.
+    amount: Option<String>,
+}
+
+/// Takes a step of a document.
+#[utoipa::path(post, path = "/invoices/{invoice}/steps", tag = "money", request_body = Step,
+    params(("invoice" = String, Path, description = "id")),
+    responses((status = 200, body = InvoiceJson), (status = "default", body = Problem)))]
+pub(crate) async fn step(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Body(asked): Body<Step>,
+) -> Result<Json<InvoiceJson>, Problem> {
+    let tenant = caller.may(Action::ChangeMoney)?;
+    let actor = caller.actor();
+    for _ in 0..TRIES_MAX {
+        let taken = Taking { app: &app, tenant, actor: &actor }.step(&id, &asked).await;
+        match taken {
+            // Another document took a number at the same time: look again.
+            Err(problem)
+                if problem.code == code::CONFLICT.code
+                    && asked.step == Wanted::Finalise
+                    && problem.detail.starts_with("entity ") => {}
+            other => return other.map(Json),
+        }
+    }
+    let what = format!("no number within TRIES_MAX = {TRIES_MAX} tries: others take theirs");
+    Err(Problem::new(code::UNAVAILABLE, what).fix("repeat it"))
+}
+
+struct Taking<'a> {
+    app: &'a App,
+    tenant: TenantId,
+    actor: &'a str,
+}
+
+impl Taking<'_> {
+    async fn step(&self, id: &str, asked: &Step) -> Result<InvoiceJson, Problem> {
+        let row = self.app.registry.get(key(self.tenant, Kind::Invoice, id)).await?;
+        let row = row.ok_or_else(|| Problem::not_found("invoice", id))?;
+        let document = kept(&row)?;
+        let contract = document.content.contract.to_string();
+        let contract = contracts::find(self.app, self.tenant, &contract).await?;
+        let loaded = load(self.app, self.tenant, &contract).await?;
+        let documents = documents_of(self.app, self.tenant, &contract.id).await?;
+        if asked.step == Wanted::Credit {
+            return self.credit(&loaded, &document, documents.len()).await;
+        }
+        if asked.step == Wanted::Finalise && document.content.mode == Mode::Shadow {
+            let what = format!("{id} was drafted in shadow mode and never becomes an invoice");
+            return Err(Problem::new(code::CONFLICT, what)
+                .fix(format!("iotbiz entity set {} --live", loaded.customer.entity))
+                .fix("close the month again: iotbiz bill close --month 2026-10"));
+        }
+        let mut books = books(&loaded, &documents);
+        let invoice_id = document.invoice.draft.id;
+        let (step, payment) = self.of(&loaded, &document, asked)?;
+        let invoice = books.step(invoice_id, &step)?.clone();
+        let mut content = document.content.clone();
+        content.document = json(&invoice)?;
+        if asked.step == Wanted::Approve {
+            content.approved_by = Some(self.actor.to_owned());
+        }
+        if let Some(Payment { date, amount }) = payment {
+            content.payments.push((date.to_string(), amount.minor));
+        }
+        let entity = books.entity(loaded.customer.entity.as_str());
+        let numbered = entity.map_or((0, 0), billing::ledger::Entity::numbered);
+        let moved =
+            EntityContent { invoices: numbered.0, credits: numbered.1, ..loaded.entity.clone() };
+        let credited = self.credited(&mut books, &documents, &invoice)?;
+        self.write((&document, &content), (&loaded, &moved), &credited).await?;
+        let row = self.app.registry.get(key(self.tenant, Kind::Invoice, id)).await?;
+        let row = row.ok_or_else(|| Problem::not_found("invoice", id))?;
+        invoice_json(&kept(&row)?, loaded.name(), loaded.customer.name.as_str())
+    }
+
+    /// The step in the words of the ledger.
+    fn of(
+        &self,
+        loaded: &Loaded,
+        document: &Kept,
+        asked: &Step,
+    ) -> Result<(InvoiceStep, Option<Payment>), Problem> {
+        let now = self.app.clock.now();
+        let zone = billing::zone::Zone::named(&loaded.customer.timezone)?;
+        let date = match &asked.date {
+            Some(text) => text.parse().map_err(|_| {
+                Problem::invalid("/date", format!("{text:?} is no day")).fix("write 2026-11-03")
+            })?,
+            None => zone.day(now)?,
+        };
+        let invoice = &document.invoice;
+        let days = i64::from(loaded.customer.due_days.unwrap_or(loaded.entity.due_days));
+        let due = date.saturating_add(jiff::Span::new().days(days));
+        Ok(match asked.step {
+            Wanted::Approve => (InvoiceStep::Approve(person(self.actor)), None),
+            Wanted::Finalise => (InvoiceStep::Finalise { now, date, due }, None),
+            Wanted::Send => (InvoiceStep::Send, None),
+            Wanted::CheckDue => (InvoiceStep::CheckDue(date), None),
+            Wanted::Pay => {
+                let amount = paid(invoice, asked.amount.as_deref())?;
+                let payment = Payment { date, amount };
+                (InvoiceStep::Pay(payment), Some(payment))
+            }
+            Wanted::Discard | Wanted::Credit => (InvoiceStep::Discard, None),
+        })
+    }
+
+    /// A credit note that became final takes back the documents it names whole.
+    fn credited(
+        &self,
+        books: &mut billing::ledger::Books,
+        documents: &[Kept],
+        note: &Invoice,
+    ) -> Result<Vec<(Kept, InvoiceContent)>, Problem> {
+        let mut taken = Vec::new();
+        let Some(number) = note.number.as_ref().filter(|_| note.state == InvoiceState::Final)
+        else {
+            return Ok(taken);
+        };
+        for kept in documents {
+            let own = kept.invoice.number.as_ref();
+            if !own.is_some_and(|own| note.originals.contains(own)) {
+                continue;
+            }
+            // A note over a part of it leaves it as it is.
+            let step = InvoiceStep::Credit(number.clone());
+            if let Ok(invoice) = books.step(kept.invoice.draft.id, &step) {
+                let document = json(invoice)?;
+                taken.push((kept.clone(), InvoiceContent { document, ..kept.content.clone() }));
+            }
+        }
+        Ok(taken)
+    }
+
+    async fn credit(
+        &self,
+        loaded: &Loaded,
+        document: &Kept,
+        count: usize,
+    ) -> Result<InvoiceJson, Problem> {
+        if document.invoice.number.is_none() {
+            let what = format!("{} has no number yet", document.id);
+            return Err(Problem::new(code::CONFLICT, what).fix("discard it instead"));
+        }
+        let (deltas, totals) = reversal(&document.invoice)?;
+        let now = self.app.clock.now();
+        let id = InvoiceId::from_u128(
+            person(&format!("{} credit {count}", document.content.contract)).as_u128(),
+        );
+        let draft = Draft {
+            id,
+            deltas,
+            totals,
+            grace_until: now,
+            by: person(self.actor),
+            ..document.invoice.draft.clone()
+        };
+        let mut books = books(loaded, &[]);
+        let invoice = books.draft(draft)?.clone();
+        let content = InvoiceContent {
+            drafted_by: self.actor.to_owned(),
+            drafted_at: now,
+            approved_by: None,
+            payments: Vec::new(),
+            document: json(&invoice)?,
+            ..document.content.clone()
+        };
+        let record = key(self.tenant, Kind::Invoice, &id.to_string()).id.to_owned();
+        let record = key(self.tenant, Kind::Invoice, &record);
+        let written =
+            crate::write::put(self.app, record, &content, self.actor, Expect::New).await?;
+        applied(self.app, written.seq).await?;
+        let made = Kept { id: id.to_string(), revision: written.revision, content, invoice };
+        invoice_json(&made, loaded.name(), loaded.customer.name.as_str())
+    }
+
+    /// The document, the documents it takes back and the counter, in one transaction.
+    async fn write(
+        &self,
+        (document, content): (&Kept, &InvoiceContent),
+        (loaded, moved): (&Loaded, &EntityContent),
+        credited: &[(Kept, InvoiceContent)],
+    ) -> Result<(), Problem> {
+        let content = json(content)?;
+        let entity = json(moved)?;
+        let taken =
+            credited.iter().map(|(_, content)| json(content)).collect::<Result<Vec<_>, _>>()?;
+        let own = Decision::put(self.tenant, Kind::Invoice, &document.id, &content);
+        let mut decisions = vec![own.expecting(Expect::Revision(document.revision))];
+        for ((kept, _), content) in credited.iter().zip(&taken) {
+            let decision = Decision::put(self.tenant, Kind::Invoice, &kept.id, content);
+            decisions.push(decision.expecting(Expect::Revision(kept.revision)));
+        }
+        if *moved != loaded.entity {
+            let name = loaded.customer.entity.as_str();
+            let decision = Decision::put(self.tenant, Kind::Entity, name, &entity);
+            decisions.push(decision.expecting(Expect::Revision(loaded.entity_revision)));
+        }
+        let written = self.app.registry.put_many(&decisions, &Author::new(self.actor)).await?;
+        if let Some(last) = written.last() {
+            applied(self.app, last.seq).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The amount of a payment.
+fn paid(invoice: &Invoice, asked: Option<&str>) -> Result<Money, Problem> {
+    let due = invoice.draft.totals.due;
+    let Some(text) = asked else {
+        return Ok(Money { minor: due.minor - invoice.paid.minor, ..due });
+    };
+    let wrong = || {
+        Problem::invalid("/amount", format!("{text:?} is no amount in {}", due.currency))
+            .fix("write 12.30")
+    };
+    let exact = billing::usage::Amount::parse(text).ok_or_else(wrong)?;
+    let money = billing::rounding::RoundingMode::HalfUp.money(exact, due.currency)?;
+    (money.amount() == exact).then_some(money).ok_or_else(wrong)
+}

@@ -1,0 +1,308 @@
+//! From what devices said to a paid invoice, over the API.
+//!
+//! *Invariant:* a document that has a number never changes; what comes late is another document.
+
+use axum::http::StatusCode;
+use jiff::civil::Date;
+use model::{Offset, Origin, Timestamp, Value as Reading};
+use serde_json::{Value, json};
+
+use crate::site::Site;
+
+const BLUEPRINT: &str = r#"
+blueprint = 1
+venture = "coolbox"
+title = "Coolbox"
+currency = "EUR"
+timezone = "Europe/Berlin"
+[device.box.readings]
+temperature = { unit = "°C", min = -90, max = 80, every = "1 min" }
+energy = { unit = "kWh", every = "1 h" }
+[usage.box_days]
+device = "box"
+measure = "days_with_reading"
+[plan.care]
+boxes = { usage = "box_days", price = "0.30 EUR/device/day" }
+"#;
+
+pub(crate) fn customer() -> Value {
+    json!({
+        "name": "linden", "legal_name": "Linden-Apotheke", "timezone": "Europe/Berlin",
+        "address": { "street": "Lindenallee 1", "post_code": "10115", "city": "Berlin",
+            "country": "DE" },
+        "currency": "EUR", "entity": "acme",
+    })
+}
+
+pub(crate) fn entity() -> Value {
+    json!({
+        "legal_name": "Acme GmbH", "grace_days": 0,
+        "address": { "street": "Werkstr. 2", "post_code": "10999", "city": "Berlin",
+            "country": "DE" },
+        "identifiers": { "vat_id": "DE123456789" },
+    })
+}
+
+pub(crate) fn contract(device: &str) -> Value {
+    json!({
+        "name": "linden-box", "customer": "linden", "plan": "care", "devices": [device],
+        "from": "2026-01-01", "accepted_by": "Dr. Vogt",
+    })
+}
+
+/// A tenant with one contract over one device, last month, and two people for money.
+struct Shop {
+    site: Site,
+    owner: String,
+    second: String,
+    device: String,
+    first: Date,
+    offset: std::cell::Cell<u64>,
+}
+
+impl Shop {
+    async fn open() -> Self {
+        let site = Site::open().await;
+        let tenant = site.tenant("a").await;
+        let owner = site.person(tenant, "owner").await;
+        let second = site.person(tenant, "finance").await;
+        let put = json!({ "text": BLUEPRINT });
+        let put = site.call("PUT", "/api/v1/ventures/coolbox/blueprint", &owner, &put).await;
+        assert_eq!(put.status, StatusCode::CREATED, "{}", put.text);
+        let body = json!({ "name": "box-0001", "kind": "box" });
+        let added = site.call("POST", "/api/v1/devices", &owner, &body).await.json();
+        let device = added["device"]["id"].as_str().unwrap().to_owned();
+        let now = jiff::Timestamp::from_millisecond(site.app.clock.now().as_millis()).unwrap();
+        let today = now.in_tz("Europe/Berlin").unwrap().date();
+        let first = today.first_of_month().yesterday().unwrap().first_of_month();
+        let shop = Self { site, owner, second, device, first, offset: 100.into() };
+        shop.done("PUT", "/api/v1/entities/acme", &entity()).await;
+        shop.done("POST", "/api/v1/customers", &customer()).await;
+        let mut contract = contract("box-0001");
+        contract["from"] = first.to_string().into();
+        shop.done("POST", "/api/v1/contracts", &contract).await;
+        shop
+    }
+
+    /// A reading at noon of a day of last month.
+    fn say(&self, day: i8, origin: Origin) {
+        self.say_of(&self.device, day, origin);
+    }
+
+    fn say_of(&self, device: &str, day: i8, origin: Origin) {
+        let date = self.first.with().day(day).build().unwrap();
+        let noon = date.at(12, 0, 0, 0).in_tz("Europe/Berlin").unwrap();
+        self.offset.set(self.offset.get() + 1);
+        let reading = api::KeptReading {
+            property: "temperature".parse().unwrap(),
+            time: Timestamp::from_millis(noon.timestamp().as_millisecond()),
+            value: Reading::Number(3.9),
+            offset: Offset(self.offset.get()),
+            origin,
+        };
+        self.site.said.say(device, reading);
+    }
+
+    async fn done(&self, method: &str, path: &str, body: &Value) -> Value {
+        let answer = self.site.call(method, path, &self.owner, body).await;
+        assert!(answer.status.is_success(), "{method} {path}: {}", answer.text);
+        answer.json()
+    }
+
+    fn month(&self) -> String {
+        self.first.to_string()[..7].to_owned()
+    }
+
+    async fn close(&self) -> Value {
+        let closed = json!({ "month": self.month() });
+        self.done("POST", "/api/v1/billing/close", &closed).await["items"][0].clone()
+    }
+
+    async fn step(&self, invoice: &str, step: &str, token: &str) -> crate::site::Answer {
+        let path = format!("/api/v1/invoices/{invoice}/steps");
+        self.site.call("POST", &path, token, &json!({ "step": step })).await
+    }
+
+    /// Approved by the second person and made final; gives its number.
+    async fn number(&self, invoice: &str) -> String {
+        let approved = self.step(invoice, "approve", &self.second).await;
+        assert_eq!(approved.status, StatusCode::OK, "{}", approved.text);
+        let done = self.step(invoice, "finalise", &self.owner).await;
+        assert_eq!(done.status, StatusCode::OK, "{}", done.text);
+        done.json()["number"].as_str().unwrap().to_owned()
+    }
+
+    async fn live(&self) {
+        self.done("PUT", "/api/v1/entities/acme", &json!({ "mode": "live" })).await;
+    }
+}
+
+fn id(closed: &Value) -> &str {
+    closed["invoice"].as_str().unwrap_or_else(|| panic!("no document: {closed}"))
+}
+
+#[tokio::test]
+async fn a_month_goes_from_readings_to_a_paid_invoice() {
+    let shop = Shop::open().await;
+    for day in 1..=10 {
+        shop.say(day, Origin::Real);
+    }
+    // Not billable, so no eleventh day.
+    shop.say(11, Origin::Virtual);
+    shop.live().await;
+    let closed = shop.close().await;
+    assert_eq!((&closed["what"], &closed["net"]), (&json!("drafted"), &json!("3.00 EUR")));
+    let draft = id(&closed).to_owned();
+    let own = shop.step(&draft, "approve", &shop.owner).await;
+    assert_eq!(own.status, StatusCode::FORBIDDEN, "{}", own.text);
+    assert_eq!(shop.number(&draft).await, "RE-000001");
+
+    let line = format!("linden-box/{}/1", shop.first);
+    let path = format!("/api/v1/billing/explain?line={line}");
+    let text = shop.done("GET", &path, &Value::Null).await["text"].as_str().unwrap().to_owned();
+    assert!(
+        text.contains("agrees") && text.contains("box-0001") && text.contains("at 101"),
+        "{text}"
+    );
+    let path = format!("/api/v1/invoices/{draft}/verification");
+    let verified = shop.done("GET", &path, &Value::Null).await;
+    assert_eq!(verified["equal"], true, "{verified}");
+
+    for (step, state) in [("send", "sent"), ("pay", "paid")] {
+        let done = shop.step(&draft, step, &shop.second).await;
+        assert_eq!(done.json()["state"], state, "{}", done.text);
+    }
+    let journal = shop.site.get("/api/v1/billing/journal", &shop.owner).await.text;
+    assert_eq!(journal.lines().filter(|row| row.contains("RE-000001")).count(), 4, "{journal}");
+    for format in ["pdf", "facturx", "ubl", "cii"] {
+        let path = format!("/api/v1/invoices/RE-000001/document?format={format}");
+        let answer = shop.site.get(&path, &shop.owner).await;
+        assert_eq!(answer.status, StatusCode::OK, "{format}: {}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn a_late_reading_after_final_is_a_line_of_another_document() {
+    let shop = Shop::open().await;
+    (1..=10).for_each(|day| shop.say(day, Origin::Real));
+    shop.live().await;
+    let first = shop.close().await;
+    shop.number(id(&first)).await;
+    assert_eq!(shop.close().await["what"], "settled");
+    shop.say(12, Origin::Real);
+    let late = shop.close().await;
+    assert_eq!((&late["what"], &late["net"]), (&json!("drafted"), &json!("0.30 EUR")));
+    let path = format!("/api/v1/invoices/{}", id(&late));
+    let shown = shop.done("GET", &path, &Value::Null).await;
+    assert_eq!(shown["lines"][0]["billed_before"], "3.00");
+    assert_eq!(shown["lines"][0]["originals"], json!(["RE-000001"]));
+    assert_eq!(shop.number(id(&late)).await, "RE-000002");
+    let path = format!("/api/v1/invoices/{}/verification", id(&late));
+    assert_eq!(shop.done("GET", &path, &Value::Null).await["equal"], true);
+    // The first one is still made again from its own entry.
+    let path = "/api/v1/invoices/RE-000001/verification";
+    assert_eq!(shop.done("GET", path, &Value::Null).await["equal"], true);
+}
+
+#[tokio::test]
+async fn shadow_mode_rates_everything_and_numbers_nothing() {
+    let shop = Shop::open().await;
+    (1..=3).for_each(|day| shop.say(day, Origin::Real));
+    let closed = shop.close().await;
+    assert_eq!((&closed["mode"], &closed["net"]), (&json!("shadow"), &json!("0.90 EUR")));
+    let shadow = id(&closed).to_owned();
+    shop.step(&shadow, "approve", &shop.second).await;
+    let refused = shop.step(&shadow, "finalise", &shop.owner).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT, "{}", refused.text);
+    let csv = "contract,charge,quantity,amount\nlinden-box,boxes,4,1.20\nlinden-box,setup,,49\n";
+    let path = format!("/api/v1/billing/compare?month={}", shop.month());
+    let answer = shop.site.request("POST", &path, &shop.owner, csv, &[]).await.json();
+    let causes = |n: usize| answer["items"][n]["causes"][0]["kind"].clone();
+    assert_eq!((causes(0), causes(1)), (json!("quantity"), json!("missing_here")), "{answer}");
+    assert_eq!(answer["difference"], "-49.30");
+}
+
+#[tokio::test]
+async fn closing_again_changes_nothing_and_a_changed_draft_is_replaced() {
+    let shop = Shop::open().await;
+    (1..=3).for_each(|day| shop.say(day, Origin::Real));
+    let first = shop.close().await;
+    let again = shop.close().await;
+    assert_eq!((&again["what"], &again["invoice"]), (&json!("unchanged"), &first["invoice"]));
+    shop.say(4, Origin::Real);
+    let replaced = shop.close().await;
+    assert_eq!(replaced["what"], "replaced");
+    let all = shop.done("GET", "/api/v1/invoices", &Value::Null).await;
+    assert_eq!(all["items"].as_array().unwrap().len(), 1, "the old draft is thrown away");
+}
+
+#[tokio::test]
+async fn numbers_have_no_gap_and_no_twin_when_taken_at_once() {
+    let shop = Shop::open().await;
+    shop.live().await;
+    let mut drafts = Vec::new();
+    for number in 2..=5 {
+        let name = format!("box-000{number}");
+        let body = json!({ "name": name, "kind": "box" });
+        shop.done("POST", "/api/v1/devices", &body).await;
+        let mut body = contract(&name);
+        body["name"] = format!("linden-{number}").into();
+        body["from"] = shop.first.to_string().into();
+        let device = shop.done("POST", "/api/v1/contracts", &body).await["devices"][0].clone();
+        let device = device["device"].as_str().unwrap().to_owned();
+        shop.say_of(&device, 1, Origin::Real);
+        let close = json!({ "month": shop.month(), "contract": format!("linden-{number}") });
+        let closed = shop.done("POST", "/api/v1/billing/close", &close).await;
+        let draft = id(&closed["items"][0]).to_owned();
+        shop.step(&draft, "approve", &shop.second).await;
+        drafts.push(draft);
+    }
+    let taken = drafts.iter().map(|draft| shop.step(draft, "finalise", &shop.owner));
+    let taken = futures_util::future::join_all(taken).await;
+    let mut numbers: Vec<String> = taken
+        .iter()
+        .map(|answer| answer.json()["number"].as_str().unwrap_or(&answer.text).to_owned())
+        .collect();
+    numbers.sort();
+    assert_eq!(numbers, ["RE-000001", "RE-000002", "RE-000003", "RE-000004"]);
+}
+
+#[tokio::test]
+async fn a_credit_note_takes_an_invoice_back_and_the_month_is_billed_anew() {
+    let shop = Shop::open().await;
+    (1..=10).for_each(|day| shop.say(day, Origin::Real));
+    shop.live().await;
+    let first = id(&shop.close().await).to_owned();
+    shop.number(&first).await;
+    let note = shop.step(&first, "credit", &shop.owner).await.json();
+    assert_eq!((&note["kind"], &note["net"]), (&json!("credit_note"), &json!("-3.00")));
+    let note = note["id"].as_str().unwrap().to_owned();
+    assert_eq!(shop.number(&note).await, "GS-000001");
+    let path = format!("/api/v1/invoices/{first}");
+    assert_eq!(shop.done("GET", &path, &Value::Null).await["state"], "credited");
+    let again = shop.close().await;
+    assert_eq!((&again["what"], &again["net"]), (&json!("drafted"), &json!("3.00 EUR")));
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_told_with_place_and_fix() {
+    let shop = Shop::open().await;
+    let twice = shop.site.call("POST", "/api/v1/contracts", &shop.owner, &{
+        let mut body = contract("box-0001");
+        body["name"] = "other".into();
+        body
+    });
+    let twice = twice.await;
+    assert_eq!(twice.status, StatusCode::CONFLICT, "{}", twice.text);
+    assert!(twice.text.contains("is in contract linden-box"), "{}", twice.text);
+    let mut body = contract("box-0001");
+    body["plan"] = "gold".into();
+    let unknown = shop.site.call("POST", "/api/v1/contracts", &shop.owner, &body).await;
+    assert!(unknown.text.contains("plan gold is not defined"), "{}", unknown.text);
+    let csv = "name,legal_name,country,timezone,currency,entity\n\
+               a,A,DE,Europe/Berlin,EUR,acme\nb,B,DE,Mars/Olympus,EUR,acme\n";
+    let wrong = shop.site.request("POST", "/api/v1/customers/import", &shop.owner, csv, &[]).await;
+    assert_eq!(wrong.json()["errors"][0]["pointer"], "line 3", "{}", wrong.text);
+    let all = shop.done("GET", "/api/v1/customers", &Value::Null).await;
+    assert_eq!(all["items"].as_array().unwrap().len(), 1, "nothing was added");
+}

@@ -1,0 +1,325 @@
+//! `iotbiz bill` against a server: close a month, take documents through their steps, explain,
+//! verify, compare, export.
+//!
+//! *Invariant:* every command may be repeated: what is done already is told, not done again.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+
+use super::DocumentFormat;
+use crate::cli::Format;
+use crate::client::{Client, encoded};
+use crate::commands::check;
+use crate::exit::{self, Failure};
+use crate::output::{self, text};
+
+#[derive(Debug, Args)]
+pub(crate) struct CloseArgs {
+    /// The month: 2026-10.
+    #[arg(long)]
+    month: String,
+    /// Only this contract.
+    #[arg(long)]
+    contract: Option<String>,
+    /// Rate and compare only; a legal entity in shadow mode does no more anyway.
+    #[arg(long)]
+    shadow: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// Documents whose period ends in this month.
+    #[arg(long)]
+    month: Option<String>,
+    /// Of this contract.
+    #[arg(long)]
+    contract: Option<String>,
+    /// In this state: draft, approved, final, sent, overdue, paid, credited, discarded.
+    #[arg(long)]
+    state: Option<String>,
+}
+
+/// Which documents take a step.
+#[derive(Debug, Args)]
+pub(crate) struct StepArgs {
+    /// The step.
+    #[arg(value_enum)]
+    step: StepWord,
+    /// Documents by id; or name a month.
+    invoices: Vec<String>,
+    /// All documents of this month that can take the step, in the order of their contracts.
+    #[arg(long)]
+    month: Option<String>,
+    /// Date of the document, of the payment, or to check; today by default.
+    #[arg(long)]
+    date: Option<String>,
+    /// What was paid; all that is open by default.
+    #[arg(long)]
+    amount: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum StepWord {
+    /// A second person agrees.
+    Approve,
+    /// It gets its number.
+    Finalise,
+    /// The customer has it.
+    Send,
+    /// Money came.
+    Pay,
+    /// Overdue, if its day has passed.
+    CheckDue,
+    /// Makes the draft of a credit note over all of it.
+    Credit,
+    /// Thrown away, before it has a number.
+    Discard,
+}
+
+impl StepWord {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Approve => "approve",
+            Self::Finalise => "finalise",
+            Self::Send => "send",
+            Self::Pay => "pay",
+            Self::CheckDue => "check_due",
+            Self::Credit => "credit",
+            Self::Discard => "discard",
+        }
+    }
+
+    /// The state that a month's documents must have.
+    const fn from(self) -> &'static str {
+        match self {
+            Self::Approve | Self::Discard => "draft",
+            Self::Finalise => "approved",
+            Self::Send => "final",
+            Self::Pay | Self::CheckDue | Self::Credit => "sent",
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DocumentArgs {
+    /// Id or number.
+    invoice: String,
+    /// Form of the document.
+    #[arg(long, value_enum, default_value = "pdf")]
+    format: DocumentFormat,
+    /// File to write; standard output by default.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct JournalArgs {
+    /// Of this legal entity.
+    #[arg(long)]
+    entity: Option<String>,
+    /// First day.
+    #[arg(long)]
+    from: Option<String>,
+    /// Last day.
+    #[arg(long)]
+    to: Option<String>,
+    /// A DATEV booking batch instead of CSV.
+    #[arg(long)]
+    datev: bool,
+    /// File to write; standard output by default.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+fn query(pairs: &[(&str, Option<&String>)]) -> String {
+    let given =
+        pairs.iter().filter_map(|(key, value)| Some(format!("{key}={}", encoded(value.as_ref()?))));
+    given.collect::<Vec<_>>().join("&")
+}
+
+pub(crate) fn close(args: &CloseArgs, client: &Client, format: Format) -> anyhow::Result<()> {
+    let body = json!({
+        "month": args.month, "contract": args.contract, "shadow": args.shadow,
+    });
+    let closed = client.call("POST", "/api/v1/billing/close", Some(&body))?;
+    let failed = closed["items"].as_array().into_iter().flatten();
+    let failed = failed.filter(|item| item["what"] == "failed").count();
+    if format == Format::Json {
+        output::json(&closed)?;
+    } else {
+        let items = closed["items"].as_array().into_iter().flatten();
+        let rows = items.map(|item| {
+            if let Some(why) = item["why"].as_str() {
+                output::talk(&format!("{}: {why}", text(&item["contract"])));
+            }
+            ["contract", "what", "mode", "readings", "net", "invoice"]
+                .map(|key| text(&item[key]))
+                .to_vec()
+        });
+        let heads = ["CONTRACT", "WHAT", "MODE", "READINGS", "NET", "DOCUMENT"];
+        output::table(&heads, rows.collect())?;
+    }
+    if failed > 0 {
+        let what = format!("{failed} contracts could not be rated; the others are closed");
+        return Err(Failure::new(exit::CHECK_FAILED, what).into());
+    }
+    Ok(())
+}
+
+pub(crate) fn list(args: &ListArgs, client: &Client, format: Format) -> anyhow::Result<()> {
+    let query = query(&[
+        ("month", args.month.as_ref()),
+        ("contract", args.contract.as_ref()),
+        ("state", args.state.as_ref()),
+    ]);
+    let found = client.get(&format!("/api/v1/invoices?{query}"))?;
+    if format == Format::Json {
+        return output::json(&found);
+    }
+    let items = found["items"].as_array().into_iter().flatten();
+    let keys = ["number", "kind", "state", "mode", "contract", "from", "net", "gross", "id"];
+    let rows = items.map(|item| keys.map(|key| text(&item[key])).to_vec());
+    let heads = ["NUMBER", "KIND", "STATE", "MODE", "CONTRACT", "FROM", "NET", "GROSS", "ID"];
+    output::table(&heads, rows.collect())
+}
+
+pub(crate) fn show(invoice: &str, client: &Client, format: Format) -> anyhow::Result<()> {
+    let found = client.get(&format!("/api/v1/invoices/{}", encoded(invoice)))?;
+    if format == Format::Json {
+        return output::json(&found);
+    }
+    let lines = found["lines"].as_array().into_iter().flatten();
+    let keys = ["id", "charge", "part", "quantity", "amount", "billed_before", "tax"];
+    let rows: Vec<_> = lines.map(|line| keys.map(|key| text(&line[key])).to_vec()).collect();
+    output::talk(&format!(
+        "{} {} of {}, {}{}: net {}, gross {} {}",
+        text(&found["kind"]),
+        text(&found["number"]),
+        text(&found["customer"]),
+        text(&found["state"]),
+        if found["simulated"] == true { ", simulated" } else { "" },
+        text(&found["net"]),
+        text(&found["gross"]),
+        text(&found["currency"])
+    ));
+    output::table(&["LINE", "CHARGE", "PART", "QUANTITY", "AMOUNT", "BEFORE", "TAX"], rows)
+}
+
+pub(crate) fn step(args: &StepArgs, client: &Client, format: Format) -> anyhow::Result<()> {
+    let mut ids = args.invoices.clone();
+    if let Some(month) = &args.month {
+        let path = format!("/api/v1/invoices?month={}&state={}", encoded(month), args.step.from());
+        let found = client.get(&path)?;
+        let items = found["items"].as_array().into_iter().flatten();
+        ids.extend(items.filter(|item| item["mode"] == "live").map(|item| text(&item["id"])));
+    }
+    if ids.is_empty() && args.month.is_none() {
+        return Err(Failure::new(exit::USAGE, "no document is named")
+            .fix("name one, or a month: iotbiz bill step approve --month 2026-10")
+            .into());
+    }
+    let mut done: Vec<Value> = Vec::new();
+    for id in ids {
+        let body = json!({
+            "step": args.step.word(), "date": args.date, "amount": args.amount,
+        });
+        let path = format!("/api/v1/invoices/{}/steps", encoded(&id));
+        done.push(client.call("POST", &path, Some(&body))?);
+    }
+    if format == Format::Json {
+        return output::json(&json!({ "items": done }));
+    }
+    let keys = ["number", "kind", "state", "contract", "gross", "id"];
+    let rows = done.iter().map(|item| keys.map(|key| text(&item[key])).to_vec());
+    output::table(&["NUMBER", "KIND", "STATE", "CONTRACT", "GROSS", "ID"], rows.collect())
+}
+
+pub(crate) fn explain(line: &str, client: &Client, format: Format) -> anyhow::Result<()> {
+    let found = client.get(&format!("/api/v1/billing/explain?line={}", encoded(line)))?;
+    if format == Format::Json {
+        return output::json(&found);
+    }
+    if found["invoice"].is_null() {
+        output::talk("not closed yet: from the readings of now");
+    }
+    output::print(&text(&found["text"]))
+}
+
+pub(crate) fn verify(invoice: &str, client: &Client, format: Format) -> anyhow::Result<()> {
+    let found = client.get(&format!("/api/v1/invoices/{}/verification", encoded(invoice)))?;
+    if format == Format::Json {
+        output::json(&found)?;
+    } else if found["equal"] == true {
+        output::line("equal, byte for byte")?;
+    } else {
+        for difference in found["differences"].as_array().into_iter().flatten() {
+            output::line(&text(difference))?;
+        }
+    }
+    if found["equal"] == true {
+        return Ok(());
+    }
+    Err(Failure::new(exit::CHECK_FAILED, format!("{invoice} is not made again")).into())
+}
+
+pub(crate) fn document(args: &DocumentArgs, client: &Client) -> anyhow::Result<()> {
+    let word = match args.format {
+        DocumentFormat::Ubl => "ubl",
+        DocumentFormat::Cii => "cii",
+        DocumentFormat::Pdf => "pdf",
+        DocumentFormat::FacturX => "facturx",
+    };
+    let path = format!("/api/v1/invoices/{}/document?format={word}", encoded(&args.invoice));
+    written(&client.bytes(&path)?, args.out.as_deref())
+}
+
+pub(crate) fn journal(args: &JournalArgs, client: &Client) -> anyhow::Result<()> {
+    let form = if args.datev { "datev" } else { "csv" }.to_owned();
+    let query = query(&[
+        ("entity", args.entity.as_ref()),
+        ("from", args.from.as_ref()),
+        ("to", args.to.as_ref()),
+        ("format", Some(&form)),
+    ]);
+    written(&client.bytes(&format!("/api/v1/billing/journal?{query}"))?, args.out.as_deref())
+}
+
+fn written(bytes: &[u8], out: Option<&Path>) -> anyhow::Result<()> {
+    let Some(file) = out else { return output::bytes(bytes) };
+    std::fs::write(file, bytes).with_context(|| format!("write {}", file.display()))?;
+    output::talk(&format!("wrote {}", file.display()));
+    Ok(())
+}
+
+pub(crate) fn compare(
+    (file, month): (&Path, &str),
+    client: &Client,
+    format: Format,
+) -> anyhow::Result<()> {
+    let path = format!("/api/v1/billing/compare?month={}", encoded(month));
+    let found = client.send_text(&path, "text/csv", &check::read(file)?)?;
+    if format == Format::Json {
+        return output::json(&found);
+    }
+    let mut rows = Vec::new();
+    for line in found["items"].as_array().into_iter().flatten() {
+        for cause in line["causes"].as_array().into_iter().flatten() {
+            let mut row =
+                ["contract", "charge", "ours", "theirs"].map(|key| text(&line[key])).to_vec();
+            row.extend(["amount", "kind", "words"].map(|key| text(&cause[key])));
+            rows.push(row);
+        }
+    }
+    output::table(&["CONTRACT", "CHARGE", "OURS", "THEIRS", "DIFFERENCE", "CAUSE", "WHY"], rows)?;
+    output::talk(&format!(
+        "ours {}, theirs {}, difference {} in {} lines",
+        text(&found["ours"]),
+        text(&found["theirs"]),
+        text(&found["difference"]),
+        text(&found["differing"])
+    ));
+    Ok(())
+}
