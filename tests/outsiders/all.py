@@ -5,6 +5,7 @@ import sys
 
 import abuse
 import clients
+import invoices
 import kills
 import lake
 import mtls
@@ -113,6 +114,7 @@ def main():
     thingsboard.facts()
     mtls.facts()
     notify.facts()
+    invoices.facts()
     abuse.facts()
     schema.facts()
     lake.facts()

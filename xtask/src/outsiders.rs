@@ -19,6 +19,8 @@ const PYPI: [&str; 3] = ["paho-mqtt==2.2.0", "gmqtt==0.8.0", "aiosmtpd==1.4.6"];
 /// It installs mmh3 by itself when that is missing, so it is here too.
 const THINGSBOARD: [&str; 3] =
     ["tb-mqtt-client==1.13.14", "tb-paho-mqtt-client==2.1.2", "mmh3==5.3.1"];
+/// Judges electronic invoices; its XSLT processor is large, so it has an environment of its own.
+const FACTURX: [&str; 2] = ["factur-x==7.8", "saxonche==13.1.1"];
 /// Makes requests of the API's own document; it needs half of PyPI.
 const SCHEMATHESIS: [&str; 1] = ["schemathesis==4.32.5"];
 /// Readers and writers of history; they bring pyarrow.
@@ -42,6 +44,7 @@ pub fn run(place: &Place, kills: u32) -> Result<Tally> {
         .env("SCHEMATHESIS", schemathesis(place).join("bin/schemathesis"))
         .env("THINGSBOARD_PYTHON", thingsboard(place).join("bin/python"))
         .env("LAKE_PYTHON", lake(place).join("bin/python"))
+        .env("FACTURX_PYTHON", facturx(place).join("bin/python"))
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("PYTHONUNBUFFERED", "1");
     let ok = run::each_line(&mut command, |line| match line.split_once(' ') {
@@ -80,6 +83,7 @@ fn prepare(place: &Place) -> Result<PathBuf> {
     python_clients(&schemathesis(place), &SCHEMATHESIS)?;
     python_clients(&thingsboard(place), &THINGSBOARD)?;
     python_clients(&lake(place), &LAKE)?;
+    python_clients(&facturx(place), &FACTURX)?;
     python_clients(&place.outsiders().join("venv"), &PYPI)
 }
 
@@ -89,6 +93,8 @@ fn schemathesis(place: &Place) -> PathBuf {
 
 fn lake(place: &Place) -> PathBuf {
     place.outsiders().join("venv-lake")
+fn facturx(place: &Place) -> PathBuf {
+    place.outsiders().join("facturx")
 }
 
 fn thingsboard(place: &Place) -> PathBuf {

@@ -61,6 +61,8 @@ pub struct Terms {
     pub buyer: Party,
     /// How they find an invoice.
     pub reference: Option<String>,
+    /// The tax class of who pays, instead of the plan's.
+    pub tax: Option<String>,
 }
 
 /// A text of TOML; JSON escapes all that TOML wants escaped but DEL.
@@ -102,6 +104,7 @@ impl Terms {
     pub fn plan_text(&self, blueprint: &str) -> String {
         let mut out = format!("revision = {}\n", self.revision);
         let _infallible = writeln!(out, "entity = {}", quoted(self.seller.entity.as_str()));
+        pairs(&mut out, &[("tax_of_payer", self.tax.as_ref())]);
         out.push_str(blueprint.trim_end());
         out.push_str("\n\n[seller]\n");
         party(&mut out, &self.seller.party);

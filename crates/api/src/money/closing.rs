@@ -102,8 +102,9 @@ pub(crate) async fn documents_of(
     let mut all = rows.iter().map(kept).collect::<Result<Vec<_>, _>>()?;
     all.sort_by(|a, b| {
         let order = |kept: &Kept| {
-            let number = kept.invoice.number.clone();
-            (number.is_none(), kept.invoice.date, number, kept.content.drafted_at, kept.id.clone())
+            let content = &kept.content;
+            let numbered = content.numbered_at;
+            (numbered.is_none(), numbered, content.drafted_at, kept.id.clone())
         };
         order(a).cmp(&order(b))
     });
@@ -247,7 +248,10 @@ impl Closer<'_> {
         closed.readings = making.readings;
         let totals = delta_totals(&making.deltas, making.rules, making.zero)?;
         closed.net = Some(totals.net.to_string());
-        let mine = |kept: &&Kept| kept.content.parts.first().is_some_and(|p| p.from == period.from);
+        let mine = |kept: &&Kept| {
+            let of_period = kept.content.parts.first().is_some_and(|p| p.from == period.from);
+            of_period && kept.content.reverses.is_none()
+        };
         let open: Vec<&Kept> = documents.iter().filter(mine).collect();
         if let Some(waiting) = open.iter().find(|k| k.invoice.state == InvoiceState::Approved) {
             closed.what = "waiting";
@@ -290,6 +294,8 @@ impl Closer<'_> {
             drafted_by: self.actor.to_owned(),
             drafted_at: now,
             approved_by: None,
+            numbered_at: None,
+            reverses: None,
             payments: Vec::new(),
             document: json(&invoice)?,
         };

@@ -58,6 +58,13 @@ pub(crate) async fn find(app: &App, tenant: TenantId, text: &str) -> Result<Reco
 async fn check(app: &App, tenant: TenantId, content: &CustomerContent) -> Result<(), Problem> {
     billing::zone::Zone::named(&content.timezone)
         .map_err(|error| Problem::invalid("/timezone", error.to_string()))?;
+    if let Some(text) = &content.tax
+        && billing::plan::tax_class(text).is_none()
+    {
+        let message = format!("{text:?} is no tax class");
+        let fix = "write \"19 %\", or a category of EN 16931 alone: Z, E, AE, K, G or O";
+        return Err(Problem::invalid("/tax", message).fix(fix));
+    }
     let entity = app.registry.get(key(tenant, Kind::Entity, content.entity.as_str())).await?;
     if entity.is_none() {
         let message = format!("there is no legal entity {}", content.entity);
@@ -164,6 +171,8 @@ struct Line {
     electronic: Option<String>,
     #[serde(default)]
     reference: Option<String>,
+    #[serde(default)]
+    tax: Option<String>,
     timezone: String,
     currency: String,
     entity: String,
@@ -196,6 +205,7 @@ impl Line {
             entity: self.entity.parse().map_err(|e| format!("entity: {e}"))?,
             due_days: self.due_days,
             reference: self.reference,
+            tax: self.tax,
         })
     }
 }

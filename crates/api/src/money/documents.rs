@@ -248,10 +248,11 @@ pub(crate) async fn show(
         let (_, files) = entry(&app, &part.usage)?;
         let bill = files.period(&contract)?;
         let ids = bill.into_iter().flat_map(|bill| bill.bill.lines);
-        let ids: Vec<_> = ids.map(|line| (line.id, line.charge, line.part)).collect();
+        let mut ids: Vec<_> = ids.map(|line| (line.id, line.charge, line.part)).collect();
         for line in shown.lines.iter_mut().filter(|line| line.from == part.from) {
-            let own = ids.iter().find(|(_, charge, of)| *charge == line.charge && *of == line.part);
-            line.id = own.map(|(id, ..)| id.clone());
+            let own =
+                |(_, charge, of): &(_, String, &str)| *charge == line.charge && *of == line.part;
+            line.id = ids.iter().position(own).map(|place| ids.remove(place).0);
         }
     }
     Ok(Json(shown))
@@ -309,16 +310,7 @@ fn again(
     documents: &[Kept],
 ) -> Result<Verification, Problem> {
     let mut differences = Vec::new();
-    let reversed = kept.invoice.kind == InvoiceKind::CreditNote
-        && kept
-            .invoice
-            .draft
-            .deltas
-            .iter()
-            .all(|d| d.lines.iter().all(|l| !l.originals.is_empty()))
-        && documents
-            .iter()
-            .any(|other| other.content.parts == kept.content.parts && other.id != kept.id);
+    let reversed = kept.content.reverses.is_some();
     let mut ledger = DeltaLedger::new();
     for before in documents.iter().take_while(|other| other.id != kept.id) {
         if let Some(number) = &before.invoice.number {

@@ -138,6 +138,7 @@ fn terms(
         },
         buyer: party(&customer.legal_name, &customer.address, &customer.identifiers),
         reference: customer.reference.clone(),
+        tax: customer.tax.clone(),
     }
 }
 

@@ -12,6 +12,7 @@ use model::{InvoiceId, Money, TenantId};
 use registry::content::{EntityContent, InvoiceContent, Mode};
 use registry::{Author, Decision, Expect, Kind};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 use crate::app::App;
 use crate::caller::Caller;
@@ -118,6 +119,13 @@ impl Taking<'_> {
         if asked.step == Wanted::Approve {
             content.approved_by = Some(self.actor.to_owned());
         }
+        if asked.step == Wanted::Finalise {
+            // Behind all that are booked, also if the clock went back.
+            let last = documents.iter().filter_map(|kept| kept.content.numbered_at).max();
+            let next = last.map(|last| last + Duration::from_millis(1));
+            content.numbered_at =
+                Some(next.map_or(self.app.clock.now(), |next| next.max(self.app.clock.now())));
+        }
         if let Some(Payment { date, amount }) = payment {
             content.payments.push((date.to_string(), amount.minor));
         }
@@ -197,10 +205,10 @@ impl Taking<'_> {
         document: &Kept,
         count: usize,
     ) -> Result<InvoiceJson, Problem> {
-        if document.invoice.number.is_none() {
+        let Some(number) = document.invoice.number.clone() else {
             let what = format!("{} has no number yet", document.id);
             return Err(Problem::new(code::CONFLICT, what).fix("discard it instead"));
-        }
+        };
         let (deltas, totals) = reversal(&document.invoice)?;
         let now = self.app.clock.now();
         let id = InvoiceId::from_u128(
@@ -220,11 +228,13 @@ impl Taking<'_> {
             drafted_by: self.actor.to_owned(),
             drafted_at: now,
             approved_by: None,
+            numbered_at: None,
+            reverses: Some(number),
             payments: Vec::new(),
             document: json(&invoice)?,
             ..document.content.clone()
         };
-        let record = key(self.tenant, Kind::Invoice, &id.to_string()).id.to_owned();
+        let record = id.to_string();
         let record = key(self.tenant, Kind::Invoice, &record);
         let written =
             crate::write::put(self.app, record, &content, self.actor, Expect::New).await?;

@@ -201,6 +201,14 @@ fn book(text: &str) -> Result<PlanBook, Fault> {
         let plan = plan(&shared, &name, &node)?;
         plans.insert(name, plan);
     }
+    // What the payer is decides over what the plan says: reverse charge, export, exemption.
+    if let Some(node) = top.take("tax_of_payer") {
+        let class = tax(&node)?;
+        for plan in plans.values_mut() {
+            plan.tax = class;
+            plan.charges.iter_mut().for_each(|charge| charge.tax = None);
+        }
+    }
     let mut coupons = BTreeMap::new();
     for (name, node) in top.named("coupon")? {
         let coupon = contract::coupon(&shared.zone, &name, &node)?;
@@ -227,6 +235,7 @@ fn book(text: &str) -> Result<PlanBook, Fault> {
 
 fn plan(shared: &Shared, name: &Name, node: &Node<'_>) -> Result<Plan, Fault> {
     let mut table = node.table()?;
+    let _for_people = table.take("title");
     let currency = match table.take("currency") {
         Some(node) => Some(node.currency()?),
         None => shared.currency,
@@ -315,8 +324,9 @@ fn rounding(node: Option<Node<'_>>, from: Rounding) -> Result<Rounding, Fault> {
 }
 
 /// `19 %`, `S 19 %`, or one of Z, E, AE, K, G, O alone.
-fn tax(node: &Node<'_>) -> Result<TaxClass, Fault> {
-    let text = node.text()?;
+/// A tax class as it is written: `19 %`, or a category alone such as `AE`.
+#[must_use]
+pub fn tax_class(text: &str) -> Option<TaxClass> {
     let (code, rest) = match text.trim().split_once(' ') {
         Some((code, rest)) if code.chars().all(|c| c.is_ascii_uppercase()) => (code, rest),
         Some(_) => ("S", text),
@@ -324,7 +334,7 @@ fn tax(node: &Node<'_>) -> Result<TaxClass, Fault> {
     };
     let category = code.parse::<TaxCategory>().ok();
     let share = super::quantity::share(rest);
-    let class = match (category, share) {
+    match (category, share) {
         (Some(TaxCategory::S), Some(share)) if share >= Decimal::ZERO => {
             Some(TaxClass::standard((share * Decimal::ONE_HUNDRED).normalize()))
         }
@@ -334,8 +344,12 @@ fn tax(node: &Node<'_>) -> Result<TaxClass, Fault> {
                 share.is_none_or(|share| share.is_zero()) && (rest.is_empty() || share.is_some());
             zero.then_some(TaxClass { category, percent: Decimal::ZERO })
         }
-    };
-    class.ok_or_else(|| {
+    }
+}
+
+fn tax(node: &Node<'_>) -> Result<TaxClass, Fault> {
+    let text = node.text()?;
+    tax_class(text).ok_or_else(|| {
         node.fault(format!("{text:?} is no tax class"))
             .help("write \"19 %\" for the standard category, or Z, E, AE, K, G or O alone")
     })

@@ -28,7 +28,7 @@ pub(crate) enum CustomerCommand {
     /// Add the customers of a CSV file: one wrong line and nothing is added.
     #[command(
         after_help = "Columns: name,legal_name,street,post_code,city,country,vat_id,tax_number,\
-                      email,contact,phone,electronic,reference,timezone,currency,entity,due_days\n\
+                      email,contact,phone,electronic,reference,tax,timezone,currency,entity,due_days\n\
                       Example: iotbiz customer import customers.csv --dry-run"
     )]
     Import {
@@ -71,6 +71,9 @@ pub(crate) struct NewCustomer {
     /// Days until an invoice is due.
     #[arg(long)]
     due_days: Option<u32>,
+    /// Their tax class instead of the plan's: AE (reverse charge), K, G, E, Z, O or "19 %".
+    #[arg(long)]
+    tax: Option<String>,
     /// How they find an invoice: an order, a cost centre.
     #[arg(long)]
     reference: Option<String>,
@@ -97,6 +100,7 @@ impl NewCustomer {
             "entity": self.entity,
             "due_days": self.due_days,
             "reference": self.reference,
+            "tax": self.tax,
         })
     }
 }

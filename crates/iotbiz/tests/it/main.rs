@@ -19,6 +19,8 @@ mod import;
 #[cfg(test)]
 mod journey;
 #[cfg(test)]
+mod money;
+#[cfg(test)]
 mod program;
 #[cfg(test)]
 mod projects;

@@ -82,6 +82,9 @@ pub struct CustomerContent {
     /// How they find an invoice: an order, a cost centre, a Leitweg-ID.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
+    /// Their tax class instead of the plan's: `AE` is reverse charge, `K`, `G`, `E`, `19 %`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tax: Option<String>,
 }
 
 /// A device in a contract.
@@ -224,6 +227,12 @@ pub struct InvoiceContent {
     /// Who agreed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved_by: Option<String>,
+    /// When it got its number: documents of a contract are booked in this order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub numbered_at: Option<Timestamp>,
+    /// Number of the document that it takes back whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reverses: Option<String>,
     /// Payments, oldest first: day and minor units.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub payments: Vec<(String, i64)>,
