@@ -59,7 +59,6 @@ pub(crate) mod money {
     use super::{Deserialize, Deserializer, Minor, Money, Serialize, Serializer};
     use serde::de::Error as _;
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
     pub(crate) fn serialize<S: Serializer>(money: &Money, s: S) -> Result<S::Ok, S::Error> {
         Minor { minor: money.minor, currency: money.currency.to_string() }.serialize(s)
     }

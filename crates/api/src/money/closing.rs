@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use axum::Json;
 use axum::extract::State;
 use billing::delta_totals;
-use billing::document::TaxRules;
+use billing::document::{TaxRules, Totals};
 use billing::entry::sha256;
 use billing::ledger::{Books, Delta, Draft, Entity, Invoice, InvoiceState};
 use billing::zone::Period;
@@ -224,8 +224,7 @@ impl Closer<'_> {
     async fn period(&self, loaded: &Loaded, period: Period) -> Result<ClosedPeriod, Problem> {
         let contract = loaded.id.to_string();
         let mode = self.mode(loaded);
-        let now = self.app.clock.now();
-        if mode == Mode::Live && now < period.to {
+        if mode == Mode::Live && self.app.clock.now() < period.to {
             let what = format!("the period of {} ends at {}", loaded.name(), period.to);
             return Err(Problem::new(code::CONFLICT, what).fix("close it then, or use --shadow"));
         }
@@ -253,13 +252,22 @@ impl Closer<'_> {
             of_period && kept.content.reverses.is_none()
         };
         let open: Vec<&Kept> = documents.iter().filter(mine).collect();
-        if let Some(waiting) = open.iter().find(|k| k.invoice.state == InvoiceState::Approved) {
+        let waits = |kept: &&&Kept| {
+            let live = kept.content.mode == Mode::Live && mode == Mode::Live;
+            live && kept.invoice.state == InvoiceState::Approved
+        };
+        if let Some(waiting) = open.iter().find(waits) {
             closed.what = "waiting";
             closed.invoice = Some(waiting.id.clone());
             return Ok(closed);
         }
-        let old: Vec<&Kept> =
-            open.into_iter().filter(|k| k.invoice.state == InvoiceState::Draft).collect();
+        // A figure of shadow mode never throws away what is to be sent.
+        let replaceable = |kept: &&Kept| match (kept.invoice.state, kept.content.mode) {
+            (InvoiceState::Draft | InvoiceState::Approved, Mode::Shadow) => true,
+            (state, Mode::Live) => state == InvoiceState::Draft && mode == Mode::Live,
+            (_, Mode::Shadow) => false,
+        };
+        let old: Vec<&Kept> = open.into_iter().filter(replaceable).collect();
         let same = |kept: &&&Kept| {
             kept.content.parts == making.parts
                 && kept.content.mode == mode
@@ -271,9 +279,23 @@ impl Closer<'_> {
             return Ok(closed);
         }
         closed.what = if old.is_empty() { "drafted" } else { "replaced" };
-        // The same place gives the same id, so of two who close at once only one writes.
         let place = format!("{contract} {} {}", period.from.as_millis(), documents.len());
-        let id = InvoiceId::from_u128(person(&place).as_u128());
+        let content = self.content((loaded, mode), (period, &place), (books, making, totals))?;
+        let id = content.0;
+        self.write(&id, &content.1, &old).await?;
+        closed.invoice = Some(id);
+        Ok(closed)
+    }
+
+    /// The draft as it is kept, with its id.
+    fn content(
+        &self,
+        (loaded, mode): (&Loaded, Mode),
+        (period, place): (Period, &str),
+        (mut books, making, totals): (Books, Making, Totals),
+    ) -> Result<(String, InvoiceContent), Problem> {
+        // The same place gives the same id, so of two who close at once only one writes.
+        let id = InvoiceId::from_u128(person(place).as_u128());
         let grace = Duration::from_secs(u64::from(loaded.entity.grace_days) * 86_400);
         let draft = Draft {
             id,
@@ -284,24 +306,20 @@ impl Closer<'_> {
             grace_until: period.to + grace,
             by: person(self.actor),
         };
-        let (mut books, parts) = (books, making.parts);
-        let invoice = books.draft(draft)?.clone();
         let content = InvoiceContent {
             contract: loaded.id,
-            parts,
+            parts: making.parts,
             mode,
             simulated: loaded.billable == billing::Billable::All,
             drafted_by: self.actor.to_owned(),
-            drafted_at: now,
+            drafted_at: self.app.clock.now(),
             approved_by: None,
             numbered_at: None,
             reverses: None,
             payments: Vec::new(),
-            document: json(&invoice)?,
+            document: json(books.draft(draft)?)?,
         };
-        self.write(&id.to_string(), &content, &old).await?;
-        closed.invoice = Some(id.to_string());
-        Ok(closed)
+        Ok((id.to_string(), content))
     }
 
     /// The differences of the period and of the late ones before it; none: nothing to bill.

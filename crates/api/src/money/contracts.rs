@@ -166,10 +166,10 @@ pub(crate) async fn add(
 ) -> Result<Response, Problem> {
     let tenant = caller.may(Action::ChangeMoney)?;
     let content = content(&app, tenant, &new).await?;
-    free(&app, tenant, (None, &content)).await?;
     // What cannot be rated is refused here, not at the end of the month.
     let loaded = rating::of_content(&app, tenant, (ContractId::from_u128(0), &content)).await?;
     let unmeasured = loaded.files()?.unmeasured(loaded.name())?;
+    free(&app, tenant, (None, &content)).await?;
     let id = ContractId::new(app.clock.now(), random()?).to_string();
     let record = key(tenant, Kind::Contract, &id);
     let written = put(&app, record, &content, &caller.actor(), Expect::New).await?;

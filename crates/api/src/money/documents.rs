@@ -499,7 +499,7 @@ pub(crate) async fn booked(
         return Ok((kind, csv(&journal, &accounts)).into_response());
     }
     let today = billing::zone::Zone::utc().day(app.clock.now())?;
-    let (from, to) = (from.unwrap_or(today.first_of_year()), to.unwrap_or(today));
+    let (from, to) = (from.unwrap_or_else(|| today.first_of_year()), to.unwrap_or(today));
     let currency = all.first().map_or(Currency::EUR, |(k, ..)| k.invoice.draft.totals.net.currency);
     let batch = DatevBatch {
         consultant: query.consultant.unwrap_or(1001),

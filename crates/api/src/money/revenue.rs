@@ -6,16 +6,17 @@ use axum::Json;
 use axum::extract::State;
 use billing::economics::by_device;
 use billing::ledger::InvoiceState;
+use billing::zone::Period;
 use identity::Action;
-use model::Money;
+use model::{Money, TenantId};
 use registry::Kind;
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
 use crate::caller::Caller;
 use crate::extract::Params;
-use crate::money::closing::documents_of;
-use crate::money::rating::{load, rate};
+use crate::money::closing::{Kept, documents_of};
+use crate::money::rating::{Loaded, load, rate};
 use crate::money::shelf;
 use crate::page::Page;
 use crate::problem::Problem;
@@ -83,70 +84,88 @@ pub(crate) async fn show(
     let mut items = Vec::new();
     for row in shelf::all(&app, tenant, Kind::Contract).await?.into_iter().take(CONTRACTS_MAX) {
         let loaded = load(&app, tenant, &row).await?;
-        let files = loaded.files()?;
-        let zone = files.zone(loaded.name())?;
+        let zone = loaded.files()?.zone(loaded.name())?;
         let from = zone.start_of(first)?;
         let to = zone.start_of(first.last_of_month().tomorrow().unwrap_or(first))?;
-        let month = billing::zone::Period { from, to };
-        let mut shown = RevenueRow {
-            contract: loaded.name().to_owned(),
-            customer: loaded.customer.name.to_string(),
-            venture: loaded.content.venture.to_string(),
-            plan: loaded.content.plan.to_string(),
-            devices: loaded.content.devices.len(),
-            currency: loaded.customer.currency.clone(),
-            rated: "0".to_owned(),
-            recurring: "0".to_owned(),
-            invoiced: "0".to_owned(),
-            drafted: "0".to_owned(),
-            simulated: loaded.billable == billing::Billable::All,
-            lines: Vec::new(),
-            per_device: Vec::new(),
-            why: None,
-        };
-        for period in files.periods_ending(loaded.name(), month)? {
-            match rate(&app, tenant, (&loaded, period)).await {
-                Ok(outcome) => {
-                    let Some(bill) = outcome.bill else { continue };
-                    shown.rated = bill.totals.net.amount().to_string();
-                    let (contract, catalog) = outcome.entry.files()?.kernel(loaded.name())?;
-                    let devices = by_device(&contract, &catalog, &bill.rated, &[])?;
-                    let sum: i64 = devices.iter().map(|device| device.revenue.minor).sum();
-                    let sum = Money { minor: sum, ..bill.totals.net };
-                    shown.recurring = sum.amount().to_string();
-                    shown.per_device = devices
-                        .iter()
-                        .map(|device| RevenueDevice {
-                            device: device.device.map(|id| id.to_string()),
-                            recurring: device.revenue.amount().to_string(),
-                            once: device.once_revenue.amount().to_string(),
-                        })
-                        .collect();
-                    shown.lines = bill.bill.lines;
-                }
-                Err(problem) => shown.why = Some(problem.detail),
-            }
+        let month = Period { from, to };
+        let mut shown = empty(&loaded);
+        match rated(&app, tenant, (&loaded, month), &mut shown).await {
+            Ok(()) => {}
+            // One contract that cannot be rated hides no other.
+            Err(problem) => shown.why = Some(problem.detail),
         }
-        let (mut invoiced, mut drafted) = (0, 0);
-        let mut digits = Money::zero(model::Currency::EUR);
-        for kept in documents_of(&app, tenant, &row.id).await? {
-            let of_month = kept.content.parts.first().is_some_and(|part| month.holds(part.from));
-            let net = kept.invoice.draft.totals.net;
-            digits = net;
-            match kept.invoice.state {
-                _ if !of_month => {}
-                InvoiceState::Draft | InvoiceState::Approved => drafted += net.minor,
-                InvoiceState::Final
-                | InvoiceState::Sent
-                | InvoiceState::Overdue
-                | InvoiceState::Paid
-                | InvoiceState::Credited => invoiced += net.minor,
-                InvoiceState::Discarded => {}
-            }
-        }
-        shown.invoiced = Money { minor: invoiced, ..digits }.amount().to_string();
-        shown.drafted = Money { minor: drafted, ..digits }.amount().to_string();
+        booked(&documents_of(&app, tenant, &row.id).await?, month, &mut shown);
         items.push(shown);
     }
     Ok(Json(Page::whole(items)))
+}
+
+fn empty(loaded: &Loaded) -> RevenueRow {
+    let none = || "0".to_owned();
+    RevenueRow {
+        contract: loaded.name().to_owned(),
+        customer: loaded.customer.name.to_string(),
+        venture: loaded.content.venture.to_string(),
+        plan: loaded.content.plan.to_string(),
+        devices: loaded.content.devices.len(),
+        currency: loaded.customer.currency.clone(),
+        rated: none(),
+        recurring: none(),
+        invoiced: none(),
+        drafted: none(),
+        simulated: loaded.billable == billing::Billable::All,
+        lines: Vec::new(),
+        per_device: Vec::new(),
+        why: None,
+    }
+}
+
+/// What was used and what it is worth.
+async fn rated(
+    app: &App,
+    tenant: TenantId,
+    (loaded, month): (&Loaded, Period),
+    shown: &mut RevenueRow,
+) -> Result<(), Problem> {
+    let files = loaded.files()?;
+    for period in files.periods_ending(loaded.name(), month)? {
+        let outcome = rate(app, tenant, (loaded, period)).await?;
+        let Some(bill) = outcome.bill else { continue };
+        let (contract, catalog) = files.kernel(loaded.name())?;
+        let devices = by_device(&contract, &catalog, &bill.rated, &[])?;
+        let sum: i64 = devices.iter().map(|device| device.revenue.minor).sum();
+        shown.rated = bill.totals.net.amount().to_string();
+        shown.recurring = Money { minor: sum, ..bill.totals.net }.amount().to_string();
+        shown.per_device.extend(devices.iter().map(|device| RevenueDevice {
+            device: device.device.map(|id| id.to_string()),
+            recurring: device.revenue.amount().to_string(),
+            once: device.once_revenue.amount().to_string(),
+        }));
+        shown.lines.extend(bill.bill.lines);
+    }
+    Ok(())
+}
+
+/// What documents of the month say.
+fn booked(documents: &[Kept], month: Period, shown: &mut RevenueRow) {
+    let (mut invoiced, mut drafted) = (0, 0);
+    let mut digits = Money::zero(model::Currency::EUR);
+    for kept in documents {
+        let net = kept.invoice.draft.totals.net;
+        digits = net;
+        if !kept.content.parts.first().is_some_and(|part| month.holds(part.from)) {
+            continue;
+        }
+        match kept.invoice.state {
+            InvoiceState::Draft | InvoiceState::Approved => drafted += net.minor,
+            InvoiceState::Final
+            | InvoiceState::Sent
+            | InvoiceState::Overdue
+            | InvoiceState::Paid
+            | InvoiceState::Credited => invoiced += net.minor,
+            InvoiceState::Discarded => {}
+        }
+    }
+    shown.invoiced = Money { minor: invoiced, ..digits }.amount().to_string();
+    shown.drafted = Money { minor: drafted, ..digits }.amount().to_string();
 }

@@ -22,6 +22,7 @@ energy = { unit = "kWh", every = "1 h" }
 device = "box"
 measure = "days_with_reading"
 [plan.care]
+tax = "19 %"
 boxes = { usage = "box_days", price = "0.30 EUR/device/day" }
 "#;
 
@@ -110,7 +111,7 @@ impl Shop {
     }
 
     fn month(&self) -> String {
-        self.first.to_string()[..7].to_owned()
+        self.first.strftime("%Y-%m").to_string()
     }
 
     async fn close(&self) -> Value {
@@ -173,7 +174,7 @@ async fn a_month_goes_from_readings_to_a_paid_invoice() {
         assert_eq!(done.json()["state"], state, "{}", done.text);
     }
     let journal = shop.site.get("/api/v1/billing/journal", &shop.owner).await.text;
-    assert_eq!(journal.lines().filter(|row| row.contains("RE-000001")).count(), 4, "{journal}");
+    assert_eq!(journal.lines().filter(|row| row.contains("RE-000001")).count(), 5, "{journal}");
     for format in ["pdf", "facturx", "ubl", "cii"] {
         let path = format!("/api/v1/invoices/RE-000001/document?format={format}");
         let answer = shop.site.get(&path, &shop.owner).await;
@@ -305,4 +306,12 @@ async fn what_is_wrong_is_told_with_place_and_fix() {
     assert_eq!(wrong.json()["errors"][0]["pointer"], "line 3", "{}", wrong.text);
     let all = shop.done("GET", "/api/v1/customers", &Value::Null).await;
     assert_eq!(all["items"].as_array().unwrap().len(), 1, "nothing was added");
+}
+
+#[test]
+fn the_plan_of_every_template_can_be_rated() {
+    for template in blueprint::templates() {
+        let plan = billing::plan::parse(template.text);
+        assert!(plan.is_ok(), "{}: {plan:?}", template.name);
+    }
 }
