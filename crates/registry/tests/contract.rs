@@ -120,9 +120,9 @@ pub(crate) async fn a_name_is_unique_in_its_tenant_and_kind(url: &str) {
     registry.put(&put(THERE, Kind::Device, "b"), &ME).await.unwrap();
     let found = registry.find_by_name(THERE, Kind::Device, "box-1").await.unwrap().unwrap();
     assert_eq!(found.id, "b");
-    let twice = [put(HERE, Kind::Customer, "c"), put(HERE, Kind::Customer, "d")];
+    let twice = [put(HERE, Kind::Plan, "c"), put(HERE, Kind::Plan, "d")];
     let error = registry.put_many(&twice, &ME).await.unwrap_err();
-    assert_eq!(error.to_string(), r#"customer name "box-1" is taken by the same batch"#);
+    assert_eq!(error.to_string(), r#"plan name "box-1" is taken by the same batch"#);
     let renamed = device("box-2");
     registry.put(&Decision::put(HERE, Kind::Device, "a", &renamed), &ME).await.unwrap();
     registry.put(&put(HERE, Kind::Device, "b"), &ME).await.unwrap();
