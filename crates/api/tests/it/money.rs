@@ -288,12 +288,9 @@ async fn a_credit_note_takes_an_invoice_back_and_the_month_is_billed_anew() {
 #[tokio::test]
 async fn what_is_wrong_is_told_with_place_and_fix() {
     let shop = Shop::open().await;
-    let twice = shop.site.call("POST", "/api/v1/contracts", &shop.owner, &{
-        let mut body = contract("box-0001");
-        body["name"] = "other".into();
-        body
-    });
-    let twice = twice.await;
+    let mut body = contract("box-0001");
+    body["name"] = "other".into();
+    let twice = shop.site.call("POST", "/api/v1/contracts", &shop.owner, &body).await;
     assert_eq!(twice.status, StatusCode::CONFLICT, "{}", twice.text);
     assert!(twice.text.contains("is in contract linden-box"), "{}", twice.text);
     let mut body = contract("box-0001");
