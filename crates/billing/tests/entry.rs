@@ -160,7 +160,8 @@ fn finalise(books: &mut Books, id: u128) -> Invoice {
 }
 
 fn empty(invoices: u64) -> Books {
-    let entity = Entity { mode: Mode::Live, ..Entity::new("RE-", "GS-").resumed(invoices, 0) };
+    let mut entity = Entity::new("RE-", "GS-").resumed(invoices, 0);
+    entity.mode = Mode::Live;
     Books::new(BTreeMap::from([("acme".parse().unwrap(), entity)]))
 }
 

@@ -215,14 +215,11 @@ pub(crate) async fn list(
 
 /// A document with its contract.
 async fn one(app: &App, tenant: TenantId, id: &str) -> Result<(Kept, String, String), Problem> {
-    let row = match app.registry.get(key(tenant, Kind::Invoice, id)).await? {
-        Some(row) => row,
-        None => {
-            let query = InvoiceQuery { month: None, contract: None, state: None };
-            let all = found(app, tenant, &query).await?;
-            let numbered = all.into_iter().find(|(k, ..)| k.invoice.number.as_deref() == Some(id));
-            return numbered.ok_or_else(|| Problem::not_found("invoice", id).fix("iotbiz bill ls"));
-        }
+    let Some(row) = app.registry.get(key(tenant, Kind::Invoice, id)).await? else {
+        let query = InvoiceQuery { month: None, contract: None, state: None };
+        let all = found(app, tenant, &query).await?;
+        let numbered = all.into_iter().find(|(k, ..)| k.invoice.number.as_deref() == Some(id));
+        return numbered.ok_or_else(|| Problem::not_found("invoice", id).fix("iotbiz bill ls"));
     };
     let kept = kept(&row)?;
     let contract = kept.content.contract.to_string();

@@ -123,8 +123,7 @@ impl Taking<'_> {
             // Behind all that are booked, also if the clock went back.
             let last = documents.iter().filter_map(|kept| kept.content.numbered_at).max();
             let next = last.map(|last| last + Duration::from_millis(1));
-            content.numbered_at =
-                Some(next.map_or(self.app.clock.now(), |next| next.max(self.app.clock.now())));
+            content.numbered_at = next.max(Some(self.app.clock.now()));
         }
         if let Some(Payment { date, amount }) = payment {
             content.payments.push((date.to_string(), amount.minor));

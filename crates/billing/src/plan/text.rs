@@ -201,13 +201,8 @@ fn book(text: &str) -> Result<PlanBook, Fault> {
         let plan = plan(&shared, &name, &node)?;
         plans.insert(name, plan);
     }
-    // What the payer is decides over what the plan says: reverse charge, export, exemption.
     if let Some(node) = top.take("tax_of_payer") {
-        let class = tax(&node)?;
-        for plan in plans.values_mut() {
-            plan.tax = class;
-            plan.charges.iter_mut().for_each(|charge| charge.tax = None);
-        }
+        payer_decides(tax(&node)?, &mut plans);
     }
     let mut coupons = BTreeMap::new();
     for (name, node) in top.named("coupon")? {
@@ -218,19 +213,36 @@ fn book(text: &str) -> Result<PlanBook, Fault> {
     for (name, node) in top.named("figure")? {
         figures.insert(name, node.share_or_number()?);
     }
-    let mut contracts = BTreeMap::new();
-    if let Some(node) = top.take("contract") {
-        for (name, node) in node.table()?.rest() {
-            let contract = contract::contract(&shared.zone, &plans, &coupons, &node)?;
-            contracts.insert(name, contract);
-        }
-    }
+    let contracts = contracts(&mut top, &shared.zone, (&plans, &coupons))?;
     top.end()?;
     if plans.is_empty() {
         let fault = Fault::at(text, &(0..0), "plan", "there is no plan".to_owned());
         return Err(fault.help("add a table such as [plan.care]"));
     }
     Ok(PlanBook { zone: shared.zone, entity, seller, plans, coupons, contracts, figures })
+}
+
+/// What the payer is decides over what the plan says: reverse charge, export, exemption.
+fn payer_decides(class: TaxClass, plans: &mut BTreeMap<Name, Plan>) {
+    for plan in plans.values_mut() {
+        plan.tax = class;
+        plan.charges.iter_mut().for_each(|charge| charge.tax = None);
+    }
+}
+
+fn contracts(
+    top: &mut table::Table<'_>,
+    zone: &Zone,
+    (plans, coupons): (&BTreeMap<Name, Plan>, &BTreeMap<Name, Coupon>),
+) -> Result<BTreeMap<String, ContractText>, Fault> {
+    let mut contracts = BTreeMap::new();
+    if let Some(node) = top.take("contract") {
+        for (name, node) in node.table()?.rest() {
+            let contract = contract::contract(zone, plans, coupons, &node)?;
+            contracts.insert(name, contract);
+        }
+    }
+    Ok(contracts)
 }
 
 fn plan(shared: &Shared, name: &Name, node: &Node<'_>) -> Result<Plan, Fault> {
