@@ -84,7 +84,7 @@ impl Client {
     }
 
     /// A document, as it is.
-    pub(crate) fn bytes(&self, path: &str) -> Result<Vec<u8>, Failure> {
+    pub(crate) fn document(&self, path: &str) -> Result<Vec<u8>, Failure> {
         let mut answer = self.ask("GET", path, ("", ""))?;
         let status = answer.status().as_u16();
         let body = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX);

@@ -273,7 +273,7 @@ pub(crate) fn document(args: &DocumentArgs, client: &Client) -> anyhow::Result<(
         DocumentFormat::FacturX => "facturx",
     };
     let path = format!("/api/v1/invoices/{}/document?format={word}", encoded(&args.invoice));
-    written(&client.bytes(&path)?, args.out.as_deref())
+    written(&client.document(&path)?, args.out.as_deref())
 }
 
 pub(crate) fn journal(args: &JournalArgs, client: &Client) -> anyhow::Result<()> {
@@ -284,7 +284,7 @@ pub(crate) fn journal(args: &JournalArgs, client: &Client) -> anyhow::Result<()>
         ("to", args.to.as_ref()),
         ("format", Some(&form)),
     ]);
-    written(&client.bytes(&format!("/api/v1/billing/journal?{query}"))?, args.out.as_deref())
+    written(&client.document(&format!("/api/v1/billing/journal?{query}"))?, args.out.as_deref())
 }
 
 fn written(bytes: &[u8], out: Option<&Path>) -> anyhow::Result<()> {
