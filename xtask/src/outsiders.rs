@@ -93,8 +93,10 @@ fn schemathesis(place: &Place) -> PathBuf {
 
 fn lake(place: &Place) -> PathBuf {
     place.outsiders().join("venv-lake")
+}
+
 fn facturx(place: &Place) -> PathBuf {
-    place.outsiders().join("facturx")
+    place.outsiders().join("venv-facturx")
 }
 
 fn thingsboard(place: &Place) -> PathBuf {
