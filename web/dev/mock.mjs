@@ -79,6 +79,17 @@ const routes = [
   ['GET', '/api/v1/devices/:id/history', (r) => world.history(device(r), r.search)],
   ['GET', '/api/v1/devices/:id/messages', (r) => list(device(r).messages.slice(0, limit(r, 100)))],
   ['GET', '/api/v1/devices/:id/connect', (r) => world.connect(device(r))],
+  ['GET', '/api/v1/alarms', (r) => world.alarms.list(r.search)],
+  ['GET', '/api/v1/alarms/:id', (r) => alarm(r)],
+  ['POST', '/api/v1/alarms/:id/:act', (r) => world.alarms.act(alarm(r), r.params.act, r.body)],
+  ['GET', '/api/v1/devices/:id/rules/:rule/explain', (r) => world.alarms.explain(device(r), r.params.rule)],
+  ['POST', '/api/v1/ventures/:id/rules/dry-run', (r) => world.alarms.dry(r.body)],
+  ['GET', '/api/v1/people', () => list([{ id: 'usr_01J0000000000000000000ANNA', name: 'anna', email: null, role: 'owner', notify: world.alarms.notify }])],
+  ['GET', '/api/v1/people/:id/notify', (r) => person(r) && world.alarms.notify],
+  ['PATCH', '/api/v1/people/:id/notify', (r) => person(r) && world.alarms.told(r.body)],
+  ['GET', '/api/v1/notify/status', () => world.alarms.sender()],
+  ['POST', '/api/v1/notify/enable', () => [204, null]],
+  ['POST', '/api/v1/notify/retry', () => [204, null]],
   ['GET', '/healthz', () => ({ ok: true })],
   ['GET', '/readyz', () => ({ ready: true, reasons: [] })],
   ['POST', '/ingest/v1/telemetry', (r) => ingest(r)],
@@ -117,6 +128,17 @@ function device(r) {
   const found = world.find(r.params.id);
   if (!found) throw notFound('device', r.params.id);
   return found;
+}
+
+function alarm(r) {
+  const found = world.alarms.all.find((one) => one.id === r.params.id);
+  if (!found) throw notFound('alarm', r.params.id);
+  return found;
+}
+
+function person(r) {
+  if (r.params.id === 'me') throw invalid('person', 'you are no person of the records here');
+  return true;
 }
 
 function devices(r) {

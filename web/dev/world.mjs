@@ -1,4 +1,5 @@
 /** The mock's fleet: cold boxes that warm up, one that is silent, one that sends nonsense. */
+import { Alarms } from './alarms.mjs';
 import { Identity } from './identity.mjs';
 
 const kinds = {
@@ -34,6 +35,8 @@ export class World {
       this.begin(made);
       if (at < 4 && identity !== 'empty') this.identity.begin(made);
     }
+    this.alarms = new Alarms(this);
+    this.alarms.fill();
     const first = this.devices[0];
     if (first) {
       first.desired = { interval: setting(60, 's', 3, 'owner') };
@@ -167,6 +170,7 @@ export class World {
       this.set(device, name, value, now);
       this.readings += 1;
       taken[name] = { value, at: message.at, mark: 'log_time' };
+      this.alarms.heard(device, name, value);
       if (typeof value !== 'number') continue;
       const rows = (device.series[name] ??= []);
       rows.push([now, value]);
@@ -431,4 +435,17 @@ position    = "position"
 interval = { min = "10 s", max = "1 h", drives = "temperature.every" }
 [device.base.readings]
 signal = { unit = "dBm", every = "15 min" }
+
+[alarm.too_warm]
+device   = "box"
+when     = "temperature > 8 °C"
+for      = "10 min"                          # a lid may stay open that long
+clear    = "temperature < 7 °C"
+severity = "critical"
+notify   = "operator"
+[alarm.lost]
+device   = "box"
+when     = "silent(30 min)"
+unless   = "silent(base, 20 min)"
+severity = "warning"
 `;

@@ -26,6 +26,7 @@ import { checks as doorChecks } from './door.mjs';
 import { checks as boxChecks } from './box.mjs';
 import { checks as linkChecks } from './link.mjs';
 import { checks as identityChecks } from './identity.mjs';
+import { checks as alarmChecks } from './alarms.mjs';
 
 const freePort = () =>
   new Promise((resolve) => {
@@ -94,7 +95,7 @@ const world = {
 
 const silence = await keepSpeaking(world);
 const only = process.env.IOTBIZ_E2E_ONLY ?? '';
-const all = [...deviceChecks, ...connectChecks, ...fleetChecks, ...mapChecks, ...shellChecks, ...perfChecks, ...doorChecks, ...boxChecks, ...linkChecks, ...identityChecks];
+const all = [...deviceChecks, ...connectChecks, ...fleetChecks, ...mapChecks, ...shellChecks, ...perfChecks, ...doorChecks, ...boxChecks, ...linkChecks, ...identityChecks, ...alarmChecks];
 let failed = 0;
 let passed = 0;
 for (const [name, check] of all.filter(([name]) => name.includes(only))) {

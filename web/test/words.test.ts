@@ -73,7 +73,7 @@ test('a token is masked on the page and whole in the copy', () => {
 
 test('every address is read back as the page it was made for', () => {
   const routes: Route[] = [
-    { page: 'home' }, { page: 'ventures' }, { page: 'fleet' }, { page: 'connect' },
+    { page: 'home' }, { page: 'ventures' }, { page: 'fleet' }, { page: 'alarms' }, { page: 'connect' },
     { page: 'venture', venture: 'cool/box ü' }, { page: 'device', id: 'Box 7 %' },
   ];
   for (const route of routes) assert.deepEqual(parse(href(route)), route);

@@ -11,7 +11,7 @@ import { base, query } from './origin.ts';
 import { next, start, type Link, type LinkEvent } from './fallback.ts';
 import { SseParser } from './sse.ts';
 
-export type Kind = 'reading' | 'message' | 'twin' | 'status' | 'refusal' | 'command';
+export type Kind = 'reading' | 'message' | 'twin' | 'status' | 'refusal' | 'command' | 'alarm';
 /** `devices: null` is the whole fleet. */
 export interface Wish {
   devices: string[] | null;

@@ -25,6 +25,7 @@ export const overlay = new Overlay();
 export const destinations: { key: string; to: string; words: string }[] = [
   { key: 'v', to: '/ventures', words: 'Ventures' },
   { key: 'f', to: '/fleet', words: 'Fleet' },
+  { key: 'a', to: '/alarms', words: 'Alarms' },
   { key: 'c', to: '/connect', words: 'Connect a device' },
 ];
 

@@ -6,6 +6,7 @@
  * Invariant: after each (re)connection subscribers get `resync`, so what was missed is fetched.
  */
 import type { DeviceCommand, DeviceStatus, Message, Refusal, Value } from '../api.ts';
+import type { Alarm } from './alarms.ts';
 import { start, type Link } from './fallback.ts';
 import type { Feed, Hooks, Kind, Wish } from './feed.ts';
 import { here_ms, type FromHub, type ToHub } from './hubwords.ts';
@@ -23,6 +24,7 @@ export interface Handlers {
   status?: (frame: { device: string; status: DeviceStatus; last_seen: string | null }) => void;
   refusal?: (frame: Refusal) => void;
   command?: (frame: { device: string; command: DeviceCommand }) => void;
+  alarm?: (frame: { device: string; transition: string | null; alarm: Alarm }) => void;
   /** Fetch again: after a connection, and at each beat while polling. */
   resync?: (why: 'connected' | 'poll') => void;
 }

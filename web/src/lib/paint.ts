@@ -81,7 +81,7 @@ function before(data: Column, from: number): number {
 }
 
 /** Range of the values in the window over min and max, with a little air. */
-export function yRange(u: uPlot, joined: Joined, columns: number[]): [number, number] {
+export function yRange(u: uPlot, joined: Joined, columns: number[], levels: number[] = []): [number, number] {
   const [from, to] = u.series[0]?.idxs ?? [0, joined.x.length - 1];
   let low = Infinity;
   let high = -Infinity;
@@ -96,6 +96,10 @@ export function yRange(u: uPlot, joined: Joined, columns: number[]): [number, nu
     }
   }
   if (low > high) return [0, 1];
+  for (const level of levels) {
+    low = Math.min(low, level);
+    high = Math.max(high, level);
+  }
   const air = Math.max((high - low) * 0.12, Math.abs(high) * 0.002, 0.05);
   return [low - air, high + air];
 }

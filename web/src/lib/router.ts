@@ -8,6 +8,7 @@ export type Route =
   | { page: 'venture'; venture: string }
   | { page: 'fleet' }
   | { page: 'device'; id: string }
+  | { page: 'alarms' }
   | { page: 'connect' }
   | { page: 'missing'; path: string };
 
@@ -17,6 +18,7 @@ export function parse(path: string): Route {
   if (parts.length === 0) return { page: 'home' };
   if (parts.length === 1 && first === 'ventures') return { page: 'ventures' };
   if (parts.length === 1 && first === 'fleet') return { page: 'fleet' };
+  if (parts.length === 1 && first === 'alarms') return { page: 'alarms' };
   if (parts.length === 1 && first === 'connect') return { page: 'connect' };
   if (parts.length === 2 && second) {
     const id = decode(second);
