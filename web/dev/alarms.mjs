@@ -24,12 +24,12 @@ export class Alarms {
     this.all.sort((a, b) => b.id.localeCompare(a.id));
   }
 
-  raise(device, rule, { severity, value, at, cleared = null, taken = null, verdict = null, note = null }) {
+  raise(device, rule, { severity, name = 'temperature', value, at, cleared = null, taken = null, verdict = null, note = null }) {
     const warm = rule !== 'lost';
     const condition = warm ? this.rules().find((one) => one.name === rule)?.when ?? 'temperature > 8 °C' : 'silent(30 min)';
-    const input = warm ? { name: 'temperature', value, text: null, time: iso(at) } : { name: 'silent(30 min)', value: 1, text: null, time: iso(at - 1_800_000) };
+    const input = warm ? { name, value, text: null, time: iso(at) } : { name: 'silent(30 min)', value: 1, text: null, time: iso(at - 1_800_000) };
     const trace = { condition, holds: true, inputs: [input] };
-    const why = warm ? `${condition} for 10 min: temperature = ${value}` : `silent(30 min): nothing since ${iso(at - 1_800_000)}`;
+    const why = warm ? `${condition} for 10 min: ${name} = ${value}` : `silent(30 min): nothing since ${iso(at - 1_800_000)}`;
     const alarm = {
       id: id(at, (this.nth += 1)), device: { id: device.id, name: device.name }, venture: 'coolbox', rule, title: warm ? 'Too warm' : 'Nothing heard', origin: device.origin,
       severity, worst: severity, state: 'raised', role: 'operator', raised: iso(at), raised_log: iso(at + 900), cleared: null,
@@ -72,13 +72,15 @@ export class Alarms {
     return [...this.world.blueprint.text.matchAll(/\[alarm\.(\w+)\]([^[]*)/g)].map(([, name, body]) => ({ name, when: /when\s*=\s*"([^"]*)"/.exec(body)?.[1], severity: /severity\s*=\s*"([^"]*)"/.exec(body)?.[1] ?? 'warning' }));
   }
 
-  /** A reading raises at once what says `temperature > N`; below N - 1 it is over. */
+  /** A reading raises at once what says `NAME > N`; below N - 1 it is over. */
   heard(device, name, value) {
-    if (name !== 'temperature' || device.origin === 'virtual') return;
+    if (device.origin === 'virtual') return;
     for (const rule of this.rules()) {
-      const bar = Number(/temperature > (-?[\d.]+)/.exec(rule.when ?? '')?.[1] ?? Infinity);
+      const [, property, number] = /^(\w+) > (-?[\d.]+)/.exec(rule.when ?? '') ?? [];
+      if (property !== name) continue;
+      const bar = Number(number);
       const open = this.all.find((one) => one.device.id === device.id && one.rule === rule.name && !one.cleared);
-      if (value > bar && !open) this.raise(device, rule.name, { severity: rule.severity, value, at: Date.now() });
+      if (value > bar && !open) this.raise(device, rule.name, { severity: rule.severity, name, value, at: Date.now() });
       else if (value < bar - 1 && open) this.clear(open, Date.now(), value);
     }
   }

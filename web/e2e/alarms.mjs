@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { axe, openPage, overflow, shot } from './browser.mjs';
 
 const rule = 'e2e_warm';
-const step_ms = 15_000;
+const step_ms = 8000;
 const undo_ms = 10_000;
 let known = null;
 
