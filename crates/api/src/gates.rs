@@ -189,7 +189,7 @@ fn criterion_json(judged: &Judged, explain: serde_json::Value, found: &InForce) 
     let criterion = &judged.criterion;
     let metric = blueprint::METRICS.iter().find(|metric| metric.name == criterion.metric);
     let currency = found.blueprint.currency.unwrap_or(Currency::EUR);
-    let unit = metric.map(|metric| metric.unit(currency).shown().to_owned());
+    let unit = metric.map(|metric| metric.unit(currency).shown());
     let figure = judged.figure.as_ref();
     CriterionJson {
         name: criterion.name.clone(),
