@@ -1,7 +1,9 @@
 //! The past of a demo: what its devices sent since it began, simulated up to now.
 //!
-//! *Invariant:* it goes through the log as everybody's readings, one message for each hour of a
-//! device, at the log time at which that hour ends; log time never moves more than an hour at once.
+//! *Invariant:* it goes through the log as everybody's readings, one message for each step of a
+//! device, at the log time at which that step ends; log time never moves more than an hour at once.
+//! A step is short enough that readings count as on time and nobody is taken for silent: twice the
+//! shortest interval of the blueprint, at most an hour.
 //! Where a device goes on is read from its twin, so a run that was cut short leaves no gap and
 //! sends nothing twice.
 
@@ -20,8 +22,12 @@ use model::{
 use crate::server::{Backfill, PastClock};
 
 const HOUR_MS: i64 = 3_600_000;
-/// Hours made at once: enough to keep every core busy, little enough to show progress.
-const HOURS_AT_ONCE: usize = 24;
+/// A reading is on time when it is appended within this many intervals.
+const ON_TIME_INTERVALS: i64 = 2;
+/// The shortest step: devices that measure more often than that send arrays.
+const STEP_MS_MIN: i64 = 60_000;
+/// Steps made at once: enough to keep every core busy, little enough to show progress.
+const STEPS_AT_ONCE: usize = 240;
 /// How near to now the past has to come before the devices go on by themselves.
 const NEAR: Duration = Duration::from_secs(2);
 /// How long the folds and history may need after the last message.
@@ -85,8 +91,8 @@ struct Heard<'a> {
     until_ms: i64,
 }
 
-/// Messages of one device in one hour, ready for the log.
-type Hour = Vec<(DeviceId, PastMessage)>;
+/// Messages of all devices in one step, ready for the log.
+type Batched = Vec<(DeviceId, PastMessage)>;
 
 /// Simulates everything between the newest reading of each device and now. `progress` is told the
 /// time reached.
@@ -97,6 +103,7 @@ pub(super) async fn catch_up(
 ) -> anyhow::Result<Report> {
     let past = Past::new(fleet.kinds, fleet.seed, &[fleetsim::Fault::Breakdown]);
     let mut heard = heard(fleet, backfill)?;
+    let step_ms = step_ms(fleet.kinds);
     let from_ms = heard.iter().map(|heard| heard.until_ms).min();
     let from = from_ms.map_or_else(|| clock.wall(), Timestamp::from_millis);
     let mut report = Report { from, until: from, messages: 0, bytes: 0, took: Duration::ZERO };
@@ -104,11 +111,11 @@ pub(super) async fn catch_up(
     let mut last = backfill.log.committed();
     backfill.hurry();
     while clock.wall().since(report.until) > NEAR {
-        let ends = hours(report.until, clock.wall());
+        let ends = steps(report.until, clock.wall(), step_ms);
         let made = tokio::task::block_in_place(|| make(&past, &mut heard, &ends));
-        for (end, hour) in ends.iter().zip(made) {
+        for (end, step) in ends.iter().zip(made) {
             clock.advance(*end);
-            last = append(&hour, fleet.tenant, backfill, &mut report).await?.unwrap_or(last);
+            last = append(&step, fleet.tenant, backfill, &mut report).await?.unwrap_or(last);
             report.until = *end;
             progress(Reached { from, at: report.until, until: clock.wall() });
         }
@@ -133,22 +140,31 @@ fn heard<'a>(fleet: &Fleet<'a>, backfill: &Backfill) -> anyhow::Result<Vec<Heard
     fleet.devices.iter().map(of).collect()
 }
 
-/// The next ends of hours, the last of them now when it is near.
-fn hours(after: Timestamp, now: Timestamp) -> Vec<Timestamp> {
-    let first = after.as_millis().div_euclid(HOUR_MS) + 1;
-    let ends = (first..).take(HOURS_AT_ONCE).map(|hour| hour * HOUR_MS);
+/// How long a step is for these kinds.
+fn step_ms(kinds: &BTreeMap<Name, Kind>) -> i64 {
+    let intervals = kinds.values().flat_map(|kind| kind.readings.values()).filter_map(|p| p.every);
+    let shortest = intervals.min().and_then(|every| i64::try_from(every.as_millis()).ok());
+    shortest.map_or(HOUR_MS, |every| {
+        every.saturating_mul(ON_TIME_INTERVALS).clamp(STEP_MS_MIN, HOUR_MS)
+    })
+}
+
+/// The next ends of steps, the last of them now when it is near.
+fn steps(after: Timestamp, now: Timestamp, step_ms: i64) -> Vec<Timestamp> {
+    let first = after.as_millis().div_euclid(step_ms) + 1;
+    let ends = (first..).take(STEPS_AT_ONCE).map(|step| step * step_ms);
     let mut ends: Vec<_> = ends.take_while(|end| *end < now.as_millis()).collect();
-    if ends.len() < HOURS_AT_ONCE {
+    if ends.len() < STEPS_AT_ONCE {
         ends.push(now.as_millis());
     }
     ends.into_iter().map(Timestamp::from_millis).collect()
 }
 
-/// What all devices sent in these hours; on every core.
-fn make(past: &Past, heard: &mut [Heard<'_>], ends: &[Timestamp]) -> Vec<Hour> {
+/// What all devices sent in these steps; on every core.
+fn make(past: &Past, heard: &mut [Heard<'_>], ends: &[Timestamp]) -> Vec<Batched> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let share = heard.len().div_ceil(threads).max(1);
-    let mut hours: Vec<Hour> = ends.iter().map(|_| Vec::new()).collect();
+    let mut steps: Vec<Batched> = ends.iter().map(|_| Vec::new()).collect();
     std::thread::scope(|scope| {
         let running: Vec<_> = heard
             .chunks_mut(share)
@@ -156,43 +172,43 @@ fn make(past: &Past, heard: &mut [Heard<'_>], ends: &[Timestamp]) -> Vec<Hour> {
             .collect();
         for thread in running {
             let some = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            for (hour, messages) in hours.iter_mut().zip(some) {
-                hour.extend(messages);
+            for (step, messages) in steps.iter_mut().zip(some) {
+                step.extend(messages);
             }
         }
     });
-    hours
+    steps
 }
 
-fn make_some(past: &Past, heard: &mut [Heard<'_>], ends: &[Timestamp]) -> Vec<Hour> {
-    let mut hours = Vec::with_capacity(ends.len());
+fn make_some(past: &Past, heard: &mut [Heard<'_>], ends: &[Timestamp]) -> Vec<Batched> {
+    let mut steps = Vec::with_capacity(ends.len());
     for end in ends {
         let until_ms = end.as_millis();
-        let mut hour = Vec::with_capacity(heard.len());
+        let mut step = Vec::with_capacity(heard.len());
         for Heard { device, id, until_ms: heard_ms } in heard.iter_mut() {
             if *heard_ms >= until_ms {
                 continue;
             }
             let span = PastSpan { after_ms: *heard_ms, until_ms };
             let messages = past.messages(&device.name, &device.kind, span);
-            hour.extend(messages.into_iter().map(|message| (*id, message)));
+            step.extend(messages.into_iter().map(|message| (*id, message)));
             *heard_ms = until_ms;
         }
-        hours.push(hour);
+        steps.push(step);
     }
-    hours
+    steps
 }
 
-/// Appends an hour as the devices' own messages; the offset of the last.
+/// Appends a step as the devices' own messages; the offset of the last.
 async fn append(
-    hour: &Hour,
+    step: &Batched,
     tenant: TenantId,
     backfill: &Backfill,
     report: &mut Report,
 ) -> anyhow::Result<Option<Offset>> {
     let mut batch = Batch::default();
     let mut last = None;
-    let mut messages = hour.iter().peekable();
+    let mut messages = step.iter().peekable();
     while let Some((device, message)) = messages.next() {
         batch.push(&Frame::Raw(frame(tenant, *device, message)));
         report.messages += 1;
@@ -241,14 +257,30 @@ mod tests {
     }
 
     #[test]
-    fn hours_end_at_full_hours_and_the_last_one_now() {
-        let said = hours(at("2026-11-29T09:30:00Z"), at("2026-11-29T12:15:00Z"));
+    fn steps_end_at_full_steps_and_the_last_one_now() {
+        let said = steps(at("2026-11-29T09:30:00Z"), at("2026-11-29T12:15:00Z"), HOUR_MS);
         let ends = ["10:00", "11:00", "12:00", "12:15"];
         let ends: Vec<_> = ends.iter().map(|t| at(&format!("2026-11-29T{t}:00Z"))).collect();
         assert_eq!(said, ends);
-        assert_eq!(hours(at("2026-11-29T12:00:00Z"), at("2026-11-29T12:15:00Z")), ends[3..]);
-        let many = hours(at("2026-09-01T00:00:00Z"), at("2026-11-29T12:15:00Z"));
-        assert_eq!(many.len(), HOURS_AT_ONCE);
-        assert_eq!(many.last(), Some(&at("2026-09-02T00:00:00Z")));
+        let none = steps(at("2026-11-29T12:00:00Z"), at("2026-11-29T12:15:00Z"), HOUR_MS);
+        assert_eq!(none, ends[3..]);
+        let many = steps(at("2026-09-01T00:00:00Z"), at("2026-11-29T12:15:00Z"), HOUR_MS);
+        assert_eq!(many.len(), STEPS_AT_ONCE);
+        assert_eq!(many.last(), Some(&at("2026-09-11T00:00:00Z")));
+    }
+
+    #[test]
+    fn a_step_is_short_enough_to_be_on_time_and_never_longer_than_an_hour() {
+        let of = |every: &str| {
+            let text = format!(
+                "blueprint = 1\nventure = \"v\"\ntitle = \"V\"\n[device.box.readings]\n\
+                 temperature = {{ unit = \"°C\", every = \"{every}\" }}\n"
+            );
+            step_ms(&blueprint::Blueprint::parse(&text).blueprint.unwrap().kinds)
+        };
+        assert_eq!(of("1 min"), 2 * 60_000);
+        assert_eq!(of("10 s"), STEP_MS_MIN);
+        assert_eq!(of("2 h"), HOUR_MS);
+        assert_eq!(step_ms(&BTreeMap::new()), HOUR_MS);
     }
 }
