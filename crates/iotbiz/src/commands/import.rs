@@ -72,8 +72,8 @@ impl Report {
         self.refused += 1;
         let reason = property.map_or_else(|| reason.to_owned(), |name| format!("{name}: {reason}"));
         // Figures of one value say nothing about the others.
-        let digits = |c: char| c.is_ascii_digit();
-        let kind = reason.split(digits).next().unwrap_or_default().trim_end().to_owned();
+        let kind = reason.split(|c: char| c.is_ascii_digit()).filter(|part| !part.is_empty());
+        let kind = kind.collect::<Vec<_>>().join("#");
         *self.reasons.entry(kind).or_default() += 1;
         if self.shown.len() < SHOWN_MAX {
             self.shown.push((place, reason));
@@ -240,6 +240,9 @@ fn tell(report: &Report, args: &ImportArgs, format: Format) -> anyhow::Result<()
         if !report.added.is_empty() {
             let words = if args.dry_run { "would be added" } else { "were added" };
             output::line(&format!("{} devices {words}", report.added.len()))?;
+            if args.dry_run {
+                output::talk("values of devices that would be added are not checked");
+            }
         }
         for (place, reason) in &report.shown {
             output::talk(&format!("line {place}: {reason}"));
@@ -250,7 +253,8 @@ fn tell(report: &Report, args: &ImportArgs, format: Format) -> anyhow::Result<()
             }
         }
     }
-    if report.refused > 0 && report.readings == 0 {
+    // A trial adds no devices, so it says nothing about their rows.
+    if report.refused > 0 && report.readings == 0 && !(args.dry_run && !report.added.is_empty()) {
         return Err(Failure::new(exit::FAILED, "nothing was taken")
             .fix("names of columns: --map COLUMN=PROPERTY; unknown devices: --kind KIND")
             .into());
