@@ -11,6 +11,7 @@ async function pages(world) {
     { name: 'venture', path: `/ventures/${items[0].venture}`, ready: '.listing' },
     { name: 'fleet', path: '/fleet', ready: '[data-row="0"]' },
     { name: 'device', path: `/devices/${world.device.id}?range=5m`, ready: '.plot[data-generation]:not([data-generation="0"])' },
+    { name: 'alarms', path: '/alarms', ready: 'h1' },
     { name: 'connect', path: '/connect', ready: 'form' },
     { name: 'connect-device', path: `/connect?device=${waiting}`, ready: '.ear' },
     { name: 'missing', path: '/no/such/page', ready: 'h1' },
@@ -57,7 +58,7 @@ export const checks = [
   ['g and a letter go, ? lists the keys, and letters can be turned off', async (world) => {
     const page = await openPage(world.browser, '/fleet');
     await page.locator('[data-row="0"]').waitFor();
-    for (const [key, url] of [['c', '**/connect'], ['f', '**/fleet']]) {
+    for (const [key, url] of [['a', '**/alarms'], ['c', '**/connect'], ['f', '**/fleet']]) {
       await page.evaluate(() => document.activeElement?.blur?.());
       await page.keyboard.press('g');
       await page.keyboard.press(key);

@@ -27,9 +27,9 @@ test('an open alarm is told by who has it, a cleared one by its verdict', () => 
 
 test('the sentence says how many are open, how bad, and whether anybody has them', () => {
   assert.equal(sentence([], 0), 'No alarm is open.');
-  assert.equal(sentence([alarm('1', 1)], 0), 'One alarm is open, 1 of them critical. Nobody has it yet.');
+  assert.equal(sentence([alarm('1', 1)], 0), 'One critical alarm is open. Nobody has it yet.');
   assert.equal(sentence([alarm('1', 1), alarm('2', 1, { acknowledged: signed(2), severity: 'warning' })], 0), '2 alarms are open, 1 of them critical. Nobody has 1 of them yet.');
-  assert.equal(sentence([alarm('2', 1, { acknowledged: signed(2), severity: 'warning' })], 0), 'One alarm is open. Somebody has each of them.');
+  assert.equal(sentence([alarm('2', 1, { acknowledged: signed(2), severity: 'warning' })], 0), 'One alarm is open. Somebody has it.');
 });
 
 test('a lane is a device, bars stay inside the window, and what hangs on another stands below it', () => {

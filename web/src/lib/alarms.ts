@@ -230,8 +230,8 @@ export function sentence(open: Alarm[], now: number): string {
   if (open.length === 0) return 'No alarm is open.';
   const nobody = open.filter((one) => standing(one, now) === 'raised' || standing(one, now) === 'escalated').length;
   const critical = open.filter((one) => one.severity === 'critical').length;
-  const are = (n: number, words: string) => (n === 1 ? `One ${words}` : `${n} ${words}`);
-  const parts = [`${are(open.length, open.length === 1 ? 'alarm is open' : 'alarms are open')}`];
-  if (critical > 0) parts.push(`${critical} of them critical`);
-  return `${parts.join(', ')}. ${nobody === 0 ? 'Somebody has each of them.' : `Nobody has ${nobody === open.length ? (nobody === 1 ? 'it' : 'any of them') : `${nobody} of them`} yet.`}`;
+  if (open.length === 1) return `One ${critical === 1 ? 'critical ' : ''}alarm is open. ${nobody === 1 ? 'Nobody has it yet.' : 'Somebody has it.'}`;
+  const how = critical === 0 ? '' : critical === open.length ? ', all of them critical' : `, ${critical} of them critical`;
+  const whose = nobody === 0 ? 'Somebody has each of them.' : `Nobody has ${nobody === open.length ? 'any' : nobody} of them yet.`;
+  return `${open.length} alarms are open${how}. ${whose}`;
 }

@@ -2,6 +2,8 @@
  * The list of devices for one filter, fetched page by page as it is scrolled.
  *
  * Invariant: rows of different filters never mix: an answer to an older question is dropped.
+ * Invariant: the list is one plain array that grows; a device that changes is another object in
+ * its place, and `version` counts what changed, so ten thousand cost no more than those on screen.
  * Invariant: `total` is the server's count, so the scroll bar is right before all is loaded.
  */
 import { api, Problem, type Device } from '../api.ts';
@@ -14,7 +16,11 @@ export const page_items_far = 1000;
 const poll_long_ms = 30_000;
 
 export class FleetList {
-  items = $state<Device[]>([]);
+  /** Read `version` with it: the array stays the same while it grows. */
+  items: Device[] = [];
+  version = $state(0);
+  /** Counts the pages that were taken in. */
+  grown = $state(0);
   total = $state(0);
   problem = $state<Problem | null>(null);
   loaded = $state(false);
@@ -33,14 +39,14 @@ export class FleetList {
     this.#askedAt = Date.now();
     this.#question += 1;
     this.#wanted = Math.max(page_items, this.items.length);
-    await this.#fetch(this.#question, null, []);
+    await this.#fetch(this.#question, null);
   }
 
   /** Makes sure that the first `count` rows are there or on their way. */
   async reach(count: number): Promise<void> {
     if (count <= this.items.length || this.#cursor === null || this.loading) return;
     this.#wanted = Math.min(count + page_items, this.total);
-    await this.#fetch(this.#question, this.#cursor, this.items);
+    await this.#fetch(this.#question, this.#cursor);
   }
 
   /** Every device that matches, for a change to all of them. */
@@ -51,26 +57,27 @@ export class FleetList {
       while (this.loading) await new Promise((done) => setTimeout(done, 50));
       if (this.problem) throw this.problem;
       if (this.#cursor === null) return this.items;
-      await this.#fetch(this.#question, this.#cursor, this.items);
+      await this.#fetch(this.#question, this.#cursor);
     }
   }
 
-  async #fetch(question: number, from: string | null, known: Device[]): Promise<void> {
+  async #fetch(question: number, from: string | null): Promise<void> {
     let cursor = from;
-    let items = known;
+    let fresh = from === null;
     this.loading = true;
     try {
       do {
-        const far = this.#wanted - items.length > 2 * page_items;
+        const far = this.#wanted - (fresh ? 0 : this.items.length) > 2 * page_items;
         const values = { filter: this.#filter, limit: far ? page_items_far : page_items, cursor };
         const { body, offset } = await api.devices(values);
         if (question !== this.#question) return;
-        items = items.length === 0 ? body.items : [...items, ...body.items];
+        if (fresh) this.#clear();
+        fresh = false;
+        this.#take(body.items);
         cursor = body.next_cursor;
-        this.total = body.total_matching ?? items.length;
+        this.total = body.total_matching ?? this.items.length;
         this.offset = offset;
-        this.#take(items);
-      } while (cursor !== null && items.length < this.#wanted);
+      } while (cursor !== null && this.items.length < this.#wanted);
       this.#cursor = cursor;
       this.problem = null;
       this.loaded = true;
@@ -88,29 +95,44 @@ export class FleetList {
     void this.ask(this.#filter);
   }
 
-  #take(items: Device[]): void {
-    this.items = items;
-    this.#index = new Map(items.map((one, at) => [one.id, at]));
+  #clear(): void {
+    this.items = [];
+    this.#index.clear();
+  }
+  #take(more: Device[]): void {
+    for (const one of more) {
+      this.#index.set(one.id, this.items.length);
+      this.items.push(one);
+    }
+    this.grown += 1;
+    this.version += 1;
+  }
+  #change(id: string, change: (device: Device) => Partial<Device>): void {
+    const at = this.#index.get(id);
+    const device = at === undefined ? undefined : this.items[at];
+    if (at === undefined || !device) return;
+    this.items[at] = { ...device, ...change(device) };
+    this.version += 1;
   }
 
   /** Keeps the rows on screen fresh; a fleet of ten thousand is not streamed to one page. */
   follow(ids: string[]): () => void {
     return live.subscribe(ids, ['reading', 'status'], {
       reading: (frame) => {
-        const device = this.items[this.#index.get(frame.device) ?? -1];
-        if (!device) return;
-        for (const [name, one] of Object.entries(frame.readings)) {
-          const before = device.readings[name];
-          if (before && (toMs(one.at) ?? 0) < (toMs(before.at) ?? 0)) continue;
-          device.readings[name] = { unit: null, ...before, ...one };
-          device.last_seen = later(device.last_seen, one.at);
-        }
+        this.#change(frame.device, (device) => {
+          const readings = { ...device.readings };
+          let { last_seen } = device;
+          for (const [name, one] of Object.entries(frame.readings)) {
+            const before = readings[name];
+            if (before && (toMs(one.at) ?? 0) < (toMs(before.at) ?? 0)) continue;
+            readings[name] = { unit: null, ...before, ...one };
+            last_seen = later(last_seen, one.at);
+          }
+          return { readings, last_seen };
+        });
       },
       status: (frame) => {
-        const device = this.items[this.#index.get(frame.device) ?? -1];
-        if (!device) return;
-        device.status = frame.status;
-        device.last_seen = frame.last_seen ?? device.last_seen;
+        this.#change(frame.device, ({ last_seen }) => ({ status: frame.status, last_seen: frame.last_seen ?? last_seen }));
       },
       resync: (why) => this.again(why),
     });
