@@ -28,7 +28,7 @@ export const checks = [
     await page.waitForURL(/status:live/);
     assert.equal(await page.locator('[data-filter]').inputValue(), `kind:${world.device.kind} status:live`);
     await page.locator('[data-row="0"]').waitFor();
-    assert.ok((await page.locator('[data-row] .st').allInnerTexts()).every((words) => words === 'live'));
+    assert.ok((await page.locator('[data-row] > span:nth-child(3) .st').allInnerTexts()).every((words) => words === 'live'));
     await page.reload();
     assert.equal(await page.locator('[data-filter]').inputValue(), `kind:${world.device.kind} status:live`);
     await page.goBack();
