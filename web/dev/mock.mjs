@@ -11,6 +11,7 @@ import { createHash } from 'node:crypto';
 import { createServer } from 'node:http';
 import { existsSync, readFileSync } from 'node:fs';
 import { extname, join, normalize } from 'node:path';
+import { Money } from './money.mjs';
 import { World } from './world.mjs';
 import { acceptSocket } from './socket.mjs';
 import { listenMqtt, listenTls } from './mqtt.mjs';
@@ -29,6 +30,8 @@ const world = new World({
   ports: { http: port, mqtt: mqttPort, mqtts: mqttsPort },
   identity: process.env.IDENTITY ?? 'filled',
 });
+
+const money = new Money(world);
 
 class Refused extends Error {
   constructor(status, code, title, detail, more = {}) {
@@ -90,6 +93,20 @@ const routes = [
   ['GET', '/api/v1/notify/status', () => world.alarms.sender()],
   ['POST', '/api/v1/notify/enable', () => [204, null]],
   ['POST', '/api/v1/notify/retry', () => [204, null]],
+  ['GET', '/api/v1/entities', () => list(money.entities)],
+  ['PUT', '/api/v1/entities/:id', (r) => money.putEntity(r.params.id, r.body)],
+  ['GET', '/api/v1/customers', () => list(money.customers)],
+  ['POST', '/api/v1/customers', (r) => [201, addCustomer(r.body)]],
+  ['GET', '/api/v1/contracts', () => list(money.contracts)],
+  ['POST', '/api/v1/contracts', (r) => [201, addContract(r.body)]],
+  ['GET', '/api/v1/billing/revenue', (r) => list(money.revenue(r.search.get('month')))],
+  ['POST', '/api/v1/billing/close', (r) => money.close(r.body)],
+  ['POST', '/api/v1/billing/compare', (r) => money.compare(r.search.get('month'), r.body)],
+  ['GET', '/api/v1/billing/explain', (r) => explainLine(r.search.get('line'))],
+  ['GET', '/api/v1/invoices', (r) => list(money.list(r.search.get('month')).map((one) => ({ ...one, lines: one.lines.map((line) => ({ ...line, id: null })) })))],
+  ['GET', '/api/v1/invoices/:id', (r) => invoice(r)],
+  ['GET', '/api/v1/invoices/:id/verification', (r) => ({ invoice: invoice(r).id, number: null, equal: true, differences: [], usage: invoice(r).usage })],
+  ['POST', '/api/v1/invoices/:id/steps', (r) => step(r)],
   ['GET', '/healthz', () => ({ ok: true })],
   ['GET', '/readyz', () => ({ ready: true, reasons: [] })],
   ['POST', '/ingest/v1/telemetry', (r) => ingest(r)],
@@ -216,6 +233,38 @@ function refuse({ reason, claimed = '', device: name = null }) {
   return {};
 }
 
+function addCustomer(body) {
+  if (money.customers.some((one) => one.name === body.name)) throw new Refused(409, 'E0202', 'conflict', `the name ${body.name} is taken`, {});
+  if (!body.timezone.includes('/') && body.timezone !== 'UTC') throw invalid('/timezone', `${body.timezone} is no time zone`);
+  return money.addCustomer(body);
+}
+
+function addContract(body) {
+  const made = money.addContract(body);
+  if (made.error) throw invalid(made.pointer, made.error);
+  return made;
+}
+
+function invoice(r) {
+  const found = money.find(r.params.id);
+  if (!found) throw notFound('invoice', r.params.id);
+  return found;
+}
+
+function explainLine(line) {
+  const told = money.explain(line);
+  if (!told) throw notFound('line', line);
+  return told;
+}
+
+/** Only what needs no second person: the mock has one. */
+function step(r) {
+  const found = invoice(r);
+  if (r.body.step !== 'discard') throw new Refused(403, 'E0102', 'not allowed', `${r.body.step}: ${found.id} was drafted by the same person`, { fix: ['let a second person do it, with a token of their own'] });
+  found.state = 'discarded';
+  return found;
+}
+
 function patch(r) {
   const one = device(r);
   if (typeof r.body.name === 'string') one.name = r.body.name;
@@ -265,6 +314,7 @@ async function read(request) {
     text += chunk;
     if (text.length > body_bytes_max) throw new Refused(413, 'too_large', 'the body is too large', '');
   }
+  if (request.headers['content-type'] === 'text/csv') return text;
   return text === '' ? {} : JSON.parse(text);
 }
 

@@ -340,6 +340,8 @@ export const clock = { skew_ms: 0 };
 interface Options {
   method?: string;
   body?: unknown;
+  /** Sent as it is, in place of a body: CSV. */
+  text?: string;
   etag?: string | null;
   signal?: AbortSignal;
 }
@@ -348,6 +350,7 @@ export async function request<T>(path: string, options: Options = {}): Promise<A
   const method = options.method ?? 'GET';
   const headers: Record<string, string> = { accept: 'application/json' };
   if (options.body !== undefined) headers['content-type'] = 'application/json';
+  if (options.text !== undefined) headers['content-type'] = 'text/csv';
   if (options.etag) headers['if-match'] = options.etag;
   if (method === 'POST') headers['idempotency-key'] = randomKey();
   let response: Response;
@@ -356,7 +359,7 @@ export async function request<T>(path: string, options: Options = {}): Promise<A
       method,
       headers,
       signal: options.signal ?? null,
-      ...(options.body === undefined ? {} : { body: JSON.stringify(options.body) }),
+      ...(options.text !== undefined ? { body: options.text } : options.body === undefined ? {} : { body: JSON.stringify(options.body) }),
     });
   } catch (error) {
     if (error instanceof DOMException && error.name === 'AbortError') throw error;

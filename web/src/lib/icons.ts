@@ -4,6 +4,7 @@ export const icons = {
   fleet: 'M3 3h4v4H3zM9 3h4v4H9zM3 9h4v4H3zM9 9h4v4H9z',
   alarms: 'M8 2.5l6 11H2zM8 7v3M8 11.8v.1',
   connect: 'M6 10l4-4M5 7L3.5 8.5a2.5 2.5 0 003.5 3.5L8.5 10.5M7.5 5.5L9 4a2.5 2.5 0 013.5 3.5L11 9',
+  revenue: 'M2.5 13.5h11M3 10.5l3.5-4 2.5 2.5L13 4M10 4h3v3',
   search: 'M11 7a4 4 0 11-8 0 4 4 0 018 0M10 10l4 4',
   help: 'M6 6a2 2 0 113 1.7c-.7.4-1 .8-1 1.6M8 12v.1',
   pause: 'M5 3v10M11 3v10',

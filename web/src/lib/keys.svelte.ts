@@ -27,6 +27,7 @@ export const destinations: { key: string; to: string; words: string }[] = [
   { key: 'f', to: '/fleet', words: 'Fleet' },
   { key: 'a', to: '/alarms', words: 'Alarms' },
   { key: 'c', to: '/connect', words: 'Connect a device' },
+  { key: 'r', to: '/revenue', words: 'Revenue' },
 ];
 
 /** Time in which the letter after `g` counts. */

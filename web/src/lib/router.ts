@@ -10,6 +10,7 @@ export type Route =
   | { page: 'device'; id: string }
   | { page: 'alarms' }
   | { page: 'connect' }
+  | { page: 'revenue' }
   | { page: 'missing'; path: string };
 
 export function parse(path: string): Route {
@@ -20,6 +21,7 @@ export function parse(path: string): Route {
   if (parts.length === 1 && first === 'fleet') return { page: 'fleet' };
   if (parts.length === 1 && first === 'alarms') return { page: 'alarms' };
   if (parts.length === 1 && first === 'connect') return { page: 'connect' };
+  if (parts.length === 1 && first === 'revenue') return { page: 'revenue' };
   if (parts.length === 2 && second) {
     const id = decode(second);
     if (id !== null && first === 'devices') return { page: 'device', id };
