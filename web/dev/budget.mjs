@@ -30,7 +30,7 @@ for (const key of Object.keys(manifest).filter((name) => name.startsWith('src/pa
   const bytes = sum(closure(key, closure(entry)));
   const over = bytes > first_route_bytes_max;
   failed ||= over;
-  console.log(`${over ? 'OVER ' : ''}${key}: ${(bytes / 1000).toFixed(1)} kB gzip of ${first_route_bytes_max / 1000}`);
+  console.log(`${over ? 'OVER ' : ''}${key}: ${(bytes / 1000).toFixed(2)} kB gzip of ${first_route_bytes_max / 1000}`);
 }
 for (const { file } of Object.values(manifest)) {
   if (size(file) <= chunk_bytes_max) continue;

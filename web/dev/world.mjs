@@ -448,4 +448,10 @@ device   = "box"
 when     = "silent(30 min)"
 unless   = "silent(base, 20 min)"
 severity = "warning"
+
+[usage.box_days]
+device  = "box"
+measure = "days_with_reading"
+[plan.care]
+boxes = { usage = "box_days", price = "0.30 EUR/device/day" }
 `;

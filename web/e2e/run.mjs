@@ -7,6 +7,7 @@
  *   IOTBIZ_E2E_CHROMIUM  the browser, /usr/bin/chromium by default
  *   IOTBIZ_E2E_CONSOLE folder of a built console to test in place of the server's own
  *   IOTBIZ_E2E_BOX     the address behind the QR code of `demo --lan`; without it its checks are left out
+ *   IOTBIZ_E2E_FILE    run only the checks of this file, such as revenue
  *   IOTBIZ_E2E_ONLY    run only the checks whose name contains this text
  *
  * Ends with "N passed, N failed" and exit code 1 when any failed.
@@ -27,6 +28,7 @@ import { checks as boxChecks } from './box.mjs';
 import { checks as linkChecks } from './link.mjs';
 import { checks as identityChecks } from './identity.mjs';
 import { checks as alarmChecks } from './alarms.mjs';
+import { checks as revenueChecks } from './revenue.mjs';
 
 const freePort = () =>
   new Promise((resolve) => {
@@ -95,7 +97,13 @@ const world = {
 
 const silence = await keepSpeaking(world);
 const only = process.env.IOTBIZ_E2E_ONLY ?? '';
-const all = [...deviceChecks, ...connectChecks, ...fleetChecks, ...mapChecks, ...shellChecks, ...perfChecks, ...doorChecks, ...boxChecks, ...linkChecks, ...identityChecks, ...alarmChecks];
+const file = process.env.IOTBIZ_E2E_FILE ?? '';
+const files = {
+  device: deviceChecks, connect: connectChecks, fleet: fleetChecks, map: mapChecks, shell: shellChecks, perf: perfChecks,
+  door: doorChecks, box: boxChecks, link: linkChecks, identity: identityChecks, alarms: alarmChecks, revenue: revenueChecks,
+};
+const all = file === '' ? Object.values(files).flat() : files[file];
+if (!all) throw new Error(`IOTBIZ_E2E_FILE=${file} is none of ${Object.keys(files).join(', ')}`);
 let failed = 0;
 let passed = 0;
 for (const [name, check] of all.filter(([name]) => name.includes(only))) {
