@@ -13,6 +13,7 @@
 mod append;
 mod batch;
 mod commit;
+mod copying;
 mod error;
 mod format;
 mod fsck;
@@ -29,6 +30,7 @@ mod snapshots;
 
 pub use batch::Batch;
 pub use commit::{Committer, Fatal, Progress};
+pub use copying::{Copied, Growth, Piece, Pieces, pieces};
 pub use error::Error;
 pub use fsck::{Health, Report, SegmentReport, fsck};
 pub use log::{Appended, Log, Options};

@@ -48,6 +48,7 @@ pub struct Recovery {
 }
 
 /// A segment file as found.
+#[derive(Debug)]
 pub(crate) struct Seen {
     pub(crate) number: u32,
     pub(crate) path: PathBuf,
@@ -68,6 +69,12 @@ impl Seen {
 
     pub(crate) fn base(&self) -> u64 {
         self.header.map_or(1, |header| header.base.0.max(1))
+    }
+
+    /// Whether it starts with a good batch.
+    pub(crate) fn holds_batch(&self, salt: u32) -> bool {
+        let id = SegmentId { number: self.number, salt };
+        self.head.get(DATA..).and_then(|bytes| BatchHeader::decode(bytes, id)).is_some()
     }
 
     pub(crate) fn damage(&self, from: usize, to: u64) -> Damage {

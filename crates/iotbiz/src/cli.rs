@@ -172,6 +172,14 @@ pub(crate) enum Command {
     /// Check the files of a data folder; repairs nothing.
     #[command(after_help = "Example: iotbiz fsck iotbiz-data")]
     Fsck(commands::fsck::FsckArgs),
+    /// Copy the data folder of a server, which may be running; list, verify and drill copies.
+    #[command(after_help = "Examples:\n  iotbiz backup /backups/iotbiz\n  iotbiz backup \
+                            iotbiz.tar.zst --data /var/lib/iotbiz\n  iotbiz backup drill \
+                            /backups/iotbiz")]
+    Backup(commands::backup::BackupArgs),
+    /// Make a data folder of a backup.
+    #[command(after_help = "Example: iotbiz restore /backups/iotbiz --into iotbiz-data")]
+    Restore(commands::backup::RestoreArgs),
     /// Print the OpenAPI 3.1 document.
     Openapi,
     /// Print the configuration with its defaults, as commented TOML.

@@ -1,6 +1,7 @@
 //! One file a command.
 
 pub(crate) mod apply;
+pub(crate) mod backup;
 pub(crate) mod bill;
 pub(crate) mod ca;
 pub(crate) mod case;

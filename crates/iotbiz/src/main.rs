@@ -3,6 +3,7 @@
 //! *Invariant:* every failure ends as lines on standard error and one of the codes of
 //! [`exit::TABLE`]; nothing panics on input.
 
+mod backup;
 mod cli;
 mod client;
 mod commands;
@@ -90,6 +91,8 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Simulate(args) => commands::simulate::run(args, &client(), format),
         Command::Doctor(args) => commands::doctor::run(args, &client(), format),
         Command::Fsck(args) => commands::fsck::run(args, format),
+        Command::Backup(args) => commands::backup::run(args, format),
+        Command::Restore(args) => commands::backup::bring_back(args, format),
         Command::Openapi => output::json(&api::document()),
         Command::Config => output::print(config::DOCUMENT),
         Command::Explain { code } => commands::explain::run(code),

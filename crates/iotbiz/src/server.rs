@@ -7,6 +7,7 @@ mod history;
 mod https;
 mod keys;
 mod past;
+mod standing;
 mod tasks;
 mod tenancy;
 mod tls;
@@ -31,11 +32,15 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub(crate) use standing::Standing;
+
 use crate::config::Config;
 use crate::exit::{self, Failure};
 
 pub(crate) use past::{Backfill, PastClock, Time};
 
+/// The name of the one shard in the log of its history.
+pub(crate) const SHARD: &str = "main";
 /// How long open requests and streams may take to end when the server stops.
 const HTTP_STOP_MAX: Duration = Duration::from_secs(2);
 
@@ -81,6 +86,7 @@ pub(crate) struct Server {
     history: Arc<history::History>,
     log: Log,
     registry: Registry,
+    shard: Shard,
     stop: CancellationToken,
     tasks: TaskTracker,
     http_task: JoinHandle<()>,
@@ -178,6 +184,7 @@ impl Server {
             history,
             log: on.log,
             registry: on.registry,
+            shard: on.shard,
             stop,
             tasks,
             http_task,

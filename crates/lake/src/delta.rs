@@ -9,6 +9,7 @@
 
 mod action;
 mod checkpoint;
+mod look;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use model::Timestamp;
 use serde_json::{Value, json};
 
 pub(crate) use action::{Action, Changes, FileEntry, Level, Rollup};
+pub(crate) use look::look;
 
 use crate::day::Day;
 use crate::store::Store;

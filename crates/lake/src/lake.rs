@@ -18,8 +18,8 @@ use crate::store::Store;
 use crate::table::Table;
 use crate::{Appended, Column, Error, Flushed, Row, TableId};
 
-const INDEX: &str = "lake.json";
-const INDEX_COPY: &str = "lake.copy.json";
+pub(crate) const INDEX: &str = "lake.json";
+pub(crate) const INDEX_COPY: &str = "lake.copy.json";
 
 /// What a lake may use, and how long it keeps things.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,13 +98,13 @@ pub struct Lake {
 }
 
 #[derive(Debug, Clone, Default)]
-struct Index {
-    flushed: Offset,
-    tables: Vec<TableId>,
+pub(crate) struct Index {
+    pub(crate) flushed: Offset,
+    pub(crate) tables: Vec<TableId>,
 }
 
 impl Index {
-    fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let tables = self.tables.iter().map(
             |table| json!({ "tenant": table.tenant, "venture": table.venture, "kind": table.kind }),
         );
@@ -135,7 +135,7 @@ impl Index {
     }
 
     /// The index or its copy; `None` in an empty folder.
-    fn read(store: &Store) -> Result<Option<Self>, Error> {
+    pub(crate) fn read(store: &Store) -> Result<Option<Self>, Error> {
         let mut damaged = false;
         for name in [INDEX, INDEX_COPY] {
             if let Some(bytes) = store.read(name)? {

@@ -8,6 +8,7 @@
 
 mod canonical;
 pub mod content;
+mod copying;
 mod decision;
 mod erase;
 mod error;
@@ -16,6 +17,7 @@ mod outbox;
 mod query;
 mod registry;
 
+pub use copying::{RegistryCopy, copy_to, migration_of, newest_migration, relayed_in};
 pub use decision::{Author, Decision, Expect, Key, Revision};
 pub use error::Error;
 pub use kind::Kind;

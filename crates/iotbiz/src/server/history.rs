@@ -114,7 +114,7 @@ impl History {
         let Parts { log, disk, clock, keep } = parts;
         let settings = Settings {
             root: data.join("lake"),
-            shard: "main".to_owned(),
+            shard: super::SHARD.to_owned(),
             limits: Limits { keep, ..Limits::default() },
         };
         let lake = Lake::open(Arc::clone(&disk), Arc::clone(&clock), settings);
