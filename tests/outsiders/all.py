@@ -4,6 +4,7 @@ import argparse
 import sys
 
 import abuse
+import backup
 import clients
 import invoices
 import kills
@@ -119,6 +120,7 @@ def main():
     schema.facts()
     lake.facts()
     kills.facts(arguments.kills, arguments.seed)
+    backup.facts(arguments.seed)
     sys.exit(1 if verdicts.failed else 0)
 
 

@@ -101,6 +101,19 @@ pub fn pieces(disk: &dyn Disk, dir: &Path) -> Result<Pieces, Error> {
     Ok(Pieces { segments: segments.collect(), salt, missing })
 }
 
+/// The newest format among the segments in `dir`, newer ones than this program reads included.
+///
+/// # Errors
+/// The disk refuses.
+pub fn log_format(disk: &dyn Disk, dir: &Path) -> Result<Option<u32>, Error> {
+    match look(disk, dir) {
+        Ok(all) => Ok(all.iter().filter_map(|seen| Some(seen.header?.format)).max()),
+        Err(Error::Format { found, .. }) => Ok(Some(found)),
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 impl Piece {
     /// Reads the segment; it must be asked for in the order of the list, `next` being what comes
     /// behind the segment before.

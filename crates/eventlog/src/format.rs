@@ -23,7 +23,7 @@ use model::Timestamp;
 use model::wire::{Reader, WireError, Writer};
 
 /// Newest format of segments that this program reads and the one it writes.
-pub(crate) const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 1;
 /// Size of a segment's header.
 pub(crate) const SEGMENT_HEADER: usize = 64;
 /// Where its copy is: in another sector, since the salt must not be lost.

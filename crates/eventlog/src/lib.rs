@@ -30,8 +30,9 @@ mod snapshots;
 
 pub use batch::Batch;
 pub use commit::{Committer, Fatal, Progress};
-pub use copying::{Copied, Growth, Piece, Pieces, pieces};
+pub use copying::{Copied, Growth, Piece, Pieces, log_format, pieces};
 pub use error::Error;
+pub use format::FORMAT as LOG_FORMAT;
 pub use fsck::{Health, Report, SegmentReport, fsck};
 pub use log::{Appended, Log, Options};
 pub use log_time::ClockState;
@@ -40,4 +41,4 @@ pub use os_disk::OsDisk;
 pub use read::Frames;
 pub use scan::Damage;
 pub use slow_flush::SlowFlush;
-pub use snapshots::{Snapshot, Snapshots};
+pub use snapshots::{FORMAT as SNAPSHOT_FORMAT, Snapshot, Snapshots, snapshot_versions};

@@ -20,7 +20,8 @@ use crate::format::{narrow, wide};
 use crate::segment::read_bytes;
 
 const MAGIC: &[u8; 8] = b"IOTBSNAP";
-const FORMAT: u32 = 1;
+/// Newest format of snapshots that this program reads and the one it writes.
+pub const FORMAT: u32 = 1;
 const HEADER: usize = 40;
 
 /// How many are kept.
@@ -76,6 +77,22 @@ fn header(offset: Offset, format_version: u32, bytes: &[u8]) -> Vec<u8> {
     let crc = crc32c::crc32c(&out);
     out.put_u32(crc);
     out
+}
+
+/// The format of a snapshot and the version of its content; nothing when it is none.
+///
+/// # Errors
+/// The disk refuses.
+pub fn snapshot_versions(disk: &dyn Disk, path: &Path) -> Result<Option<(u32, u32)>, Error> {
+    let file = disk.open(path, Open::Read).map_err(at("open", path))?;
+    let bytes = read_bytes(&*file, path, 0, HEADER)?;
+    let versions = || {
+        let mut r = Reader::new(&bytes);
+        let magic = r.take(MAGIC.len()).ok()?;
+        let found = (r.u32().ok()?, r.u32().ok()?);
+        (magic == MAGIC).then_some(found)
+    };
+    Ok(versions())
 }
 
 impl Snapshots {

@@ -180,6 +180,9 @@ pub(crate) enum Command {
     /// Make a data folder of a backup.
     #[command(after_help = "Example: iotbiz restore /backups/iotbiz --into iotbiz-data")]
     Restore(commands::backup::RestoreArgs),
+    /// What another version of this program will convert in a data folder.
+    #[command(after_help = "Example: iotbiz upgrade --check iotbiz-data")]
+    Upgrade(commands::upgrade::UpgradeArgs),
     /// Print the OpenAPI 3.1 document.
     Openapi,
     /// Print the configuration with its defaults, as commented TOML.

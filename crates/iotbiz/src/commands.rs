@@ -30,3 +30,4 @@ pub(crate) mod send;
 pub(crate) mod simulate;
 pub(crate) mod tail;
 pub(crate) mod token;
+pub(crate) mod upgrade;

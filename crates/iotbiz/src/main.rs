@@ -10,6 +10,7 @@ mod commands;
 mod config;
 mod demo;
 mod exit;
+mod formats;
 mod mqtt_client;
 mod output;
 mod projects;
@@ -93,6 +94,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Fsck(args) => commands::fsck::run(args, format),
         Command::Backup(args) => commands::backup::run(args, format),
         Command::Restore(args) => commands::backup::bring_back(args, format),
+        Command::Upgrade(args) => commands::upgrade::run(args, format),
         Command::Openapi => output::json(&api::document()),
         Command::Config => output::print(config::DOCUMENT),
         Command::Explain { code } => commands::explain::run(code),

@@ -36,6 +36,7 @@ pub(crate) use standing::Standing;
 
 use crate::config::Config;
 use crate::exit::{self, Failure};
+use crate::formats;
 
 pub(crate) use past::{Backfill, PastClock, Time};
 
@@ -370,6 +371,7 @@ fn private(_data: &Path) -> std::io::Result<()> {
 }
 
 async fn open(config: &Config, time: &Time) -> anyhow::Result<(Foundation, RelayTask)> {
+    formats::admit(&config.data)?;
     let clock = time.clock();
     let disk: Arc<dyn Disk> = if config.flush_delay.is_zero() {
         Arc::new(OsDisk)

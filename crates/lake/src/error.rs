@@ -31,6 +31,16 @@ pub enum Error {
         /// What does not fit.
         what: String,
     },
+    /// Written by another version of this program.
+    #[error("{path} has format {found}, this program reads up to {known}", path = path.display())]
+    Format {
+        /// Which file.
+        path: PathBuf,
+        /// What it says.
+        found: u64,
+        /// The newest we read.
+        known: u64,
+    },
     /// Too much waits to be written.
     #[error("{bytes} bytes of readings wait to be written, memtable_bytes_max = {max}")]
     Full {
@@ -98,6 +108,7 @@ impl Error {
         match self {
             Self::Disk { .. } | Self::Doubt { .. } | Self::Export(_) => ErrorKind::Unavailable,
             Self::Damaged { .. } => ErrorKind::Corrupt,
+            Self::Format { .. } => ErrorKind::Invalid,
             Self::Full { .. } => ErrorKind::Overloaded,
             Self::Conflict { .. } => ErrorKind::Conflict,
             Self::NoTable { .. } | Self::NoProperty { .. } => ErrorKind::NotFound,

@@ -45,6 +45,14 @@ pub struct Inventory {
 /// Names of the index and its copy, below the folder of the lake.
 pub const INDEX_NAMES: [&str; 2] = [crate::lake::INDEX, crate::lake::INDEX_COPY];
 
+/// The format of the lake in a folder, newer ones than this program reads included; nothing when
+/// there is none.
+#[must_use]
+pub fn format_of(root: &Path) -> Option<u64> {
+    let bytes = std::fs::read(root.join(crate::lake::INDEX)).ok()?;
+    Some(crate::lake::said_format(&bytes))
+}
+
 /// Reads what a lake consists of. The index is read first: a table may be further than it says,
 /// never behind it.
 ///

@@ -18,6 +18,8 @@ use crate::store::Store;
 use crate::table::Table;
 use crate::{Appended, Column, Error, Flushed, Row, TableId};
 
+/// Newest format of a lake that this program reads and the one it writes.
+pub const FORMAT: u64 = 1;
 pub(crate) const INDEX: &str = "lake.json";
 pub(crate) const INDEX_COPY: &str = "lake.copy.json";
 
@@ -108,7 +110,7 @@ impl Index {
         let tables = self.tables.iter().map(
             |table| json!({ "tenant": table.tenant, "venture": table.venture, "kind": table.kind }),
         );
-        let body = json!({ "flushed": self.flushed.0, "tables": tables.collect::<Vec<_>>() });
+        let body = json!({ "format": FORMAT, "flushed": self.flushed.0, "tables": tables.collect::<Vec<_>>() });
         let body = body.to_string();
         format!("{:08x}\n{body}\n", crc32c::crc32c(body.as_bytes())).into_bytes()
     }
@@ -139,6 +141,10 @@ impl Index {
         let mut damaged = false;
         for name in [INDEX, INDEX_COPY] {
             if let Some(bytes) = store.read(name)? {
+                let found = said_format(&bytes);
+                if found > FORMAT {
+                    return Err(Error::Format { path: store.path(name), found, known: FORMAT });
+                }
                 if let Some(index) = Self::decode(&bytes) {
                     return Ok(Some(index));
                 }
@@ -157,6 +163,15 @@ impl Index {
         store.replace(INDEX, &bytes)?;
         store.replace(INDEX_COPY, &bytes)
     }
+}
+
+/// The format that an index says; the first releases did not say 1.
+pub(crate) fn said_format(bytes: &[u8]) -> u64 {
+    let said = || {
+        let (_crc, body) = std::str::from_utf8(bytes).ok()?.split_once('\n')?;
+        serde_json::from_str::<Value>(body).ok()?.get("format")?.as_u64()
+    };
+    said().unwrap_or(1)
 }
 
 impl Lake {

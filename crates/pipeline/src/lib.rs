@@ -35,5 +35,5 @@ pub use quarantine::{Cut, Quarantine, Quarantined};
 pub use recent::{Bucket, History, Line, Live, Outcome, Recent};
 pub use records::Records;
 pub use relay::{Relay, RelayTask};
-pub use state::{Direction, Seen, State, Totals, Unwatched, Watch};
+pub use state::{Direction, STATE_VERSION, Seen, State, Totals, Unwatched, Watch};
 pub use translate::{profile_of, rule_of};

@@ -28,7 +28,7 @@ use crate::quarantine::{Cut, QUARANTINE_BYTES_MAX, Quarantine, Quarantined};
 use crate::records::{Effect, Records};
 
 /// Layout version of the snapshot.
-pub(crate) const STATE_VERSION: u32 = 2;
+pub const STATE_VERSION: u32 = 2;
 
 /// The layout before there were rules; still read, and the rules begin with nothing known.
 const STATE_VERSION_WITHOUT_RULES: u32 = 1;

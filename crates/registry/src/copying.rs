@@ -11,7 +11,7 @@ use std::path::Path;
 use sqlx::{AnyConnection, Connection as _, Row as _};
 
 use crate::Error;
-use crate::registry::{refused, set_up, signed, unsigned};
+use crate::registry::{refused, signed, unsigned};
 
 /// What a copy holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +37,11 @@ async fn connect(file: &Path) -> Result<AnyConnection, Error> {
     let url = format!("sqlite://{}?mode=rw", file.display());
     let opened = |source| Error::Open { url: file.display().to_string(), source };
     let mut connection = AnyConnection::connect(&url).await.map_err(opened)?;
-    set_up(&mut connection).await.map_err(refused("set up a connection"))?;
+    // Nothing else: the journal stays as it is, so that looking changes nothing.
+    sqlx::query("PRAGMA busy_timeout = 5000")
+        .execute(&mut connection)
+        .await
+        .map_err(refused("set up a connection"))?;
     Ok(connection)
 }
 

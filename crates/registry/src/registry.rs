@@ -141,7 +141,7 @@ impl Registry {
 }
 
 /// Readies a connection that was just made.
-pub(crate) async fn set_up(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
+async fn set_up(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
     if connection.backend_name() == "SQLite" {
         for statement in SQLITE_SETUP {
             connection.execute(statement).await?;

@@ -39,6 +39,34 @@ each_on_a_new_file! {
     a_thousand_at_a_time_are_quick
 }
 
+#[tokio::test]
+async fn a_copy_is_one_state_and_has_the_relay_append_again_what_the_log_may_lack() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("registry.db");
+    let registry = contract::open(&format!("sqlite://{}", path.display())).await;
+    for number in 1..=5_u64 {
+        let (id, content) = (format!("d{number}"), device(&format!("n{number}")));
+        registry.put(&Decision::put(HERE, Kind::Device, &id, &content), &ME).await.unwrap();
+    }
+    registry.set_relayed(3).await.unwrap();
+    let mark = registry::relayed_in(&path).await.unwrap();
+    assert_eq!(mark, 3);
+    // The relay goes on while the log is copied.
+    registry.set_relayed(5).await.unwrap();
+    registry.put(&Decision::put(HERE, Kind::Device, "d6", &device("n6")), &ME).await.unwrap();
+    let copy = folder.path().join("copy.db");
+    let said = registry::copy_to(&path, &copy, mark).await.unwrap();
+    assert_eq!((said.records["device"], said.last_seq), (6, 6));
+    assert_eq!(said.migration, registry::newest_migration());
+    assert_eq!(registry.relayed().await.unwrap(), 5, "the original is left as it is");
+    let again = contract::open(&format!("sqlite://{}", copy.display())).await;
+    assert_eq!(again.relayed().await.unwrap(), 3);
+    let waiting = again.outbox(3, 100).await.unwrap();
+    assert_eq!(waiting.iter().map(|row| row.seq).collect::<Vec<_>>(), [4, 5, 6]);
+    assert!(again.get(key("d6")).await.unwrap().is_some());
+    assert!(registry::relayed_in(&folder.path().join("none.db")).await.is_err());
+}
+
 /// What a kill leaves: the files as they are, without the closing of the last connection.
 #[tokio::test]
 async fn a_copy_taken_while_open_has_everything_that_was_answered() {

@@ -1,6 +1,8 @@
 //! The log as its users see it: one test binary, so that it links once.
 
 #[cfg(test)]
+mod copying;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod fixture;

@@ -57,7 +57,7 @@ fn unfinished(path: &Path) -> bool {
 }
 
 /// Snapshots in a folder: name of the projection, offset, file.
-pub(super) fn snapshots(folder: &Path) -> io::Result<Vec<(String, u64, PathBuf)>> {
+pub(crate) fn snapshots(folder: &Path) -> io::Result<Vec<(String, u64, PathBuf)>> {
     let mut found = Vec::new();
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,

@@ -9,6 +9,8 @@ mod demo;
 #[cfg(test)]
 mod erase;
 #[cfg(test)]
+mod backup;
+#[cfg(test)]
 mod files;
 #[cfg(test)]
 mod first_run;
@@ -16,6 +18,8 @@ mod first_run;
 mod history;
 #[cfg(test)]
 mod import;
+#[cfg(test)]
+mod formats;
 #[cfg(test)]
 mod journey;
 #[cfg(test)]

@@ -58,7 +58,11 @@ fn spawn(folder: &Path, arguments: &[&str]) -> (Child, Value) {
 
 impl Server {
     pub(crate) fn start(arguments: &[&str]) -> Self {
-        let temporary = tempfile::tempdir().unwrap();
+        Self::on(tempfile::tempdir().unwrap(), arguments)
+    }
+
+    /// On a folder that holds `data` already.
+    pub(crate) fn on(temporary: tempfile::TempDir, arguments: &[&str]) -> Self {
         let folder = temporary.path().to_owned();
         let (process, said) = spawn(&folder, arguments);
         Self { process, folder, said, _temporary: temporary }

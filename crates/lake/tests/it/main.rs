@@ -3,6 +3,8 @@
 //! *Invariant:* each file tests one promise of the crate.
 
 #[cfg(test)]
+mod copying;
+#[cfg(test)]
 mod erasure;
 #[cfg(test)]
 mod export;
