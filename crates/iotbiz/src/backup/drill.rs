@@ -1,8 +1,8 @@
 //! A drill: restoring a backup for a trial and looking whether a server can live on it.
 //!
-//! *Invariant:* the drill works in a folder of its own, which is removed; the server listens on free
-//! ports of the loopback address, lets nobody in, and is stopped. Nothing is said to be good that
-//! was not read.
+//! *Invariant:* the drill works in a folder of its own, which is removed; the server listens on
+//! free ports of the loopback address, lets nobody in, and is stopped. Nothing is said to be good
+//! that was not read.
 
 use std::path::Path;
 use std::sync::Arc;

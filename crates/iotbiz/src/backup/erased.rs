@@ -4,7 +4,7 @@
 //! stays erased. It names ids, never what was erased.
 //!
 //! ```text
-//! first 8 digits of the SHA-256 of the rest of the line, a space, {"tenant","subject","offset","at"}
+//! 8 digits of the SHA-256 of the rest of the line, a space, {"tenant","subject","offset","at"}
 //! ```
 
 use std::collections::BTreeMap;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use eventlog::{Batch, Log, OsDisk};
-use model::{Erased, Frame, Offset, SystemClock};
+use model::{Erased, Frame, SystemClock};
 
 use super::erased::{Erasure, Erasures};
 use super::manifest::Manifest;
@@ -187,7 +187,7 @@ fn forget(folder: &Path, known: &Erasures) -> anyhow::Result<Restored> {
     }
     let last = log.appended();
     log.close().context("write the erasures")?;
-    Ok(Restored { erased: missing.len(), last: last.0.max(Offset(0).0) })
+    Ok(Restored { erased: missing.len(), last: last.0 })
 }
 
 fn append(log: &Log, erasure: &Erasure) -> anyhow::Result<()> {

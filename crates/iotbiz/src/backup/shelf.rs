@@ -1,8 +1,8 @@
 //! The folder that holds backups.
 //!
-//! *Invariant:* a content is written aside, flushed and renamed to its SHA-256, so a name in `files`
-//! is a whole content unless the disk damaged it. A manifest's checksum is written last, after all
-//! folders with new names were flushed. Only the holder of `lock` writes.
+//! *Invariant:* a content is written aside, flushed and renamed to its SHA-256, so a name in
+//! `files` is a whole content unless the disk damaged it. A manifest's checksum is written last,
+//! after all folders with new names were flushed. Only the holder of `lock` writes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, TryLockError};
@@ -317,6 +317,14 @@ impl Shelf {
         for name in names.iter().take(old) {
             for end in ["sha256", "json"] {
                 let path = folder.join(format!("{name}.{end}"));
+                fs::remove_file(&path).with_context(|| format!("remove {}", path.display()))?;
+            }
+        }
+        for entry in fs::read_dir(&folder).context("list the backups")? {
+            let path = entry?.path();
+            let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+            // What a kill left of a backup that never came to be.
+            if stem.is_none_or(|stem| !names.contains(&stem)) {
                 fs::remove_file(&path).with_context(|| format!("remove {}", path.display()))?;
             }
         }

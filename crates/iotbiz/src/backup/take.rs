@@ -1,6 +1,7 @@
 //! Taking a backup beside a running server, by reading its folder.
 //!
-//! *Invariant:* what is copied is a folder that a killed server could have left, so a start heals it:
+//! *Invariant:* what is copied is a folder that a killed server could have left, so a start heals
+//! it:
 //!
 //! 1. the **mark of the relay** is read: all decisions up to it are in the log by now;
 //! 2. **snapshots**, then **history**: both are made of committed frames, so the log that is read
@@ -10,8 +11,8 @@
 //! 3. the **log**, up to the end of its last whole batch. That is the offset of the backup;
 //! 4. the **records**, in one transaction. They are younger than the log, so every decision in the
 //!    log has its revision. Decisions that are not in the copied log would be lost to the folds, as
-//!    the relay's mark is already past them: so the mark is set back in the copy to what was read in
-//!    step 1. The next start appends them again, and folds ignore a revision that is not newer.
+//!    the relay's mark is already past them: so the mark is set back in the copy to what was read
+//!    in step 1. The next start appends them again, and folds ignore a revision that is not newer.
 //!
 //! The other way round (records first) could not be healed: the log would name revisions that the
 //! records never gave, and give the same numbers to other content.
@@ -339,7 +340,7 @@ impl Taking<'_, '_> {
         })
     }
 
-    /// Certificates and keys, and whatever else there is; until none of it changed while it was read.
+    /// Certificates and keys, and whatever else there is; again when it changed while it was read.
     fn plain(&mut self) -> anyhow::Result<()> {
         let mut found = sources::plain(self.data)?;
         for _look in 0..PLAIN_LOOKS_MAX {

@@ -94,17 +94,18 @@ pub(crate) struct RestoreArgs {
 /// A backup that can be read; what was unpacked goes with it.
 struct Opened {
     shelf: Shelf,
-    _unpacked: Option<tempfile::TempDir>,
+    /// The folder of what was unpacked, which goes away with this.
+    unpacked: Option<tempfile::TempDir>,
 }
 
 fn open(args: &FromArgs) -> anyhow::Result<Opened> {
     if archive::kind(&args.from) == Kind::Folder || args.from.is_dir() {
-        return Ok(Opened { shelf: Shelf::look(&args.from)?, _unpacked: None });
+        return Ok(Opened { shelf: Shelf::look(&args.from)?, unpacked: None });
     }
     let work = work(args)?;
     let folder = work.path().join("backup");
     archive::unpack(&args.from, &folder)?;
-    Ok(Opened { shelf: Shelf::look(&folder)?, _unpacked: Some(work) })
+    Ok(Opened { shelf: Shelf::look(&folder)?, unpacked: Some(work) })
 }
 
 /// A folder that goes away with its value.
@@ -151,7 +152,8 @@ fn save(args: &TakeArgs, format: Format) -> anyhow::Result<()> {
         bar.set_message(path.to_owned());
     })?;
     let written = shelf.written();
-    let removed = if into_file { 0 } else { shelf.prune(args.keep)? };
+    // A file holds one; an older one may be left of a run that was killed.
+    let removed = shelf.prune(if into_file { 1 } else { args.keep })?;
     drop(shelf);
     if into_file {
         bar.set_message("packing");
@@ -328,7 +330,7 @@ pub(crate) fn bring_back(args: &RestoreArgs, format: Format) -> anyhow::Result<(
     let mut lists = args.erased.clone();
     // Beside a file may lie a newer list than the one inside.
     let beside = archive::parent(&args.backup.from).join(ERASED);
-    if opened._unpacked.is_some() && beside.is_file() {
+    if opened.unpacked.is_some() && beside.is_file() {
         lists.push(beside);
     }
     let bar = bar();

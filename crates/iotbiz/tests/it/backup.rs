@@ -233,8 +233,7 @@ fn a_kill_in_the_middle_leaves_the_backups_before_as_they_were() {
             .unwrap();
         // As long as it takes to see so many contents, or to its end: somewhere in the middle.
         let wanted = contents(&folder.join("kept")).len() + usize::try_from(round % 4).unwrap();
-        while process.try_wait().unwrap().is_none()
-            && contents(&folder.join("kept")).len() < wanted
+        while process.try_wait().unwrap().is_none() && contents(&folder.join("kept")).len() < wanted
         {
             std::thread::yield_now();
         }
@@ -280,7 +279,14 @@ fn who_was_erased_after_the_backup_stays_erased() {
     let path = format!("/devices/{device}/history?property=temperature&from={FROM}&px=100");
     let asked = std::iter::repeat_with(|| {
         let url = format!("{}/api/v1{path}", server.url());
-        ureq::get(&url).config().http_status_as_error(false).build().call().unwrap().status().as_u16()
+        ureq::get(&url)
+            .config()
+            .http_status_as_error(false)
+            .build()
+            .call()
+            .unwrap()
+            .status()
+            .as_u16()
     });
     assert!(asked.take(QUESTIONS_MAX).any(|status| status == 404), "the twin is gone");
     server.end(End::Asked);

@@ -3,23 +3,23 @@
 //! *Invariant:* every server of a test is stopped with it, and listens on free loopback ports.
 
 #[cfg(test)]
+mod backup;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
 mod erase;
 #[cfg(test)]
-mod backup;
-#[cfg(test)]
 mod files;
 #[cfg(test)]
 mod first_run;
 #[cfg(test)]
+mod formats;
+#[cfg(test)]
 mod history;
 #[cfg(test)]
 mod import;
-#[cfg(test)]
-mod formats;
 #[cfg(test)]
 mod journey;
 #[cfg(test)]
