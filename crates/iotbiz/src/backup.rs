@@ -11,8 +11,8 @@
 //! DIR/new/                                       being written; emptied at the next backup
 //! ```
 //! Contents are shared by the backups of a folder, so the next one adds what is new, and a kill in
-//! the middle of it leaves the ones before as they were. FILE.tar and FILE.tar.zst are such a folder
-//! with one backup, packed.
+//! the middle of it leaves the ones before as they were. FILE.tar and FILE.tar.zst are such a
+//! folder with one backup, packed.
 
 pub(crate) mod archive;
 pub(crate) mod drill;
