@@ -122,8 +122,7 @@ impl Server {
         refuse_open_console(config, trust)?;
         let lock = lock_folder(&config.data)?;
         let (on, relay_task) = open(config, time).await?;
-        let stop = CancellationToken::new();
-        let tasks = TaskTracker::new();
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         tasks.spawn(relay_task.run(stop.clone()));
         let (access, setup) = tenancy::access(&on, trust).await?;
         let (setup, setup_token) = setup.unzip();

@@ -60,7 +60,7 @@ pub(crate) fn pack(folder: &Path, file: &Path) -> anyhow::Result<()> {
 
 /// The folder of a name.
 pub(crate) fn parent(file: &Path) -> &Path {
-    file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
 
 fn put<W: Write>(folder: &Path, out: W) -> io::Result<W> {

@@ -6,7 +6,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context;
 use eventlog::OsDisk;
@@ -36,11 +36,13 @@ pub(crate) enum Verdict {
     Bad,
 }
 
-impl Verdict {
-    const fn of(good: bool) -> Self {
+impl From<bool> for Verdict {
+    fn from(good: bool) -> Self {
         if good { Self::Good } else { Self::Bad }
     }
+}
 
+impl Verdict {
     pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Good => "ok",
@@ -81,18 +83,19 @@ pub(crate) fn drill(
     work: &Path,
     progress: &mut dyn FnMut(u64),
 ) -> anyhow::Result<Receipt> {
-    let began = Instant::now();
+    let clock = SystemClock::new();
+    let began = clock.monotonic();
     let manifest = &backup.manifest;
     check(shelf, &backup.name, manifest, progress)?;
-    let verify = began.elapsed();
+    let verify = clock.monotonic() - began;
     let folder = work.join("data");
     let restored = restore((shelf, manifest), &folder, &[], progress)?;
-    let restore_took = began.elapsed() - verify;
+    let restore_took = clock.monotonic() - began - verify;
     // Before the first start, which merges files and writes new ones.
     let history = history(&folder)?;
     let log = eventlog::fsck(&OsDisk, &folder.join("log")).context("check the log")?;
-    let starting = Instant::now();
-    let (standing, start) = start(&folder, starting)?;
+    let starting = clock.monotonic();
+    let (standing, started) = start(&folder, &clock)?;
     let damaged_log = log
         .segments
         .iter()
@@ -105,8 +108,8 @@ pub(crate) fn drill(
         findings,
         verify,
         restore: restore_took,
-        start,
-        total: began.elapsed(),
+        start: started - starting,
+        total: clock.monotonic() - began,
     })
 }
 
@@ -126,7 +129,8 @@ fn history(folder: &Path) -> anyhow::Result<HistoryFound> {
     Ok(HistoryFound { rows, tables: tables.len() as u64, damaged })
 }
 
-fn start(folder: &Path, starting: Instant) -> anyhow::Result<(Standing, Duration)> {
+/// Starts a server and stops it; what it held, and when it had caught up.
+fn start(folder: &Path, clock: &SystemClock) -> anyhow::Result<(Standing, Duration)> {
     let mut config = Config { data: folder.to_owned(), ..Config::default() };
     config.http.listen.set_port(0);
     config.mqtt.listen.set_port(0);
@@ -134,9 +138,9 @@ fn start(folder: &Path, starting: Instant) -> anyhow::Result<(Standing, Duration
     runtime.context("start the runtime")?.block_on(async {
         let server = Server::start(&config, Trust::Tokens).await.context("start the server")?;
         let standing = server.standing().await?;
-        let took = starting.elapsed();
+        let started = clock.monotonic();
         server.serve_until(std::future::ready(())).await.context("stop the server")?;
-        Ok((standing, took))
+        Ok((standing, started))
     })
 }
 
@@ -152,7 +156,7 @@ fn compare(
         what,
         found,
         expected,
-        verdict: Verdict::of(good),
+        verdict: Verdict::from(good),
     };
     let equal = |what, found: u64, expected: u64| {
         line(what, found.to_string(), expected.to_string(), found == expected)

@@ -14,6 +14,7 @@ use anyhow::Context;
 use eventlog::{Batch, Log, OsDisk};
 use model::{Erased, Frame, SystemClock};
 
+use super::archive::parent;
 use super::erased::{Erasure, Erasures};
 use super::manifest::Manifest;
 use super::shelf::{ERASED, Shelf, copy, private_file, private_folder, sync_folder};
@@ -105,8 +106,7 @@ pub(crate) fn restore(
         fs::remove_dir(into).with_context(|| format!("replace {}", into.display()))?;
     }
     fs::rename(&aside, into).with_context(|| format!("name {}", into.display()))?;
-    sync_folder(aside.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")))
-        .context("make the name durable")?;
+    sync_folder(parent(into)).context("make the name durable")?;
     Ok(restored)
 }
 

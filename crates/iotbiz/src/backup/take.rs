@@ -26,7 +26,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Instant, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use anyhow::Context;
 use eventlog::{Growth, OsDisk};
@@ -110,7 +110,8 @@ pub(crate) fn take(
             }
         }
     }
-    let began = (Instant::now(), SystemClock::new().now());
+    let clock = SystemClock::new();
+    let (began, at) = (clock.monotonic(), clock.now());
     let mut taking = Taking { data, shelf, known, files: Vec::new(), damage: Vec::new(), told };
     for attempt in 1.. {
         match taking.attempt(salt) {
@@ -118,8 +119,9 @@ pub(crate) fn take(
                 let manifest = Manifest {
                     format: FORMAT,
                     made_by: concat!("iotbiz ", env!("CARGO_PKG_VERSION")).to_owned(),
-                    at: began.1,
-                    took_ms: u64::try_from(began.0.elapsed().as_millis()).unwrap_or(u64::MAX),
+                    at,
+                    took_ms: u64::try_from((clock.monotonic() - began).as_millis())
+                        .unwrap_or(u64::MAX),
                     log,
                     records,
                     history,

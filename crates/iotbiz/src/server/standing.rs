@@ -3,10 +3,10 @@
 //! *Invariant:* asked only after everything in the outbox is in the log and applied, so the figures
 //! are of one state.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context;
-use model::Offset;
+use model::{Clock, Offset, SystemClock};
 use registry::Kind;
 
 use super::Server;
@@ -28,12 +28,13 @@ pub(crate) struct Standing {
 impl Server {
     /// Waits until all decisions are applied, and counts.
     pub(crate) async fn standing(&self) -> anyhow::Result<Standing> {
-        let until = Instant::now() + CATCH_UP_MAX;
+        let clock = SystemClock::new();
+        let until = clock.monotonic() + CATCH_UP_MAX;
         let last = self.registry.last_seq().await.context("read the records")?;
         let mut committed = self.log.watch();
         while self.registry.relayed().await.context("read the records")? < last {
             anyhow::ensure!(
-                Instant::now() < until,
+                clock.monotonic() < until,
                 "decisions are not in the log after {} s",
                 CATCH_UP_MAX.as_secs()
             );
