@@ -85,6 +85,8 @@ const all = [
     await page.locator('.rail b.crit').first().waitFor();
     assert.match(await page.locator('.c-detail .plot').getAttribute('aria-label'), /raise > 30/);
     await shot(world.browser, page, 'alarms-open-light');
+    await page.goto('/ventures');
+    await page.getByRole('region', { name: 'Waiting for a person' }).getByText(device.name).waitFor();
     assert.deepEqual(page.errors, []);
     return `on the page ${took} ms after it was sent`;
   }],

@@ -61,10 +61,10 @@ function group(items: Alarm[]): Map<string, Alarm[]> {
   return found;
 }
 
-/** Open alarms that nobody took, put off or called; the worst first. */
+/** Open alarms that nobody took or put off, the worst first. */
 export function nobodyHas(items: Alarm[], now: number): Alarm[] {
   const rank = { critical: 0, warning: 1, info: 2 };
-  const free = items.filter((one) => !one.acknowledged && !(one.shelved !== null && Date.parse(one.shelved) > now));
+  const free = items.filter((one) => one.cleared === null && !one.acknowledged && !(one.shelved !== null && Date.parse(one.shelved) > now));
   return free.sort((a, b) => rank[a.severity] - rank[b.severity]);
 }
 
