@@ -60,6 +60,8 @@ test('the readings of a trace are those the device has', () => {
 
 test('what was looked at is a number, a text, a yes, or missing', () => {
   assert.deepEqual([looked('t', 9.30001), looked('t', -3), looked('t', null), looked('t', null, 'run'), looked('silent(1 h)', 1), looked('silent(1 h)', 0)].map(lookedText), ['9.3', '−3', 'missing', 'run', 'yes', 'no']);
+  const units = { t: 'Cel', n: '1' };
+  assert.deepEqual([looked('t', 9), looked('avg(t, 10 min)', 9), looked('delta(t, 1 h)', 2), looked('rate(t, 1 h)', 2), looked('n', 2), looked('base.t', 2)].map((one) => lookedText(one, units)), ['9 °C', '9 °C', '2 K', '2', '2', '2']);
   assert.equal(who('usr_01J0000000000000000000ANNA'), 'usr_…ANNA');
   assert.equal(who('this machine'), 'this machine');
 });

@@ -5,6 +5,7 @@
  * Invariant: a state is told by a word and a shape; colour only repeats it.
  */
 import { request, type Answer, type Origin, type Page } from '../api.ts';
+import { unitText } from './format.ts';
 import { base, query, type Query } from './origin.ts';
 
 export type Severity = 'info' | 'warning' | 'critical';
@@ -154,12 +155,21 @@ export function who(by: string): string {
   return /^[a-z]{3}_[0-9A-Z]{20,}$/.test(by) ? `${by.slice(0, 4)}…${by.slice(-4)}` : by;
 }
 
+/** The stored unit of what was looked at: of a reading itself, or of what keeps its unit. */
+function unitOf(name: string, units: Record<string, string | null>): string {
+  const [, own] = /^(?:(?:avg|min|max|delta|stddev)\(\s*)?([a-z_]\w*)(?:\s*,[^)]*\))?$/.exec(name) ?? [];
+  const unit = own === undefined ? '' : unitText(units[own]);
+  // A difference of temperatures is no temperature.
+  return /^(delta|stddev)/.test(name) && unit === '°C' ? 'K' : unit;
+}
+
 /** What a looked-at value is for eyes; `silent(...)` is a yes or no. */
-export function lookedText(looked: Looked): string {
+export function lookedText(looked: Looked, units: Record<string, string | null> = {}): string {
   if (looked.text !== null) return looked.text;
   if (looked.value === null) return 'missing';
   if (/^(silent|inside)\(/.test(looked.name)) return looked.value === 0 ? 'no' : 'yes';
-  return String(Math.round(looked.value * 1e4) / 1e4).replace('-', '−');
+  const text = String(Math.round(looked.value * 1e4) / 1e4).replace('-', '−');
+  return `${text} ${unitOf(looked.name, units)}`.trim();
 }
 
 export interface Level {
