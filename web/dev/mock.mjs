@@ -106,6 +106,7 @@ const routes = [
   ['GET', '/api/v1/invoices', (r) => list(money.list(r.search.get('month')).map((one) => ({ ...one, lines: one.lines.map((line) => ({ ...line, id: null })) })))],
   ['GET', '/api/v1/invoices/:id', (r) => invoice(r)],
   ['GET', '/api/v1/invoices/:id/verification', (r) => ({ invoice: invoice(r).id, number: null, equal: true, differences: [], usage: invoice(r).usage })],
+  ['GET', '/api/v1/invoices/:id/document', (r) => ({ stamp: 'simulated', invoice: invoice(r).id, format: r.search.get('format') })],
   ['POST', '/api/v1/invoices/:id/steps', (r) => step(r)],
   ['GET', '/healthz', () => ({ ok: true })],
   ['GET', '/readyz', () => ({ ready: true, reasons: [] })],
