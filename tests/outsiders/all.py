@@ -4,6 +4,7 @@ import argparse
 import sys
 
 import abuse
+import alarms
 import backup
 import clients
 import invoices
@@ -116,6 +117,7 @@ def main():
     mtls.facts()
     notify.facts()
     invoices.facts()
+    alarms.facts()
     abuse.facts()
     schema.facts()
     lake.facts()

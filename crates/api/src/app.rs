@@ -12,6 +12,7 @@ use model::{Clock, DeviceId, TenantId, Timestamp};
 use pipeline::{Relay, Shard};
 use registry::Registry;
 
+use crate::audience::Audience;
 use crate::authorities::Challenges;
 use crate::case::Studies;
 use crate::kept::History;
@@ -135,6 +136,8 @@ pub struct App {
     pub setup: Option<Arc<Setup>>,
     /// Who was not let in, and why.
     pub refusals: Refusals,
+    /// Who is told of alarms, and the sender that does it.
+    pub audience: Arc<Audience>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Facts about this server.

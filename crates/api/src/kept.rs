@@ -11,6 +11,7 @@ use model::{DeviceId, ErrorKind, Name, Offset, Origin, TenantId, Timestamp, Valu
 use pipeline::Bucket;
 use twin::DeviceTwin;
 
+use crate::alarms::{Recording, Take};
 use crate::app::App;
 use crate::code;
 use crate::problem::Problem;
@@ -45,6 +46,13 @@ pub trait History: std::fmt::Debug + Send + Sync {
     /// # Errors
     /// As for [`History::chart`].
     fn state_at(&self, asked: &StateAsked) -> Result<StateKept, Unkept>;
+
+    /// Hands over what was recorded of a venture in order of time, a stretch at a time, until
+    /// `take` has enough.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn replay(&self, what: &Recording, take: &mut Take<'_>) -> Result<(), Unkept>;
 
     /// Waits until history is beyond `offset`, and tells what it did to forget a device; `None`:
     /// it did not come that far in `patience`.

@@ -7,7 +7,9 @@
 //! crate that knows, and maps.
 
 mod admission;
+mod alarms;
 mod app;
+mod audience;
 mod authorities;
 mod backfill;
 mod caller;
@@ -37,9 +39,11 @@ mod json;
 mod kept;
 mod messages;
 mod money;
+mod notices;
 mod openapi;
 mod page;
 mod past;
+mod people;
 mod problem;
 mod provision;
 mod quarantine;
@@ -54,7 +58,9 @@ mod ventures;
 mod write;
 
 pub use admission::admit;
+pub use alarms::{Recording, Said, Take};
 pub use app::{Access, App, Facts, HttpTls, Metrics, Mode, Presence};
+pub use audience::Audience;
 pub use authorities::Challenges;
 pub use case::Studies;
 pub use code::{CODES, Code};
@@ -63,6 +69,7 @@ pub use kept::{
     StateAsked, StateKept, TimedBy, Unkept, ValueKept,
 };
 pub use money::{KeptReading, ReadAll, Readings, UsageLedger, Wanted};
+pub use notices::DEMO_SENDS_NOTHING;
 pub use openapi::{document, router};
 pub use provision::Provisioning;
 pub use refusals::{Refusal, Refusals};

@@ -18,10 +18,10 @@ use crate::app::App;
 use crate::idempotency::{self, Answers};
 use crate::problem::Problem;
 use crate::{
-    authorities, backfill, case, certificates, claims, code, commands, connect, console,
+    alarms, authorities, backfill, case, certificates, claims, code, commands, connect, console,
     credentials, days, desired, devices, erase, evidence, expiry, export, gates, health, history,
-    import, messages, money, provision, quarantine, refusals, service_life, session, sites, status,
-    stream, tokens, ventures,
+    import, messages, money, notices, people, provision, quarantine, refusals, service_life,
+    session, sites, status, stream, tokens, ventures,
 };
 
 /// The largest request body.
@@ -39,6 +39,8 @@ pub(crate) const BODY_BYTES_MAX: usize = 1 << 20;
         (name = "provision", description = "How a new device gets in"),
         (name = "ventures", description = "Product lines and their blueprints"),
         (name = "money", description = "Customers, contracts, usage, invoices"),
+        (name = "alarms", description = "What was raised, why, and what people do about it"),
+        (name = "people", description = "Who signs in, and how they are told of alarms"),
         (name = "live", description = "What happens now"),
         (name = "server", description = "This server")
     )
@@ -78,6 +80,21 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(erase::list))
         .routes(routes!(backfill::add).layer(DefaultBodyLimit::max(backfill::BACKFILL_BYTES_MAX)))
         .routes(routes!(messages::list))
+        .routes(routes!(alarms::list))
+        .routes(routes!(alarms::show))
+        .routes(routes!(alarms::acknowledge))
+        .routes(routes!(alarms::verdict))
+        .routes(routes!(alarms::shelve))
+        .routes(routes!(alarms::unshelve))
+        .routes(routes!(alarms::explain))
+        .routes(routes!(alarms::care, alarms::maintain, alarms::end))
+        .routes(routes!(alarms::ignore, alarms::heed))
+        .routes(routes!(alarms::dry_run))
+        .routes(routes!(people::list, people::add))
+        .routes(routes!(people::notify, people::change))
+        .routes(routes!(notices::status))
+        .routes(routes!(notices::retry))
+        .routes(routes!(notices::enable))
         .routes(routes!(connect::show))
         .routes(routes!(quarantine::list))
         .routes(routes!(quarantine::replay))

@@ -133,7 +133,7 @@ async fn first_owner(
     put(app, key(tenant, Kind::Tenant, &tenant_id), &content, "setup", Expect::New).await?;
     let role =
         "owner".parse().map_err(|e: model::NameError| Problem::invalid("", e.to_string()))?;
-    let content = UserContent { name: request.owner.clone(), email: None, role };
+    let content = UserContent { name: request.owner.clone(), email: None, role, notify: None };
     put(app, key(tenant, Kind::User, &user_id), &content, "setup", Expect::New).await?;
     let content = CredentialContent {
         owner: CredentialOwner::Person(owner),

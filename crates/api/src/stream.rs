@@ -37,7 +37,7 @@ const FRAME_BYTES_MAX: usize = 64 * 1024;
 pub(crate) struct StreamQuery {
     /// Ids or names, comma-separated; all when left out.
     devices: Option<String>,
-    /// `reading,message,twin,status,refusal,command`; all when left out.
+    /// `reading,message,twin,status,refusal,command,alarm`; all when left out.
     kinds: Option<String>,
 }
 
@@ -61,7 +61,7 @@ fn interest(app: &App, caller: &Caller, query: &StreamQuery) -> Result<Interest,
                 .split(',')
                 .map(|word| {
                     feed::Kind::parse(word).ok_or_else(|| {
-                        let known = "reading, message, twin, status, refusal or command";
+                        let known = "reading, message, twin, status, refusal, command or alarm";
                         Problem::invalid("kinds", format!("{word:?} is not {known}"))
                     })
                 })

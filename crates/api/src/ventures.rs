@@ -266,7 +266,7 @@ pub(crate) async fn apply(
     Ok((status, etag(written.revision), body).into_response())
 }
 
-fn checked(text: &str) -> Result<(Blueprint, Vec<Diagnostic>), Problem> {
+pub(crate) fn checked(text: &str) -> Result<(Blueprint, Vec<Diagnostic>), Problem> {
     let parsed = Blueprint::parse(text);
     if let Some(blueprint) = parsed.blueprint {
         return Ok((blueprint, parsed.diagnostics));

@@ -122,6 +122,12 @@ pub(crate) enum Command {
     /// Production batches that enrol their devices: list, add, revoke.
     #[command(subcommand)]
     Claim(commands::claim::ClaimCommand),
+    /// Alarms: list, show, acknowledge, judge, shelve, and why.
+    #[command(subcommand)]
+    Alarm(Box<commands::alarm::AlarmCommand>),
+    /// People: list, add, and how they are told of alarms.
+    #[command(subcommand)]
+    Person(commands::person::PersonCommand),
     /// Tokens of programs: list, add, revoke.
     #[command(subcommand)]
     Token(commands::token::TokenCommand),

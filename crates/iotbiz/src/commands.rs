@@ -1,5 +1,6 @@
 //! One file a command.
 
+pub(crate) mod alarm;
 pub(crate) mod apply;
 pub(crate) mod backup;
 pub(crate) mod bill;
@@ -23,6 +24,7 @@ pub(crate) mod fsck;
 pub(crate) mod gate;
 pub(crate) mod import;
 pub(crate) mod init;
+pub(crate) mod person;
 pub(crate) mod quarantine;
 pub(crate) mod rule;
 pub(crate) mod run;

@@ -3,6 +3,8 @@
 //! *Invariant:* [`DOCUMENT`], which people read, holds every key with its default; a test compares
 //! it with [`Config::default`]. An unknown key is an error with its place.
 
+mod notify;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,6 +12,7 @@ use std::time::Duration;
 use ingress::Limits;
 use serde::{Deserialize, Deserializer};
 
+pub(crate) use self::notify::NotifyConfig;
 use crate::cli::RunArgs;
 use crate::exit::{self, Failure};
 
@@ -27,6 +30,7 @@ pub(crate) struct Config {
     pub(crate) http: Http,
     pub(crate) mqtt: Mqtt,
     pub(crate) tls: Tls,
+    pub(crate) notify: NotifyConfig,
     pub(crate) log: LogConfig,
     pub(crate) history: HistoryConfig,
     pub(crate) limits: DoorLimits,
@@ -142,6 +146,7 @@ impl Default for Config {
             http: Http::default(),
             mqtt: Mqtt::default(),
             tls: Tls::default(),
+            notify: NotifyConfig::default(),
             log: LogConfig::default(),
             history: HistoryConfig::default(),
             limits: DoorLimits::default(),
@@ -388,7 +393,7 @@ mod tests {
         assert_eq!(read, Config::default());
         let table: toml::Table = DOCUMENT.parse().unwrap();
         let keys: usize = table.values().map(|v| v.as_table().map_or(1, toml::Table::len)).sum();
-        assert_eq!(keys, 54);
+        assert_eq!(keys, 64);
     }
 
     #[test]

@@ -77,6 +77,8 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Ca(command) => commands::ca::run(command, &client(), format),
         Command::Claim(command) => commands::claim::run(command, &client(), format),
         Command::Token(command) => commands::token::run(command, &client(), format),
+        Command::Alarm(command) => commands::alarm::run(command, &client(), format),
+        Command::Person(command) => commands::person::run(command, &client(), format),
         Command::Send(args) => commands::send::run(args, &client(), format),
         Command::Tail(args) => commands::tail::run(args, &client(), format),
         Command::Quarantine(command) => commands::quarantine::run(command, &client(), format),

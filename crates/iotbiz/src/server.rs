@@ -3,9 +3,11 @@
 //! *Invariant:* one process holds a data folder, by a lock on a file in it. Stopping is: take
 //! nothing more, let the log cover what was read, answer it, write snapshots.
 
+mod facts;
 mod history;
 mod https;
 mod keys;
+mod notices;
 mod past;
 mod standing;
 mod tasks;
@@ -20,11 +22,11 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use anyhow::Context;
-use api::{Access, App, Facts, HttpTls, Metrics, Mode, Presence, Readings, Refusals, UsageLedger};
+use api::{App, Audience, HttpTls, Mode, Refusals};
 use eventlog::{Log, OsDisk, SlowFlush, Snapshots};
 use identity::{Door, Keyring};
 use ingress::{Ingress, Tls};
-use model::{Clock, Disk, SystemClock, Timestamp};
+use model::{Clock, Disk, SystemClock};
 use pipeline::{Driver, Relay, RelayTask, Shard};
 use registry::Registry;
 use tokio::net::TcpListener;
@@ -105,6 +107,7 @@ struct Foundation {
     shard: Shard,
     relay: Relay,
     floor: Arc<AtomicU64>,
+    audience: Arc<Audience>,
 }
 
 impl Server {
@@ -134,16 +137,24 @@ impl Server {
             log: on.log.clone(),
             door: Arc::clone(&on.door),
             clock: Arc::clone(&on.clock),
-            disk: on.disk,
+            disk: Arc::clone(&on.disk),
             snapshots: config.data.join("snapshots"),
             tls,
         };
         let (ingress, mqtt, mqtts) = open_door(config, parts).await?;
         let (listener, http) = bind(config.http.listen).await?;
+        let notices = notices::open(config, &on, (trust, http), (&tasks, &stop))?;
+        let notices = Arc::new(notices);
         let http_tls = if https.is_some() { HttpTls::On } else { HttpTls::Off };
         warn_of_plain(config);
         let ports = Ports { http, http_tls, mqtt, mqtts };
-        let parts = (Arc::clone(&ingress), Arc::clone(&history), on.log.clone(), disk);
+        let parts = facts::Seen {
+            ingress: Arc::clone(&ingress),
+            history: Arc::clone(&history),
+            notices: Arc::clone(&notices),
+            log: on.log.clone(),
+            disk,
+        };
         let refusals = Refusals::new(Arc::clone(&on.clock));
         let app = App {
             shard: on.shard.clone(),
@@ -157,7 +168,8 @@ impl Server {
             challenges: Arc::default(),
             setup: setup.map(Arc::new),
             refusals: refusals.clone(),
-            facts: Arc::new(facts(
+            audience: on.audience,
+            facts: Arc::new(facts::facts(
                 config,
                 (trust, access),
                 (ports, SystemClock::new().now()),
@@ -166,7 +178,7 @@ impl Server {
             clock: on.clock,
         };
         tasks.spawn(tasks::forward_refusals(ingress.refusals(), refusals, stop.clone()));
-        let needs = (Arc::clone(&ingress), Arc::clone(&history));
+        let needs = (Arc::clone(&ingress), Arc::clone(&history), notices);
         tasks.spawn(tasks::keep_floor(needs, on.floor, stop.clone()));
         if let Some(certificates) = certificates {
             certificates.tend(https.clone(), (on.door, on.keyring), (&tasks, &stop));
@@ -301,34 +313,6 @@ fn certificates(
     tls::Certificates::new(config, keyring, clock, &listeners).map(Some)
 }
 
-/// What handlers know of this server.
-fn facts(
-    config: &Config,
-    (trust, access): (Trust, Access),
-    (ports, started_at): (Ports, Timestamp),
-    (ingress, history, log, disk): (Arc<Ingress>, Arc<history::History>, Log, Arc<dyn Disk>),
-) -> Facts {
-    let (figures, kept, told) = (Arc::clone(&ingress), Arc::clone(&history), Arc::clone(&history));
-    Facts {
-        mode: trust.mode(),
-        access,
-        mqtt_host: public_host(config, ports.mqtt),
-        mqtt_port: ports.mqtt.port(),
-        mqtts_port: ports.mqtts.map(|address| address.port()),
-        http_tls: ports.http_tls,
-        http_port: ports.http.port(),
-        started_at,
-        presence: Presence(Arc::new(move |device| ingress.is_connected(device))),
-        history: kept,
-        log_retention: config.driver_options().retention,
-        readings: Readings(Arc::new(move |wanted, tell| told.readings(wanted, tell))),
-        usage_ledger: UsageLedger::new(disk, &config.data.join("usage")),
-        metrics: Metrics(Arc::new(move || {
-            tasks::door_metrics(figures.figures()) + &history.metrics(log.committed())
-        })),
-    }
-}
-
 /// One process for one folder.
 fn lock_folder(data: &Path) -> anyhow::Result<File> {
     let make = || format!("make the data folder {}", data.display());
@@ -396,12 +380,17 @@ async fn open(config: &Config, time: &Time) -> anyhow::Result<(Foundation, Relay
     // Nothing is trimmed before the door has said what it needs.
     let floor = Arc::new(AtomicU64::new(0));
     let opened = Arc::clone(&door);
+    let audience = Arc::new(Audience::new(config.notify.allowed()?));
+    let hears = Arc::clone(&audience);
     let parts = pipeline::Parts {
         log: log.clone(),
         snapshots,
         clock: Arc::clone(&clock),
         floor: Arc::clone(&floor),
-        on_decided: Box::new(move |decided| api::admit(&opened, decided)),
+        on_decided: Box::new(move |decided| {
+            api::admit(&opened, decided);
+            hears.admit(decided);
+        }),
     };
     let (driver, shard) =
         Driver::start(parts, config.driver_options()).context("restore the folds")?;
@@ -411,7 +400,7 @@ async fn open(config: &Config, time: &Time) -> anyhow::Result<(Foundation, Relay
     shard.applied(log.committed(), patience).await.context("apply what the log holds")?;
     let keyring = Arc::new(keys::open(&config.data, &*clock).context("open the authorities")?);
     let foundation =
-        Foundation { clock, disk, log, registry, door, keyring, driver, shard, relay, floor };
+        Foundation { clock, disk, log, registry, door, keyring, driver, shard, relay, floor, audience };
     Ok((foundation, relay_task))
 }
 

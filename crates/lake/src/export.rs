@@ -6,11 +6,12 @@
 
 use std::collections::BTreeSet;
 use std::io::Write;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_ipc::writer::StreamWriter;
-use model::{DeviceId, Timestamp, Value};
+use model::{DeviceId, Offset, Timestamp, Value};
 use parquet::arrow::ArrowWriter;
 
 use crate::columns::{BatchBuilder, Columns, OWN};
@@ -18,7 +19,7 @@ use crate::day::Day;
 use crate::file;
 use crate::merge::{Keep, Merged, Rows, Stored};
 use crate::table::Table;
-use crate::{Error, Lake, Shape, Span, Stamp, TableId};
+use crate::{Error, Lake, Row, Shape, Span, Stamp, TableId};
 
 /// How the comment begins that says the units of a CSV file.
 pub const UNITS: &str = "# units: ";
@@ -81,6 +82,48 @@ impl Lake {
             Format::Parquet => source.parquet(&columns, out),
             Format::Arrow => source.arrow(&columns, out),
         }
+    }
+}
+
+impl Lake {
+    /// The history of a table as rows, by device and time within each day, and the days in order:
+    /// what was said, as if it were said again. `take` breaks off when it has enough.
+    ///
+    /// # Errors
+    /// No such table, a damaged file, or a disk that does not answer.
+    pub fn replay(
+        &self,
+        what: &Selection,
+        take: &mut dyn FnMut(Row) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        let source = Source { lake: self, table: self.table(&what.table)?, what };
+        let columns = Arc::clone(&source.table.read().columns);
+        let mut over = false;
+        let read = source.rows(&columns, |row| {
+            if take(as_row(row, &columns)).is_break() {
+                over = true;
+                // Only a way out of the loop: nobody sees it.
+                return Err(Error::Invalid("the reader has enough".to_owned()));
+            }
+            Ok(())
+        });
+        if over { Ok(()) } else { read.map(drop) }
+    }
+}
+
+fn as_row(row: &Stored, columns: &Columns) -> Row {
+    let value = |(number, value): &(u16, Value)| {
+        Some((columns.get(*number)?.name.clone(), value.clone()))
+    };
+    Row {
+        device: row.device,
+        time: Timestamp::from_millis(row.time),
+        stamp: row.stamp,
+        offset: Offset(row.offset),
+        index: row.index,
+        origin: row.origin,
+        source: row.source.map(Offset),
+        values: row.cells.iter().filter_map(value).collect(),
     }
 }
 

@@ -28,10 +28,19 @@ pub(crate) enum Order {
     Enable { route: RouteId, answer: oneshot::Sender<Result<(), Error>> },
 }
 
+/// What the reader of a log hands over.
+#[derive(Debug)]
+pub(crate) enum Offer {
+    /// Tell people.
+    Tell(Box<Notification>),
+    /// It was read up to there, and there was nothing to tell.
+    Passed(Source),
+}
+
 /// The sender, as others see it; clones are the same sender.
 #[derive(Debug, Clone)]
 pub struct Handle {
-    pub(crate) offers: mpsc::Sender<(Offset, Notification)>,
+    pub(crate) offers: mpsc::Sender<(Offset, Offer)>,
     pub(crate) orders: mpsc::Sender<Order>,
     pub(crate) policy: Arc<watch::Sender<Arc<Policy>>>,
     pub(crate) status: watch::Receiver<Arc<Status>>,
@@ -55,11 +64,24 @@ impl Handle {
     /// comes first.
     pub fn offer(&self, offset: Offset, notification: Notification) -> Result<(), Error> {
         let source = notification.key.source;
+        self.hand_over(source, (offset, Offer::Tell(Box::new(notification))))
+    }
+
+    /// Says that a log was read up to `offset` and what was to tell was offered before, so that
+    /// nobody reads it again after a restart.
+    ///
+    /// # Errors
+    /// As of [`Handle::offer`].
+    pub fn passed(&self, source: Source, offset: Offset) -> Result<(), Error> {
+        self.hand_over(source, (offset, Offer::Passed(source)))
+    }
+
+    fn hand_over(&self, source: Source, (offset, offer): (Offset, Offer)) -> Result<(), Error> {
         let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
         if missing.get(&source).is_some_and(|first| *first < offset) {
             return Err(self.full());
         }
-        match self.offers.try_send((offset, notification)) {
+        match self.offers.try_send((offset, offer)) {
             Ok(()) => {
                 missing.remove(&source);
                 Ok(())

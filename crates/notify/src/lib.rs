@@ -34,7 +34,9 @@ pub use address::Allowed;
 pub use error::Error;
 pub use handle::Handle;
 pub use mail::Smtp;
-pub use notification::{Cause, MessageKey, Notification, Severity, Source, Transition};
+pub use notification::{
+    Cause, MessageKey, Notification, Severity, Source, Transition, Unknown,
+};
 pub use person::{Channel, Person, PersonId, Pierce, Storm, Target};
 pub use policy::{Policy, Urgency};
 pub use queue::RouteId;

@@ -4,6 +4,7 @@
 //! it is the log and the key of the output that said it; texts are cut to a named length.
 
 use std::fmt;
+use std::str::FromStr;
 
 use model::{AlarmId, DeviceId, OutputKey, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,9 @@ pub(crate) const TITLE_CHARS_MAX: usize = 200;
 pub(crate) const TEXT_CHARS_MAX: usize = 2000;
 /// The longest link, in characters; a longer one is left out, since half a link leads nowhere.
 pub(crate) const LINK_CHARS_MAX: usize = 500;
+
+/// The longest unknown word that an error repeats, in characters.
+const WORD_CHARS_MAX: usize = 32;
 
 /// Which log an output stands in: both have offsets of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -82,6 +86,25 @@ impl Severity {
     }
 }
 
+impl FromStr for Severity {
+    type Err = Unknown;
+
+    fn from_str(text: &str) -> Result<Self, Unknown> {
+        let found = Self::ALL.into_iter().find(|severity| severity.as_str() == text);
+        found.ok_or_else(|| Unknown { what: "severity", text: cut(text, WORD_CHARS_MAX) })
+    }
+}
+
+/// A word that is none of ours.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is no {what}")]
+pub struct Unknown {
+    /// What it should be.
+    pub what: &'static str,
+    /// What was given, cut to a readable length.
+    pub text: String,
+}
+
 /// What happened to the alarm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -94,11 +117,38 @@ pub enum Transition {
     SeverityDown,
     /// Nobody answered.
     Escalated,
+    /// The time for which it was put aside is over, and it is still there.
+    Unshelved,
+    /// It did something by itself.
+    Acted,
+    /// It was to do something and was not allowed to.
+    Refused,
     /// It is over.
     Cleared,
 }
 
+impl FromStr for Transition {
+    type Err = Unknown;
+
+    fn from_str(text: &str) -> Result<Self, Unknown> {
+        let found = Self::ALL.into_iter().find(|transition| transition.as_str() == text);
+        found.ok_or_else(|| Unknown { what: "transition", text: cut(text, WORD_CHARS_MAX) })
+    }
+}
+
 impl Transition {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Raised,
+        Self::SeverityUp,
+        Self::SeverityDown,
+        Self::Escalated,
+        Self::Unshelved,
+        Self::Acted,
+        Self::Refused,
+        Self::Cleared,
+    ];
+
     /// As it is written in programs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -107,6 +157,9 @@ impl Transition {
             Self::SeverityUp => "severity_up",
             Self::SeverityDown => "severity_down",
             Self::Escalated => "escalated",
+            Self::Unshelved => "unshelved",
+            Self::Acted => "acted",
+            Self::Refused => "refused",
             Self::Cleared => "cleared",
         }
     }
@@ -119,6 +172,9 @@ impl Transition {
             Self::SeverityUp => "got worse",
             Self::SeverityDown => "got better",
             Self::Escalated => "nobody has answered",
+            Self::Unshelved => "is still there",
+            Self::Acted => "acted by itself",
+            Self::Refused => "could not act",
             Self::Cleared => "is over",
         }
     }
@@ -127,8 +183,12 @@ impl Transition {
     #[must_use]
     pub const fn asks_for_action(self) -> bool {
         match self {
-            Self::Raised | Self::SeverityUp | Self::Escalated => true,
-            Self::SeverityDown | Self::Cleared => false,
+            Self::Raised
+            | Self::SeverityUp
+            | Self::Escalated
+            | Self::Unshelved
+            | Self::Refused => true,
+            Self::SeverityDown | Self::Acted | Self::Cleared => false,
         }
     }
 }

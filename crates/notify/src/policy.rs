@@ -58,6 +58,18 @@ impl Policy {
         Ok(())
     }
 
+    /// Forgets a person; what waits for them is not sent.
+    pub fn remove(&mut self, tenant: TenantId, id: &PersonId) {
+        let Some(person) = self.people.get_mut(&tenant).and_then(|people| people.remove(id)) else {
+            return;
+        };
+        for role in &person.roles {
+            if let Some(ids) = self.roles.get_mut(&tenant).and_then(|roles| roles.get_mut(role)) {
+                ids.remove(id);
+            }
+        }
+    }
+
     /// Lets webhooks of a tenant reach hosts of the own network, as its owner said.
     pub fn allow_hosts(&mut self, tenant: TenantId, allowed: Allowed) {
         self.allowed.insert(tenant, allowed);
@@ -191,6 +203,14 @@ mod tests {
         let text = r#"{"roles":["owner"],"channels":["mqtt"],"mqtt":"a"}"#;
         policy.put(Person::from_json("ada".parse().unwrap(), TENANT, text).unwrap()).unwrap();
         assert!(told(&policy, &one).is_empty());
+    }
+
+    #[test]
+    fn who_is_gone_hears_nothing() {
+        let mut policy = Policy::from_toml(TENANT, PEOPLE).unwrap();
+        policy.remove(TENANT, &"ada".parse().unwrap());
+        policy.remove(TENANT, &"nobody".parse().unwrap());
+        assert!(told(&policy, &notification(1)).is_empty());
     }
 
     #[test]

@@ -113,7 +113,7 @@ pub(crate) struct Queue {
     taken: u64,
     doubles: u64,
     unheard: u64,
-    last_unheard: Option<Trouble>,
+    last_unheard: BTreeMap<TenantId, Trouble>,
 }
 
 /// JSON has no objects with such keys.
@@ -175,9 +175,15 @@ impl Queue {
             self.unheard += 1;
             let Notification { role, key, .. } = &notification;
             let why = format!("nobody of role {role:?} is told of {key}");
-            self.last_unheard = Some(Trouble::new(now, &why));
+            self.last_unheard.insert(notification.tenant, Trouble::new(now, &why));
         }
         Accepted::Taken
+    }
+
+    /// A log was read up to there, and there was nothing to tell.
+    pub(crate) fn pass(&mut self, source: Source, offset: Offset) {
+        let taken = self.offsets.entry(source).or_default();
+        *taken = (*taken).max(offset.0);
     }
 
     /// Queues what was held long enough, and drops routes that nobody wants any more.

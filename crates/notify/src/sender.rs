@@ -16,8 +16,8 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Error;
-use crate::handle::{Handle, OFFERS_MAX, ORDERS_MAX, Order};
-use crate::notification::{Notification, Source};
+use crate::handle::{Handle, OFFERS_MAX, ORDERS_MAX, Offer, Order};
+use crate::notification::Source;
 use crate::policy::Policy;
 use crate::queue::{Attempt, Places, Queue};
 use crate::route::{Outcome, Replay, Retry, Trouble};
@@ -59,8 +59,8 @@ pub struct Sender {
     queue: Queue,
     file: StateFile,
     handle: Handle,
-    offers: mpsc::Receiver<(Offset, Notification)>,
-    taken: Vec<(Offset, Notification)>,
+    offers: mpsc::Receiver<(Offset, Offer)>,
+    taken: Vec<(Offset, Offer)>,
     orders: mpsc::Receiver<Order>,
     policy: watch::Receiver<Arc<Policy>>,
     status: watch::Sender<Arc<Status>>,
@@ -190,8 +190,13 @@ impl Sender {
     fn take_in(&mut self) {
         let now = self.clock.now();
         let policy = Arc::clone(&self.policy.borrow());
-        for offer in std::mem::take(&mut self.taken) {
-            self.queue.accept(&policy, offer, now);
+        for (offset, offer) in std::mem::take(&mut self.taken) {
+            match offer {
+                Offer::Tell(notification) => {
+                    self.queue.accept(&policy, (offset, *notification), now);
+                }
+                Offer::Passed(source) => self.queue.pass(source, offset),
+            }
         }
         self.changed();
     }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{Offset, Timestamp};
+use model::{Offset, TenantId, Timestamp};
 use serde::Serialize;
 
 use crate::notification::Source;
@@ -59,8 +59,8 @@ pub struct Status {
     pub doubles: u64,
     /// Those that nobody is told of.
     pub unheard: u64,
-    /// The last of them.
-    pub last_unheard: Option<Trouble>,
+    /// The last of them, of each tenant.
+    pub last_unheard: BTreeMap<TenantId, Trouble>,
     /// Offers that were refused because too many waited; they were to be offered again.
     pub overflow: u64,
     /// Up to where each log is taken, durably: read on from here after a restart.

@@ -73,6 +73,9 @@ fn headline(transition: Transition, title: &str) -> String {
         Transition::SeverityUp
         | Transition::SeverityDown
         | Transition::Escalated
+        | Transition::Unshelved
+        | Transition::Acted
+        | Transition::Refused
         | Transition::Cleared => format!("{} ({})", line(title), transition.words()),
     }
 }

@@ -32,6 +32,8 @@ pub struct Transports {
     smtp: Option<Smtp>,
     publish: Option<Publish>,
     client: Client,
+    /// Why nothing is sent at all.
+    closed: Option<&'static str>,
 }
 
 impl fmt::Debug for Transports {
@@ -42,11 +44,17 @@ impl fmt::Debug for Transports {
 
 impl Default for Transports {
     fn default() -> Self {
-        Self { smtp: None, publish: None, client: Client::new(&RootCertStore::empty()) }
+        Self { smtp: None, publish: None, client: Client::new(&RootCertStore::empty()), closed: None }
     }
 }
 
 impl Transports {
+    /// Sends nothing to anywhere: each message is given up at once with this reason.
+    #[must_use]
+    pub fn closed(why: &'static str) -> Self {
+        Self { closed: Some(why), ..Self::default() }
+    }
+
     /// With a mail server.
     #[must_use]
     pub fn with_mail(self, smtp: Smtp) -> Self {
@@ -80,10 +88,13 @@ impl Transports {
     async fn dispatch(&self, attempt: &Attempt, allowed: &Allowed, now: Timestamp) -> Outcome {
         let letter = Letter::write(&attempt.message, &attempt.person);
         let later = |why: &str| Outcome::Later { why: why.to_owned(), after: None };
+        if let Some(why) = self.closed {
+            return Outcome::Refused { why: why.to_owned() };
+        }
         match &attempt.target {
             Target::Mail(to) => match &self.smtp {
                 Some(smtp) => smtp.send((&attempt.person.name, to), &letter, now).await,
-                None => later("no mail server is configured: add the section [mail]"),
+                None => later("no mail server is configured: add smtp_server to [notify]"),
             },
             Target::Webhook { url, secrets } => {
                 self.client.send(Post { url, secrets, allowed }, &letter, now).await

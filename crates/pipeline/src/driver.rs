@@ -5,9 +5,12 @@
 //! appended only after everything that was in the log at the start has been read, so that none is
 //! appended twice.
 
+mod ask;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -20,6 +23,8 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 use twin::View;
 
+pub use self::ask::Delivered;
+use self::ask::{QUESTIONS_MAX, Question};
 use crate::catalog::Catalog;
 use crate::error::Error;
 use crate::quarantine::{Cut, Quarantine, Quarantined};
@@ -36,6 +41,8 @@ const ACKS_FIRST: Duration = Duration::from_micros(500);
 /// How long the thread sleeps at most before it looks whether it shall stop.
 const WAIT_MAX: Duration = Duration::from_millis(50);
 
+/// How long a question may wait for its answer.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Bytes of outputs or replayed messages appended at once; far below what the log takes.
 const BATCH_BYTES: usize = 1 << 20;
 /// How long to wait for log time to catch up before another tick.
@@ -85,11 +92,18 @@ pub struct Picture {
 }
 
 /// A shard as others see it; cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Shard {
     pictures: watch::Receiver<Arc<Picture>>,
+    questions: SyncSender<Question>,
     recent: Recent,
     log: Log,
+}
+
+impl std::fmt::Debug for Shard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shard").field("log", &self.log).finish_non_exhaustive()
+    }
 }
 
 /// What was appended to be decoded again.
@@ -254,6 +268,7 @@ impl Driver {
         }
         let recent = Recent::default();
         let (sender, pictures) = watch::channel(Arc::new(picture(&state)));
+        let (questions, asked) = sync_channel(QUESTIONS_MAX);
         let stop = Arc::new(AtomicBool::new(false));
         let log = parts.log.clone();
         let mut run = Run {
@@ -272,6 +287,7 @@ impl Driver {
             state,
             recent: recent.clone(),
             sender,
+            asked,
             appended: BTreeSet::new(),
             ticked: None,
             stop: Arc::clone(&stop),
@@ -282,7 +298,7 @@ impl Driver {
             .name(name.to_owned())
             .spawn(move || run.run())
             .map_err(|source| Error::Thread { name, source })?;
-        Ok((Self { stop, thread }, Shard { pictures, recent, log }))
+        Ok((Self { stop, thread }, Shard { pictures, questions, recent, log }))
     }
 
     /// Whether the thread still runs.
@@ -370,6 +386,7 @@ struct Run {
     recent: Recent,
     collected: Collected,
     sender: watch::Sender<Arc<Picture>>,
+    asked: Receiver<Question>,
     /// Outputs appended by this run and not read back yet.
     appended: BTreeSet<OutputKey>,
     /// The newest tick of this run.
@@ -408,6 +425,9 @@ impl Run {
                 self.sender.send_replace(Arc::new(picture(&self.state)));
                 self.published = now;
                 self.published_offset = self.state.offset;
+            }
+            for question in self.asked.try_iter() {
+                question(&self.state);
             }
             self.snapshot_if_due(now)?;
             if !more {

@@ -26,6 +26,15 @@ pub enum Error {
         /// What the system says.
         source: std::io::Error,
     },
+    /// Too many ask at once.
+    #[error("questions_max = {max} questions to the folds wait already")]
+    Questions {
+        /// The limit.
+        max: usize,
+    },
+    /// The folds answer no more.
+    #[error("the folds do not answer")]
+    Stopped,
     /// The decision was appended but the folds have not reached it yet.
     #[error("offset {offset} is durable but not applied after {waited_ms} ms")]
     NotApplied {
@@ -45,7 +54,8 @@ impl Error {
             Self::Registry(error) => error.kind(),
             Self::NoState { .. } => ErrorKind::Corrupt,
             Self::Thread { .. } => ErrorKind::Internal,
-            Self::NotApplied { .. } => ErrorKind::Unavailable,
+            Self::Questions { .. } => ErrorKind::Overloaded,
+            Self::NotApplied { .. } | Self::Stopped => ErrorKind::Unavailable,
         }
     }
 }

@@ -5,6 +5,8 @@
 //!
 //! Kinds without a type here are JSON objects; the feature that writes them knows their form.
 
+mod person;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
@@ -67,6 +69,9 @@ pub struct UserContent {
     pub email: Option<String>,
     /// A role of `identity`.
     pub role: Name,
+    /// How they are told of alarms; none: not at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notify: Option<NotifyContent>,
 }
 
 /// Where devices are.
@@ -298,6 +303,8 @@ impl<'de> Deserialize<'de> for DeviceName {
     }
 }
 
+pub use person::{DigestContent, NotifyContent, QuietContent, WebhookContent};
+
 mod origin_text {
     use super::{Deserialize, Deserializer, Origin, Serializer};
 
@@ -317,7 +324,8 @@ pub(crate) fn check(key: Key<'_>, value: &Value) -> Result<(), Error> {
         Kind::Tenant => rules(value, |content: &TenantContent| text("name", &content.name)),
         Kind::User => rules(value, |content: &UserContent| {
             text("name", &content.name)?;
-            content.email.as_deref().map_or(Ok(()), |email| text("email", email))
+            content.email.as_deref().map_or(Ok(()), |email| text("email", email))?;
+            content.notify.as_ref().map_or(Ok(()), person::check)
         }),
         Kind::Site => rules(value, site),
         Kind::Device => rules(value, |content: &DeviceContent| device(key.id, content)),

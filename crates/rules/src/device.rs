@@ -85,11 +85,11 @@ pub(crate) struct Facts {
 
 /// What people said about the device.
 #[derive(Debug, Default, Clone, PartialEq)]
-pub(crate) struct Care {
+pub struct Care {
     /// Nothing is raised before.
-    pub(crate) maintenance: Option<Timestamp>,
+    pub maintenance: Option<Timestamp>,
     /// Readings that count as missing until then.
-    pub(crate) ignored: BTreeMap<Name, Timestamp>,
+    pub ignored: BTreeMap<Name, Timestamp>,
 }
 
 /// Whether a device was given a plan since the start.

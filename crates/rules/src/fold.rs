@@ -25,7 +25,7 @@ use model::{
 use crate::alarm::Alarm;
 use crate::codec;
 use crate::delivery::Due;
-use crate::device::{Device, Moment, Taken};
+use crate::device::{Care, Device, Moment, Taken};
 use crate::evaluate::{Devices, Making};
 use crate::plan::{KindPlan, Watched};
 use crate::store::AlarmView;
@@ -130,6 +130,17 @@ impl Rules {
     pub fn delivery(&self, device: DeviceId) -> BTreeMap<i32, Due> {
         let found = self.devices.get(device);
         found.map(|device| device.delivery.days(&device.plan.every, self.now)).unwrap_or_default()
+    }
+
+    /// What people said about a device: until when it is in maintenance, which readings count as
+    /// missing. What is over is left out.
+    #[must_use]
+    pub fn care(&self, tenant: TenantId, device: DeviceId) -> Care {
+        let device = self.devices.get(device).filter(|device| device.tenant == tenant);
+        let mut care = device.map(|device| device.care.clone()).unwrap_or_default();
+        care.maintenance = care.maintenance.filter(|until| *until > self.now);
+        care.ignored.retain(|_, until| *until > self.now);
+        care
     }
 
     fn readings(&mut self, step: &Step<'_>, id: DeviceId, readings: &[Reading], out: &mut Outputs) {

@@ -23,6 +23,7 @@ mod window;
 
 pub use alarm::{Alarm, Change, Severity, Signed, Transition, Verdict};
 pub use delivery::{DELIVERY_DAYS_MAX, Due};
+pub use device::Care;
 pub use dry::{DryError, DryRun, Happened, Row};
 pub use fold::{Explained, Rules, Want, Wanted};
 pub use sheet::{Sheet, SheetError};

@@ -50,6 +50,24 @@ impl AlarmView {
         all.filter(move |alarm| alarm.tenant == tenant)
     }
 
+    /// Alarms of the tenant that are not as they were in an older view, oldest first.
+    pub fn changed_since<'a>(
+        &'a self,
+        older: &'a Self,
+        tenant: TenantId,
+    ) -> impl Iterator<Item = &'a Arc<Alarm>> {
+        let moved = move |chunk: &&Arc<Chunk>| {
+            let place = chunk.first().and_then(|first| older.place(first.id));
+            let before = place.and_then(|(chunk, _)| older.chunks.get(chunk));
+            before.is_none_or(|before| !Arc::ptr_eq(before, chunk))
+        };
+        let alarms = self.chunks.iter().filter(moved).flat_map(|chunk| chunk.iter());
+        alarms.filter(move |alarm| {
+            let before = older.any(alarm.id);
+            alarm.tenant == tenant && before.is_none_or(|before| !Arc::ptr_eq(before, alarm))
+        })
+    }
+
     /// All alarms, oldest first.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Alarm>> {
         self.chunks.iter().flat_map(|chunk| chunk.iter())

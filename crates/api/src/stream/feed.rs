@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use model::{CommandId, DeviceId, Offset, TenantId};
 use pipeline::{Direction, Live};
+use rules::AlarmView;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use twin::{CommandState, Status};
 
+use crate::alarms::alarm_json;
 use crate::app::App;
 use crate::commands::CommandJson;
 use crate::json::{Look, mark_word, value_json};
@@ -33,6 +35,8 @@ pub(super) enum Kind {
     Refusal,
     /// A command was given, answered or expired.
     Command,
+    /// An alarm was raised or changed.
+    Alarm,
     /// The watcher missed something and must read again.
     Behind,
 }
@@ -46,14 +50,22 @@ impl Kind {
             Self::Status => "status",
             Self::Refusal => "refusal",
             Self::Command => "command",
+            Self::Alarm => "alarm",
             Self::Behind => "behind",
         }
     }
 
     pub(super) fn parse(word: &str) -> Option<Self> {
-        [Self::Reading, Self::Message, Self::Twin, Self::Status, Self::Refusal, Self::Command]
-            .into_iter()
-            .find(|kind| kind.as_str() == word.trim())
+        let all = [
+            Self::Reading,
+            Self::Message,
+            Self::Twin,
+            Self::Status,
+            Self::Refusal,
+            Self::Command,
+            Self::Alarm,
+        ];
+        all.into_iter().find(|kind| kind.as_str() == word.trim())
     }
 }
 
@@ -100,6 +112,8 @@ pub(super) struct Feed {
     statuses: BTreeMap<DeviceId, Status>,
     /// Commands that were told as open.
     open: BTreeSet<(DeviceId, CommandId)>,
+    /// Alarms as this watcher was told of them last.
+    alarms: AlarmView,
     waiting: VecDeque<Happening>,
 }
 
@@ -111,6 +125,7 @@ impl Feed {
             look: tokio::time::interval(LOOK_EVERY),
             statuses: BTreeMap::new(),
             open: BTreeSet::new(),
+            alarms: app.shard.picture().alarms.clone(),
             waiting: VecDeque::new(),
             app,
             interest,
@@ -149,6 +164,7 @@ impl Feed {
                 _ = self.look.tick() => {
                     self.look_at_statuses();
                     self.look_at_commands();
+                    self.look_at_alarms();
                 }
             }
         }
@@ -258,6 +274,28 @@ impl Feed {
         for (device, id) in closed {
             self.open.remove(&(device, id));
             self.command(device, id);
+        }
+    }
+
+    /// Tells the alarms that are not as they were.
+    fn look_at_alarms(&mut self) {
+        let picture = self.app.shard.picture();
+        let before = std::mem::replace(&mut self.alarms, picture.alarms.clone());
+        if !self.interest.wants(Kind::Alarm) {
+            return;
+        }
+        let changed = picture.alarms.changed_since(&before, self.interest.tenant);
+        let changed: Vec<_> =
+            changed.filter(|alarm| self.interest.of(alarm.device)).take(WAITING_MAX + 1).collect();
+        for alarm in changed.iter().take(WAITING_MAX) {
+            let transition = alarm.changes.last().map(|change| change.transition.as_str());
+            let data = serde_json::json!({
+                "device": alarm.device, "transition": transition, "alarm": alarm_json(alarm),
+            });
+            self.push(Kind::Alarm, picture.offset.0, data);
+        }
+        if changed.len() > WAITING_MAX {
+            self.behind(1);
         }
     }
 

@@ -1,6 +1,7 @@
 //! The OpenAPI document walked as nobody, as another tenant and as the lowest role.
 
 use axum::http::StatusCode;
+use model::TenantId;
 use serde_json::{Value, json};
 
 use crate::site::{BLUEPRINT, Site};
@@ -38,6 +39,8 @@ const SECRET: &[&str] = &[
     "/api/v1/billing/explain",
     "/api/v1/billing/journal",
     "/api/v1/billing/revenue",
+    "/api/v1/people",
+    "/api/v1/people/{person}/notify",
 ];
 
 /// What this site has none of: whoever may read it learns just that.
@@ -95,6 +98,21 @@ fn body(method: &str, path: &str) -> Value {
         ("patch", "/contracts/{contract}") => json!({}),
         ("post", "/billing/close") => json!({ "month": "2026-10" }),
         ("post", "/invoices/{invoice}/steps") => json!({ "step": "approve" }),
+        ("post", "/alarms/{alarm}/acknowledge" | "/alarms/{alarm}/unshelve") => {
+            json!({ "note": "seen" })
+        }
+        ("post", "/alarms/{alarm}/verdict") => json!({ "verdict": "real" }),
+        ("post", "/alarms/{alarm}/shelve")
+        | ("put", "/devices/{device}/maintenance" | "/devices/{device}/ignored/{reading}") => {
+            json!({ "for": "2 h" })
+        }
+        ("post", "/ventures/{venture}/rules/dry-run") => json!({}),
+        ("post", "/people") => json!({ "name": "ann", "role": "viewer" }),
+        ("patch", "/people/{person}/notify") => json!({ "severity": "info" }),
+        ("post", "/notify/retry") => {
+            json!({ "person": "usr_1", "channel": "mail", "message": "main-2-1-0" })
+        }
+        ("post", "/notify/enable") => json!({ "person": "usr_1", "channel": "mail" }),
         ("post", "/sites") => json!({ "name": "berlin", "timezone": "Europe/Berlin" }),
         ("post", "/tokens") => json!({ "name": "script" }),
         ("post", "/ventures/{venture}/evidence") => json!({
@@ -110,19 +128,21 @@ fn body(method: &str, path: &str) -> Value {
     }
 }
 
-/// A device and a command that it was given.
+/// A device, a command that it was given and an alarm that it raised.
 struct Known {
     device: String,
     command: String,
+    alarm: String,
 }
 
 impl Known {
-    async fn of(site: &Site, owner: &str) -> Self {
+    async fn of(site: &Site, tenant: TenantId, owner: &str) -> Self {
         let device = site.box_of(owner).await;
         let path = format!("/api/v1/devices/{device}/commands");
         let given = site.call("POST", &path, owner, &json!({ "name": "locate" })).await;
         assert_eq!(given.status, StatusCode::ACCEPTED, "{}", given.text);
-        Self { device, command: given.json()["id"].as_str().unwrap().to_owned() }
+        let alarm = site.alarm_of(tenant, &device, owner).await;
+        Self { device, command: given.json()["id"].as_str().unwrap().to_owned(), alarm }
     }
 }
 
@@ -146,6 +166,10 @@ fn address(path: &str, known: &Known) -> String {
         .replace("{stage}", "scale")
         .replace("{credential}", "cre_01J0000000000000000000000")
         .replace("{token}", "cre_01J0000000000000000000000")
+        .replace("{alarm}", &known.alarm)
+        .replace("{rule}", "warm")
+        .replace("{reading}", "temperature")
+        .replace("{person}", "usr_01J0000000000000000000000")
         .replace("{claim}", "clm_01J0000000000000000000000")
         .replace("{authority}", "aut_01J0000000000000000000000")
         + query
@@ -156,7 +180,7 @@ async fn nobody_gets_in_anywhere_without_a_token() {
     let site = Site::open().await;
     let tenant = site.tenant("a").await;
     let owner = site.person(tenant, "owner").await;
-    let known = Known::of(&site, &owner).await;
+    let known = Known::of(&site, tenant, &owner).await;
     for (method, path) in routes() {
         if is_open(&method, &path) {
             continue;
@@ -176,7 +200,7 @@ async fn another_tenant_sees_nothing_and_changes_nothing() {
     let site = Site::open().await;
     let ours = site.tenant("a").await;
     let owner = site.person(ours, "owner").await;
-    let known = Known::of(&site, &owner).await;
+    let known = Known::of(&site, ours, &owner).await;
     let theirs = site.tenant("b").await;
     let stranger = site.person(theirs, "owner").await;
     for (method, path) in routes() {
@@ -187,7 +211,7 @@ async fn another_tenant_sees_nothing_and_changes_nothing() {
         let answer =
             site.call(&method.to_uppercase(), &address(&path, &known), &stranger, &body).await;
         assert!(!answer.text.contains("box-0001"), "{method} {path}: {}", answer.text);
-        if path.contains("{device}") || path.contains("{command}") {
+        if ["{device}", "{command}", "{alarm}"].iter().any(|what| path.contains(what)) {
             assert_eq!(answer.status, StatusCode::NOT_FOUND, "{method} {path}: {}", answer.text);
         }
     }
@@ -203,7 +227,7 @@ async fn the_lowest_role_reads_and_changes_nothing() {
     let site = Site::open().await;
     let tenant = site.tenant("a").await;
     let owner = site.person(tenant, "owner").await;
-    let known = Known::of(&site, &owner).await;
+    let known = Known::of(&site, tenant, &owner).await;
     let viewer = site.person(tenant, "viewer").await;
     for (method, path) in routes() {
         // A claim's token opens the one, and no role at all.

@@ -4,6 +4,8 @@
 //! *Invariant:* a route that is new in the document fails here until somebody says who may use it.
 
 #[cfg(test)]
+mod alarms;
+#[cfg(test)]
 mod authorization;
 #[cfg(test)]
 mod certificates;
@@ -17,6 +19,8 @@ mod idempotency;
 mod import;
 #[cfg(test)]
 mod money;
+#[cfg(test)]
+mod people;
 #[cfg(test)]
 mod provision;
 #[cfg(test)]

@@ -15,11 +15,12 @@ use api::{
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode, header};
-use eventlog::{Log, OsDisk, Snapshots};
+use eventlog::{Batch, Log, OsDisk, Snapshots};
 use identity::certificate::Authority;
 use identity::{Door, Keyring, Token};
 use model::{
-    Clock, CredentialId, DeviceId, Disk, Name, Offset, SystemClock, TenantId, Timestamp, UserId,
+    Channel, Clock, CredentialId, DeviceId, Disk, Frame, Name, Offset, Origin, Principal, Qos, Raw,
+    Retain, SystemClock, TenantId, Timestamp, UserId,
 };
 use pipeline::{Driver, Relay};
 use registry::content::{CredentialContent, CredentialOwner, TenantContent, UserContent};
@@ -45,6 +46,12 @@ rate = "1 per h"
 [device.box.commands.beep.args]
 times = { min = 1, max = 9 }
 for = { unit = "s", min = 1, max = 60 }
+[alarm.warm]
+title = "too warm"
+device = "box"
+when = "temperature > 8 °C"
+severity = "warning"
+notify = "operator"
 "#;
 
 pub(crate) struct Site {
@@ -101,6 +108,10 @@ impl History for NothingKept {
     }
 
     fn state_at(&self, _: &StateAsked) -> Result<StateKept, Unkept> {
+        Err(Unkept::Nothing)
+    }
+
+    fn replay(&self, _: &api::Recording, _: &mut api::Take<'_>) -> Result<(), Unkept> {
         Err(Unkept::Nothing)
     }
 
@@ -172,12 +183,17 @@ impl Site {
                 .unwrap();
         let door = Arc::new(Door::new(Arc::clone(&clock)));
         let told = Arc::clone(&door);
+        let audience = Arc::new(api::Audience::default());
+        let hears = Arc::clone(&audience);
         let parts = pipeline::Parts {
             log: log.clone(),
             snapshots: Snapshots::open(disk, &folder.path().join("snapshots"), "pipeline").unwrap(),
             clock: system,
             floor: Arc::new(AtomicU64::new(0)),
-            on_decided: Box::new(move |decided| api::admit(&told, decided)),
+            on_decided: Box::new(move |decided| {
+                api::admit(&told, decided);
+                hears.admit(decided);
+            }),
         };
         let (driver, shard) = Driver::start(parts, pipeline::Options::default()).unwrap();
         let (relay, task) = Relay::new(registry.clone(), log.clone());
@@ -200,6 +216,7 @@ impl Site {
             challenges: Arc::default(),
             setup: None,
             refusals: Refusals::new(Arc::clone(&clock)),
+            audience,
             facts: Arc::new(Facts {
                 mode: Mode::Run,
                 access: Access::Tokens,
@@ -238,8 +255,12 @@ impl Site {
     /// A user of the tenant; gives their token.
     pub(crate) async fn person(&self, tenant: TenantId, role: &str) -> String {
         let user = UserId::new(self.app.clock.now(), random());
-        let content =
-            UserContent { name: role.to_owned(), email: None, role: role.parse().unwrap() };
+        let content = UserContent {
+            name: role.to_owned(),
+            email: None,
+            role: role.parse().unwrap(),
+            notify: None,
+        };
         self.put(tenant, Kind::User, &user.to_string(), &content).await;
         let token = Token::generate().unwrap();
         let content = CredentialContent {
@@ -275,6 +296,41 @@ impl Site {
         let added = self.call("POST", "/api/v1/devices", owner, &body).await;
         assert_eq!(added.status, StatusCode::CREATED, "{}", added.text);
         added.json()["device"]["id"].as_str().unwrap().to_owned()
+    }
+
+    /// What a device says by MQTT; gives when the folds have it.
+    pub(crate) async fn says(
+        &self,
+        (tenant, device): (TenantId, DeviceId),
+        topic: &str,
+        payload: &str,
+    ) {
+        let mut batch = Batch::default();
+        batch.push(&Frame::Raw(Raw {
+            tenant,
+            principal: Principal::Device(device),
+            device: Some(device),
+            origin: Origin::Real,
+            channel: Channel::Mqtt,
+            qos: Qos::AtLeastOnce,
+            retain: Retain::Pass,
+            session: 0,
+            packet_id: 1,
+            topic,
+            properties: &[],
+            key: "",
+            payload: payload.as_bytes(),
+        }));
+        let offset = self.log.append(&mut batch).unwrap().last;
+        self.app.shard.applied(offset, Duration::from_secs(10)).await.unwrap();
+    }
+
+    /// Warms the box until its alarm is raised; gives the alarm's id.
+    pub(crate) async fn alarm_of(&self, tenant: TenantId, device: &str, owner: &str) -> String {
+        let device = device.parse().unwrap();
+        self.says((tenant, device), "telemetry", r#"{"temperature":9.5}"#).await;
+        let list = self.get("/api/v1/alarms", owner).await.json();
+        list["items"][0]["id"].as_str().unwrap_or_else(|| panic!("{list}")).to_owned()
     }
 
     pub(crate) async fn get(&self, path: &str, token: &str) -> Answer {

@@ -7,6 +7,7 @@
 //! The log is trimmed no further than [`History::trim_below`]. What it answers: `answers`.
 
 mod answers;
+mod replayed;
 
 use std::collections::BTreeMap;
 use std::path::Path;

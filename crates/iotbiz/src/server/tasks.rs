@@ -12,6 +12,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
 use super::history::History;
+use super::notices::Notices;
 
 /// How often the door is asked what of the log it still needs.
 const FLOOR_EVERY: Duration = Duration::from_secs(10);
@@ -45,15 +46,18 @@ pub(crate) async fn forward_refusals(
     }
 }
 
-/// Tells the driver, which trims, below which offset the door and history need nothing.
+/// Tells the driver, which trims, below which offset the door, history and notices need nothing.
 pub(crate) async fn keep_floor(
-    (ingress, history): (Arc<Ingress>, Arc<History>),
+    (ingress, history, notices): (Arc<Ingress>, Arc<History>, Arc<Notices>),
     floor: Arc<AtomicU64>,
     stop: CancellationToken,
 ) {
     loop {
         match ingress.trim_below() {
-            Ok(oldest) => floor.store(oldest.min(history.trim_below()).0, Ordering::SeqCst),
+            Ok(oldest) => {
+                let oldest = oldest.min(history.trim_below()).min(notices.trim_below());
+                floor.store(oldest.0, Ordering::SeqCst);
+            }
             Err(error) => tracing::warn!(%error, "cannot list the door's snapshots"),
         }
         tokio::select! {

@@ -3,6 +3,8 @@
 //! *Invariant:* every server of a test is stopped with it, and listens on free loopback ports.
 
 #[cfg(test)]
+mod alarms;
+#[cfg(test)]
 mod backup;
 #[cfg(test)]
 mod commands;

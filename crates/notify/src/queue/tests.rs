@@ -237,7 +237,7 @@ fn what_nobody_hears_is_said() {
     queue.accept(&policy, (Offset(1), one), NOON);
     let status = queue.status();
     assert_eq!(status.unheard, 1);
-    assert_eq!(status.last_unheard.unwrap().why, "nobody of role \"owner\" is told of main-2-1-0");
+    assert_eq!(status.last_unheard[&TENANT].why, "nobody of role \"owner\" is told of main-2-1-0");
 }
 
 #[test]

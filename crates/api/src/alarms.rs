@@ -1,0 +1,288 @@
+//! Alarms: what was raised, why, and what people do about it.
+//!
+//! *Invariant:* an act of a person is an event in the log that names who did it; the answer comes
+//! after the folds have applied it. Lists are newest first and bounded.
+
+mod care;
+mod dry;
+mod shown;
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use identity::Action;
+use model::{AlarmId, TenantId, Timestamp};
+use rules::{Alarm, Severity, Verdict};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::caller::Caller;
+use crate::devices::{find, offset_header};
+use crate::extract::{Body, Params};
+use crate::page::{Page, cursor, limit, parse_cursor};
+use crate::problem::Problem;
+use crate::write::PATIENCE;
+use shown::{AlarmDetail, detail};
+
+pub(crate) use care::{
+    __path_care, __path_end, __path_explain, __path_heed, __path_ignore, __path_maintain, care,
+    end, explain, heed, ignore, maintain,
+};
+pub(crate) use dry::{__path_dry_run, dry_run};
+pub use dry::{Recording, Said, Take};
+pub(crate) use shown::{AlarmJson, alarm_json};
+
+/// The longest note, in characters.
+const NOTE_CHARS_MAX: usize = 1_000;
+/// The longest time for which an alarm is shelved or a device is cared for.
+const QUIET_MAX: Duration = Duration::from_secs(90 * 86_400);
+
+/// Which alarms.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+pub(crate) struct AlarmQuery {
+    /// `open` (default) or `all`.
+    state: Option<String>,
+    /// Id or name of a device.
+    device: Option<String>,
+    /// Name of a rule.
+    rule: Option<String>,
+    /// The smallest severity: `info`, `warning` or `critical`.
+    severity: Option<String>,
+    limit: Option<usize>,
+    cursor: Option<String>,
+}
+
+fn word<T: Copy>(
+    place: &str,
+    asked: &str,
+    known: &[(&'static str, T)],
+) -> Result<T, Problem> {
+    let found = known.iter().find(|(word, _)| *word == asked);
+    found.map(|(_, value)| *value).ok_or_else(|| {
+        let known: Vec<_> = known.iter().map(|(word, _)| *word).collect();
+        Problem::invalid(place, format!("{asked:?} is none of {}", known.join(", ")))
+    })
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Which {
+    Open,
+    All,
+}
+
+/// Alarms of the tenant, newest first.
+#[utoipa::path(get, path = "/alarms", tag = "alarms", params(AlarmQuery),
+    responses((status = 200, body = Page<AlarmJson>), (status = "default", body = Problem)))]
+pub(crate) async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Params(query): Params<AlarmQuery>,
+) -> Result<Response, Problem> {
+    let tenant = caller.may(Action::Read)?;
+    let which = query.state.as_deref().unwrap_or("open");
+    let which = word("state", which, &[("open", Which::Open), ("all", Which::All)])?;
+    let severities = [Severity::Info, Severity::Warning, Severity::Critical];
+    let severities = severities.map(|severity| (severity.as_str(), severity));
+    let least = query.severity.as_deref().unwrap_or("info");
+    let least = word("severity", least, &severities)?;
+    let limit = limit(query.limit)?;
+    let before = parse_cursor(query.cursor.as_deref())?;
+    let before = before.map(|text| text.parse::<AlarmId>()).transpose();
+    let before = before.map_err(|_| Problem::invalid("cursor", "not a cursor of this list"))?;
+    let picture = app.shard.picture();
+    let device = query.device.as_deref().map(|name| find(&picture, tenant, name)).transpose()?;
+    let device = device.map(|twin| twin.id);
+    let chosen = picture.alarms.newest_first(tenant).filter(|alarm| {
+        before.is_none_or(|before| alarm.id < before)
+            && (which == Which::All || alarm.is_open())
+            && alarm.severity >= least
+            && device.is_none_or(|device| alarm.device == device)
+            && query.rule.as_ref().is_none_or(|rule| alarm.rule.as_str() == rule)
+    });
+    let mut items: Vec<AlarmJson> =
+        chosen.take(limit + 1).map(|alarm| alarm_json(alarm)).collect();
+    let more = items.len() > limit;
+    items.truncate(limit);
+    let next_cursor = items.last().filter(|_| more).map(|last| cursor(&last.id));
+    let page = Page { items, next_cursor, total_matching: None };
+    Ok((offset_header(&picture), Json(page)).into_response())
+}
+
+/// An alarm of the tenant.
+fn known(app: &App, tenant: TenantId, text: &str) -> Result<std::sync::Arc<Alarm>, Problem> {
+    let missing = || Problem::not_found("alarm", text).fix("iotbiz alarm ls");
+    let id: AlarmId = text.parse().map_err(|_no_id| missing())?;
+    let picture = app.shard.picture();
+    picture.alarms.get(tenant, id).map(std::sync::Arc::clone).ok_or_else(missing)
+}
+
+/// One alarm, what became of it and why.
+#[utoipa::path(get, path = "/alarms/{alarm}", tag = "alarms",
+    params(("alarm" = String, Path, description = "id")),
+    responses((status = 200, body = AlarmDetail), (status = "default", body = Problem)))]
+pub(crate) async fn show(
+    State(app): State<App>,
+    caller: Caller,
+    Path(alarm): Path<String>,
+) -> Result<Json<AlarmDetail>, Problem> {
+    let tenant = caller.may(Action::Read)?;
+    let alarm = known(&app, tenant, &alarm)?;
+    caller.may_with(Action::Read, alarm.device)?;
+    Ok(Json(detail(&alarm)))
+}
+
+/// A word to an act.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Note {
+    /// For those who look at it later; at most 1,000 characters.
+    pub(crate) note: Option<String>,
+}
+
+/// What somebody found.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewVerdict {
+    /// `real`, `false` or `test`.
+    verdict: String,
+    note: Option<String>,
+}
+
+/// Until when; one of the two.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Until {
+    /// RFC 3339.
+    #[schema(value_type = Option<String>)]
+    pub(crate) until: Option<Timestamp>,
+    /// For so long from now, such as `2 h`.
+    #[serde(rename = "for")]
+    pub(crate) length: Option<String>,
+    pub(crate) note: Option<String>,
+}
+
+impl Until {
+    /// The instant, checked.
+    pub(crate) fn instant(&self, now: Timestamp) -> Result<Timestamp, Problem> {
+        let days = QUIET_MAX.as_secs() / 86_400;
+        let (place, until) = match (self.until, self.length.as_deref()) {
+            (Some(until), None) => ("/until", until),
+            (None, Some(length)) => {
+                let parsed = expr::Quantity::parse(length).ok();
+                let length = parsed.and_then(|length| length.duration()).ok_or_else(|| {
+                    let why = format!("{length:?} is not a time such as 2 h");
+                    Problem::invalid("/for", why)
+                })?;
+                ("/for", now + length)
+            }
+            (Some(_), Some(_)) | (None, None) => {
+                let why = "say until when, or for how long: one of the two";
+                return Err(Problem::invalid("/until", why).fix("{\"for\": \"2 h\"}"));
+            }
+        };
+        if until <= now {
+            return Err(Problem::invalid(place, format!("{until} is not in the future")));
+        }
+        if until.since(now) > QUIET_MAX {
+            return Err(Problem::invalid(place, format!("{until} is more than {days} days away")));
+        }
+        Ok(until)
+    }
+}
+
+pub(crate) fn noted(note: Option<&String>) -> Result<(), Problem> {
+    let chars = note.map_or(0, |note| note.chars().count());
+    if chars > NOTE_CHARS_MAX {
+        let why = format!("{chars} characters exceed note_chars_max = {NOTE_CHARS_MAX}");
+        return Err(Problem::invalid("/note", why));
+    }
+    Ok(())
+}
+
+/// Appends an act about an alarm and waits until it is applied.
+async fn act(
+    app: &App,
+    (tenant, caller): (TenantId, &Caller),
+    alarm: &Alarm,
+    mut content: Value,
+) -> Result<Json<AlarmDetail>, Problem> {
+    content["by"] = caller.actor().into();
+    let id = alarm.id.to_string();
+    let offset = app.shard.decide(tenant, "alarm", &id, &content.to_string())?;
+    app.shard.applied(offset, PATIENCE).await?;
+    Ok(Json(detail(&*known(app, tenant, &id)?)))
+}
+
+/// Says that somebody takes care of it: it does not escalate any more.
+#[utoipa::path(post, path = "/alarms/{alarm}/acknowledge", tag = "alarms", request_body = Note,
+    params(("alarm" = String, Path, description = "id")),
+    responses((status = 200, body = AlarmDetail), (status = "default", body = Problem)))]
+pub(crate) async fn acknowledge(
+    State(app): State<App>,
+    caller: Caller,
+    Path(alarm): Path<String>,
+    Body(asked): Body<Note>,
+) -> Result<Json<AlarmDetail>, Problem> {
+    let tenant = caller.may(Action::Operate)?;
+    let alarm = known(&app, tenant, &alarm)?;
+    noted(asked.note.as_ref())?;
+    let content = json!({ "act": "acknowledge", "note": asked.note });
+    act(&app, (tenant, &caller), &alarm, content).await
+}
+
+/// Says whether it was real, false or a test.
+#[utoipa::path(post, path = "/alarms/{alarm}/verdict", tag = "alarms", request_body = NewVerdict,
+    params(("alarm" = String, Path, description = "id")),
+    responses((status = 200, body = AlarmDetail), (status = "default", body = Problem)))]
+pub(crate) async fn verdict(
+    State(app): State<App>,
+    caller: Caller,
+    Path(alarm): Path<String>,
+    Body(asked): Body<NewVerdict>,
+) -> Result<Json<AlarmDetail>, Problem> {
+    let tenant = caller.may(Action::Operate)?;
+    let alarm = known(&app, tenant, &alarm)?;
+    noted(asked.note.as_ref())?;
+    let known = [("real", Verdict::Real), ("false", Verdict::False), ("test", Verdict::Test)];
+    let verdict = word("/verdict", &asked.verdict, &known)?;
+    let content = json!({ "act": "verdict", "verdict": verdict, "note": asked.note });
+    act(&app, (tenant, &caller), &alarm, content).await
+}
+
+/// Tells nobody of it until then.
+#[utoipa::path(post, path = "/alarms/{alarm}/shelve", tag = "alarms", request_body = Until,
+    params(("alarm" = String, Path, description = "id")),
+    responses((status = 200, body = AlarmDetail), (status = "default", body = Problem)))]
+pub(crate) async fn shelve(
+    State(app): State<App>,
+    caller: Caller,
+    Path(alarm): Path<String>,
+    Body(asked): Body<Until>,
+) -> Result<Json<AlarmDetail>, Problem> {
+    let tenant = caller.may(Action::Operate)?;
+    let alarm = known(&app, tenant, &alarm)?;
+    noted(asked.note.as_ref())?;
+    let until = asked.instant(app.clock.now())?;
+    let content = json!({ "act": "shelve", "until": until, "note": asked.note });
+    act(&app, (tenant, &caller), &alarm, content).await
+}
+
+/// Tells of it again.
+#[utoipa::path(post, path = "/alarms/{alarm}/unshelve", tag = "alarms", request_body = Note,
+    params(("alarm" = String, Path, description = "id")),
+    responses((status = 200, body = AlarmDetail), (status = "default", body = Problem)))]
+pub(crate) async fn unshelve(
+    State(app): State<App>,
+    caller: Caller,
+    Path(alarm): Path<String>,
+    Body(asked): Body<Note>,
+) -> Result<Json<AlarmDetail>, Problem> {
+    let tenant = caller.may(Action::Operate)?;
+    let alarm = known(&app, tenant, &alarm)?;
+    noted(asked.note.as_ref())?;
+    let content = json!({ "act": "unshelve", "note": asked.note });
+    act(&app, (tenant, &caller), &alarm, content).await
+}

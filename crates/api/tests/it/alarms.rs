@@ -1,0 +1,170 @@
+//! Alarms by HTTP: raised by a device, seen with their reason, and answered by people.
+
+use axum::http::StatusCode;
+use model::{DeviceId, TenantId};
+use serde_json::{Value, json};
+
+use crate::site::Site;
+
+struct World {
+    site: Site,
+    tenant: TenantId,
+    owner: String,
+    device: DeviceId,
+    alarm: String,
+}
+
+impl World {
+    async fn new() -> Self {
+        let site = Site::open().await;
+        let tenant = site.tenant("a").await;
+        let owner = site.person(tenant, "owner").await;
+        let device = site.box_of(&owner).await;
+        let alarm = site.alarm_of(tenant, &device, &owner).await;
+        Self { site, tenant, owner, device: device.parse().unwrap(), alarm }
+    }
+
+    async fn says(&self, payload: &str) {
+        self.site.says((self.tenant, self.device), "telemetry", payload).await;
+    }
+
+    async fn post(&self, what: &str, body: Value) -> (StatusCode, Value) {
+        let path = format!("/api/v1/alarms/{}/{what}", self.alarm);
+        let answer = self.site.call("POST", &path, &self.owner, &body).await;
+        (answer.status, answer.json())
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        self.site.get(path, &self.owner).await.json()
+    }
+}
+
+#[tokio::test]
+async fn an_alarm_tells_what_it_was_decided_on() {
+    let world = World::new().await;
+    let shown = world.get(&format!("/api/v1/alarms/{}", world.alarm)).await;
+    assert_eq!(shown["device"]["name"], "box-0001");
+    assert_eq!((&shown["state"], &shown["severity"]), (&json!("raised"), &json!("warning")));
+    let trace = &shown["changes"][0]["trace"];
+    assert_eq!(trace["holds"], true, "{shown}");
+    assert_eq!(trace["inputs"][0]["value"], 9.5);
+    assert!(shown["why"].as_str().unwrap().contains("temperature"));
+}
+
+#[tokio::test]
+async fn people_acknowledge_judge_and_shelve_and_are_named() {
+    let world = World::new().await;
+    let (status, done) = world.post("acknowledge", json!({ "note": "on my way" })).await;
+    assert_eq!(status, StatusCode::OK, "{done}");
+    assert_eq!(done["state"], "acknowledged");
+    assert_eq!(done["acknowledged"]["note"], "on my way");
+    assert!(done["acknowledged"]["by"].as_str().unwrap().starts_with("usr_"));
+    let (_, judged) = world.post("verdict", json!({ "verdict": "false" })).await;
+    assert_eq!(judged["verdict"]["verdict"], "false");
+    let (_, shelved) = world.post("shelve", json!({ "for": "2 h" })).await;
+    assert!(shelved["shelved"].is_string(), "{shelved}");
+    let (_, back) = world.post("unshelve", json!({})).await;
+    assert_eq!(back["shelved"], Value::Null);
+    let words: Vec<_> =
+        back["changes"].as_array().unwrap().iter().map(|change| &change["transition"]).collect();
+    assert_eq!(words, ["raised", "acknowledged", "judged", "shelved", "unshelved"]);
+}
+
+#[tokio::test]
+async fn what_makes_no_sense_is_refused_with_its_place() {
+    let world = World::new().await;
+    for (what, body, said) in [
+        ("verdict", json!({ "verdict": "maybe" }), "none of real, false, test"),
+        ("shelve", json!({ "until": "2020-01-01T00:00:00Z" }), "not in the future"),
+        ("shelve", json!({ "for": "100 day" }), "more than 90 days"),
+        ("shelve", json!({}), "one of the two"),
+        ("acknowledge", json!({ "note": "x".repeat(1_001) }), "note_chars_max = 1000"),
+    ] {
+        let (status, answer) = world.post(what, body).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{answer}");
+        assert!(answer["detail"].as_str().unwrap().contains(said), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn lists_are_newest_first_and_go_page_by_page() {
+    let world = World::new().await;
+    for _ in 0..2 {
+        world.says(r#"{"temperature":4.0}"#).await;
+        world.says(r#"{"temperature":9.0}"#).await;
+    }
+    let open = world.get("/api/v1/alarms").await;
+    assert_eq!(open["items"].as_array().unwrap().len(), 1);
+    let mut ids = Vec::new();
+    let mut path = "/api/v1/alarms?state=all&limit=2".to_owned();
+    loop {
+        let page = world.get(&path).await;
+        ids.extend(page["items"].as_array().unwrap().iter().map(|one| one["id"].clone()));
+        let Some(cursor) = page["next_cursor"].as_str() else { break };
+        path = format!("/api/v1/alarms?state=all&limit=2&cursor={cursor}");
+    }
+    assert_eq!(ids.len(), 3);
+    assert!(ids.windows(2).all(|two| two[0].as_str() > two[1].as_str()), "{ids:?}");
+    let none = world.get("/api/v1/alarms?state=all&severity=critical").await;
+    assert_eq!(none["items"], json!([]));
+    let of = world.get("/api/v1/alarms?state=all&device=box-0001&rule=warm").await;
+    assert_eq!(of["items"].as_array().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn a_rule_says_why_it_did_not_fire() {
+    let world = World::new().await;
+    let path = "/api/v1/devices/box-0001/rules/warm/explain";
+    assert_eq!(world.get(path).await["state"], "raised");
+    world.says(r#"{"temperature":4.0}"#).await;
+    let calm = world.get(path).await;
+    assert_eq!((&calm["state"], &calm["when"]["holds"]), (&json!("calm"), &json!(false)));
+    assert_eq!(calm["when"]["inputs"][0]["value"], 4.0);
+    let path = "/api/v1/devices/box-0001/rules/cold/explain";
+    let unknown = world.site.get(path, &world.owner).await;
+    assert_eq!(unknown.status, StatusCode::NOT_FOUND);
+    assert_eq!(unknown.json()["fix"][0], "rules of a box: warm");
+}
+
+#[tokio::test]
+async fn nothing_is_raised_in_maintenance_or_on_a_broken_sensor() {
+    let world = World::new().await;
+    world.says(r#"{"temperature":4.0}"#).await;
+    let base = "/api/v1/devices/box-0001";
+    let body = json!({ "for": "1 h" });
+    for (path, count) in [("maintenance", 0), ("ignored/temperature", 0)] {
+        let path = format!("{base}/{path}");
+        let put = world.site.call("PUT", &path, &world.owner, &body).await;
+        assert_eq!(put.status, StatusCode::OK, "{}", put.text);
+        world.says(r#"{"temperature":9.0}"#).await;
+        let open = world.get("/api/v1/alarms").await;
+        assert_eq!(open["items"].as_array().unwrap().len(), count, "{path}");
+        world.says(r#"{"temperature":4.0}"#).await;
+        let ended = world.site.call("DELETE", &path, &world.owner, &Value::Null).await.json();
+        assert_eq!(ended, json!({ "maintenance": null, "ignored": {} }));
+    }
+    world.says(r#"{"temperature":9.0}"#).await;
+    let open = world.get("/api/v1/alarms").await;
+    assert_eq!(open["items"].as_array().unwrap().len(), 1);
+    let unknown = format!("{base}/ignored/pressure");
+    let refused = world.site.call("PUT", &unknown, &world.owner, &body).await;
+    assert_eq!(refused.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_dry_run_without_history_says_that_nothing_would_have_fired() {
+    let world = World::new().await;
+    let path = "/api/v1/ventures/coolbox/rules/dry-run";
+    let ran = world.site.call("POST", path, &world.owner, &json!({})).await;
+    assert_eq!(ran.status, StatusCode::OK, "{}", ran.text);
+    assert_eq!(ran.json()["rules"][0]["summary"], "warm would not have fired");
+    for (body, said) in [
+        (json!({ "rule": "cold" }), "there is no alarm"),
+        (json!({ "from": "2020-01-01T00:00:00Z" }), "more than 366 days"),
+        (json!({ "text": "blueprint = 1" }), "error"),
+    ] {
+        let refused = world.site.call("POST", path, &world.owner, &body).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.text);
+        assert!(refused.text.contains(said), "{}", refused.text);
+    }
+}

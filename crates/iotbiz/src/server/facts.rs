@@ -1,0 +1,55 @@
+//! What handlers know of this server, and whom they ask how things are.
+//!
+//! *Invariant:* nothing here changes while the server runs but what it asks.
+
+use std::sync::Arc;
+
+use api::{Access, Facts, Metrics, Presence, Readings, UsageLedger};
+use eventlog::Log;
+use ingress::Ingress;
+use model::{Disk, Timestamp};
+
+use super::history::History;
+use super::notices::Notices;
+use super::{Ports, Trust, public_host, tasks};
+use crate::config::Config;
+
+/// Whom handlers ask how things are.
+pub(super) struct Seen {
+    pub(super) ingress: Arc<Ingress>,
+    pub(super) history: Arc<History>,
+    pub(super) notices: Arc<Notices>,
+    pub(super) log: Log,
+    pub(super) disk: Arc<dyn Disk>,
+}
+
+/// What handlers know of this server.
+pub(super) fn facts(
+    config: &Config,
+    (trust, access): (Trust, Access),
+    (ports, started_at): (Ports, Timestamp),
+    Seen { ingress, history, notices, log, disk }: Seen,
+) -> Facts {
+    let (figures, kept, told) = (Arc::clone(&ingress), Arc::clone(&history), Arc::clone(&history));
+    Facts {
+        mode: trust.mode(),
+        access,
+        mqtt_host: public_host(config, ports.mqtt),
+        mqtt_port: ports.mqtt.port(),
+        mqtts_port: ports.mqtts.map(|address| address.port()),
+        http_tls: ports.http_tls,
+        http_port: ports.http.port(),
+        started_at,
+        presence: Presence(Arc::new(move |device| ingress.is_connected(device))),
+        history: kept,
+        log_retention: config.driver_options().retention,
+        readings: Readings(Arc::new(move |wanted, tell| told.readings(wanted, tell))),
+        usage_ledger: UsageLedger::new(disk, &config.data.join("usage")),
+        metrics: Metrics(Arc::new(move || {
+            let committed = log.committed();
+            tasks::door_metrics(figures.figures())
+                + &history.metrics(committed)
+                + &notices.metrics(committed)
+        })),
+    }
+}

@@ -1,0 +1,75 @@
+//! Questions to the folds that no picture answers, because the answer would be too large to
+//! publish each time: why a rule did not fire, what was due of a device.
+//!
+//! *Invariant:* a question only reads. It is answered by the thread of the folds between two reads,
+//! so it must be small; at most [`QUESTIONS_MAX`] wait, the next is refused.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::TrySendError;
+
+use model::{DeviceId, TenantId};
+use rules::{Care, Due, Explained};
+use tokio::sync::oneshot;
+
+use super::{PATIENCE, Shard};
+use crate::error::Error;
+use crate::state::State;
+
+/// How many questions wait.
+pub(super) const QUESTIONS_MAX: usize = 64;
+
+/// Asked of the state, answered by whoever asked.
+pub(super) type Question = Box<dyn FnOnce(&State) + Send>;
+
+/// What was due of devices, by device and day since the epoch (UTC).
+pub type Delivered = BTreeMap<DeviceId, BTreeMap<i32, Due>>;
+
+impl Shard {
+    async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&State) -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        let (answer, answered) = oneshot::channel();
+        let question: Question = Box::new(move |state| {
+            // Whoever asked may be gone.
+            let _gone = answer.send(question(state)).is_err();
+        });
+        self.questions.try_send(question).map_err(|refused| match refused {
+            TrySendError::Full(_) => Error::Questions { max: QUESTIONS_MAX },
+            TrySendError::Disconnected(_) => Error::Stopped,
+        })?;
+        match tokio::time::timeout(PATIENCE, answered).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(_)) | Err(_) => Err(Error::Stopped),
+        }
+    }
+
+    /// Where a rule stands for a device, and why; none when the device has no such rule.
+    ///
+    /// # Errors
+    /// Too many ask at once, or the folds have stopped.
+    pub async fn explain(
+        &self,
+        device: DeviceId,
+        rule: String,
+    ) -> Result<Option<Explained>, Error> {
+        self.ask(move |state| state.rules.explain(device, &rule)).await
+    }
+
+    /// What people said about a device: maintenance, readings to ignore.
+    ///
+    /// # Errors
+    /// As of [`Shard::explain`].
+    pub async fn care(&self, tenant: TenantId, device: DeviceId) -> Result<Care, Error> {
+        self.ask(move |state| state.rules.care(tenant, device)).await
+    }
+
+    /// What was due of devices and came, by day.
+    ///
+    /// # Errors
+    /// As of [`Shard::explain`].
+    pub async fn delivered(&self, devices: Vec<DeviceId>) -> Result<Delivered, Error> {
+        let of = |state: &State, device: DeviceId| (device, state.rules.delivery(device));
+        self.ask(move |state| devices.into_iter().map(|device| of(state, device)).collect()).await
+    }
+}
