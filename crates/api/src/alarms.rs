@@ -55,11 +55,7 @@ pub(crate) struct AlarmQuery {
     cursor: Option<String>,
 }
 
-fn word<T: Copy>(
-    place: &str,
-    asked: &str,
-    known: &[(&'static str, T)],
-) -> Result<T, Problem> {
+fn word<T: Copy>(place: &str, asked: &str, known: &[(&'static str, T)]) -> Result<T, Problem> {
     let found = known.iter().find(|(word, _)| *word == asked);
     found.map(|(_, value)| *value).ok_or_else(|| {
         let known: Vec<_> = known.iter().map(|(word, _)| *word).collect();
@@ -102,8 +98,7 @@ pub(crate) async fn list(
             && device.is_none_or(|device| alarm.device == device)
             && query.rule.as_ref().is_none_or(|rule| alarm.rule.as_str() == rule)
     });
-    let mut items: Vec<AlarmJson> =
-        chosen.take(limit + 1).map(|alarm| alarm_json(alarm)).collect();
+    let mut items: Vec<AlarmJson> = chosen.take(limit + 1).map(|alarm| alarm_json(alarm)).collect();
     let more = items.len() > limit;
     items.truncate(limit);
     let next_cursor = items.last().filter(|_| more).map(|last| cursor(&last.id));

@@ -78,4 +78,3 @@ fn take(policy: &mut Policy, decided: &Decided<'_>) -> Result<(), Refused> {
     };
     Ok(policy.put(person((decided.tenant, decided.id), &user.name, settings)?)?)
 }
-

@@ -4,12 +4,13 @@
 //! alone count, except in a demo tenant; where only virtual devices exist the figure is marked
 //! simulated. What nobody can know yet is left out, so that its criterion is missing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bizcase::{Basis, Results};
-use model::{Name, Origin, TenantId, Timestamp};
-use pipeline::{InForce, Picture};
+use model::{DeviceId, Name, Origin, TenantId, Timestamp};
+use pipeline::{Delivered, InForce, Picture};
+use rules::{Alarm, Due, Verdict};
 use twin::DeviceTwin;
 use venture::gate::{Aggregates, Counting, Figure, Gate};
 
@@ -17,6 +18,11 @@ use crate::evidence::{Piece, belief};
 
 /// The window of a gate that names none: a month of the blueprint.
 const WINDOW_DEFAULT: Duration = Duration::from_secs(30 * 86_400);
+/// The month of the blueprint.
+const MONTH: Duration = Duration::from_secs(30 * 86_400);
+const DAY_MS: i64 = 86_400_000;
+/// A device counts as there for a day at least: one alarm in its first minute is no rate.
+const THERE_MIN: Duration = Duration::from_secs(86_400);
 /// Intervals after which a device counts as silent.
 const SILENT_INTERVALS: u32 = 2;
 
@@ -29,6 +35,8 @@ pub(crate) struct Sources<'a> {
     pub(crate) pieces: &'a [Piece],
     /// What the trials of the case say; none: it has no case, or it has mistakes.
     pub(crate) case: Option<&'a Results>,
+    /// What was due of devices and came; empty when no criterion asks.
+    pub(crate) delivered: &'a Delivered,
     pub(crate) now: Timestamp,
 }
 
@@ -128,9 +136,65 @@ impl Sources<'_> {
                 let silent = devices.iter().filter(|twin| !since(twin, self.patience(twin)));
                 Aggregates::Share { of: number(silent.count()), out_of: number(devices.len()) }
             }
+            "on_time" | "completeness" => self.delivery(what, (&devices, window))?,
+            "alarms" | "false_alarms" | "unjudged_alarms" => {
+                self.alarms(what, (&devices, window))?
+            }
             _ => return None,
         };
         Some(self.made(aggregates, basis))
+    }
+
+    /// Shares of what was due in the days of the window (UTC); today counts up to now.
+    fn delivery(
+        &self,
+        what: &str,
+        (devices, window): (&[&DeviceTwin], Duration),
+    ) -> Option<Aggregates> {
+        let day = |at: Timestamp| i32::try_from(at.as_millis().div_euclid(DAY_MS)).ok();
+        let (first, last) = (day(self.now - window)?, day(self.now)?);
+        let days = devices.iter().filter_map(|twin| self.delivered.get(&twin.id));
+        let due = days.flat_map(|days| days.range(first..=last)).map(|(_, due)| *due);
+        let sum = due.fold(Due::default(), Due::plus);
+        let of = if what == "on_time" { sum.on_time } else { sum.complete };
+        (sum.due > 0).then(|| Aggregates::Share { of: of.into(), out_of: sum.due.into() })
+    }
+
+    /// Alarms raised in the window, for each device and month, or the share without a verdict.
+    fn alarms(
+        &self,
+        what: &str,
+        (devices, window): (&[&DeviceTwin], Duration),
+    ) -> Option<Aggregates> {
+        let ids: BTreeSet<DeviceId> = devices.iter().map(|twin| twin.id).collect();
+        let since = self.now - window;
+        let of_window = |alarm: &&Alarm| alarm.raised_log >= since && ids.contains(&alarm.device);
+        let alarms = self.picture.alarms.newest_first(self.tenant).map(AsRef::as_ref);
+        let alarms: Vec<&Alarm> = alarms.filter(of_window).collect();
+        let verdict = |alarm: &&&Alarm| alarm.verdict.as_ref().map(|signed| signed.what);
+        let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        if what == "unjudged_alarms" {
+            let open = alarms.iter().filter(|alarm| verdict(alarm).is_none()).count();
+            let (of, out_of) = (number(open), number(alarms.len()));
+            return (out_of > 0).then_some(Aggregates::Share { of, out_of });
+        }
+        let count = match what {
+            "false_alarms" => {
+                alarms.iter().filter(|alarm| verdict(alarm) == Some(Verdict::False)).count()
+            }
+            _ => alarms.len(),
+        };
+        let months = self.device_months(devices, window);
+        #[expect(clippy::cast_precision_loss, reason = "alarms kept are far below 2^53")]
+        let of = count as f64;
+        (months > 0.0).then_some(Aggregates::Quotient { of, by: months })
+    }
+
+    /// How long the devices were there in the window; a device is there from its record on.
+    fn device_months(&self, devices: &[&DeviceTwin], window: Duration) -> f64 {
+        let there = |twin: &&DeviceTwin| self.now.since(twin.id.time()).max(THERE_MIN).min(window);
+        let months = |there: Duration| there.as_secs_f64() / MONTH.as_secs_f64();
+        devices.iter().map(|twin| months(there(twin))).sum()
     }
 
     /// Twice the shortest interval of a device's kind.

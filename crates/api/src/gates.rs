@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 use blueprint::Stage;
 use identity::Action;
 use model::{Currency, GateDecisionId, TenantId, Timestamp};
-use pipeline::InForce;
+use pipeline::{Delivered, InForce};
 use registry::content::GateDecisionContent;
 use registry::{Expect, Kind, RecordRow};
 use serde::{Deserialize, Serialize};
@@ -160,11 +160,19 @@ impl Scene {
             None
         };
         let picture = app.shard.picture();
+        let asks = |metric: &str| ["fleet.on_time", "fleet.completeness"].contains(&metric);
+        let delivered = if gate.criteria.iter().any(|c| asks(&c.metric)) {
+            let of_venture = picture.twins.devices(self.tenant);
+            app.shard.delivered(of_venture.map(|twin| twin.id).collect()).await?
+        } else {
+            Delivered::default()
+        };
         let sources = Sources {
             picture: &picture,
             tenant: self.tenant,
             found: &self.found,
             pieces: &self.pieces,
+            delivered: &delivered,
             case: study.as_deref().map(|study| &study.results),
             now: self.now,
         };

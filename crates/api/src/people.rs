@@ -139,7 +139,9 @@ pub(crate) struct NotifyChange {
 }
 
 /// Tells null from what was left out.
-fn said<'de, D: Deserializer<'de>, T: Deserialize<'de>>(d: D) -> Result<Option<Option<T>>, D::Error> {
+fn said<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    d: D,
+) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(d).map(Some)
 }
 
@@ -333,8 +335,11 @@ fn merge(content: &mut NotifyContent, change: NotifyChange) -> Result<Option<Str
         content.severity = Some(severity);
     }
     if let Some(quiet) = change.quiet {
-        content.quiet = quiet
-            .map(|quiet| QuietContent { from: quiet.from, to: quiet.to, except: quiet.except });
+        content.quiet = quiet.map(|quiet| QuietContent {
+            from: quiet.from,
+            to: quiet.to,
+            except: quiet.except,
+        });
     }
     if let Some(digest) = change.digest {
         content.digest =

@@ -399,8 +399,19 @@ async fn open(config: &Config, time: &Time) -> anyhow::Result<(Foundation, Relay
     let patience = Duration::from_secs(600);
     shard.applied(log.committed(), patience).await.context("apply what the log holds")?;
     let keyring = Arc::new(keys::open(&config.data, &*clock).context("open the authorities")?);
-    let foundation =
-        Foundation { clock, disk, log, registry, door, keyring, driver, shard, relay, floor, audience };
+    let foundation = Foundation {
+        clock,
+        disk,
+        log,
+        registry,
+        door,
+        keyring,
+        driver,
+        shard,
+        relay,
+        floor,
+        audience,
+    };
     Ok((foundation, relay_task))
 }
 

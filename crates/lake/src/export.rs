@@ -112,9 +112,8 @@ impl Lake {
 }
 
 fn as_row(row: &Stored, columns: &Columns) -> Row {
-    let value = |(number, value): &(u16, Value)| {
-        Some((columns.get(*number)?.name.clone(), value.clone()))
-    };
+    let value =
+        |(number, value): &(u16, Value)| Some((columns.get(*number)?.name.clone(), value.clone()));
     Row {
         device: row.device,
         time: Timestamp::from_millis(row.time),

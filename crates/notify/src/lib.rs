@@ -34,9 +34,7 @@ pub use address::Allowed;
 pub use error::Error;
 pub use handle::Handle;
 pub use mail::Smtp;
-pub use notification::{
-    Cause, MessageKey, Notification, Severity, Source, Transition, Unknown,
-};
+pub use notification::{Cause, MessageKey, Notification, Severity, Source, Transition, Unknown};
 pub use person::{Channel, Person, PersonId, Pierce, Storm, Target};
 pub use policy::{Policy, Urgency};
 pub use queue::RouteId;

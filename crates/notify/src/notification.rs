@@ -183,11 +183,9 @@ impl Transition {
     #[must_use]
     pub const fn asks_for_action(self) -> bool {
         match self {
-            Self::Raised
-            | Self::SeverityUp
-            | Self::Escalated
-            | Self::Unshelved
-            | Self::Refused => true,
+            Self::Raised | Self::SeverityUp | Self::Escalated | Self::Unshelved | Self::Refused => {
+                true
+            }
             Self::SeverityDown | Self::Acted | Self::Cleared => false,
         }
     }

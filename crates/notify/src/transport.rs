@@ -44,7 +44,12 @@ impl fmt::Debug for Transports {
 
 impl Default for Transports {
     fn default() -> Self {
-        Self { smtp: None, publish: None, client: Client::new(&RootCertStore::empty()), closed: None }
+        Self {
+            smtp: None,
+            publish: None,
+            client: Client::new(&RootCertStore::empty()),
+            closed: None,
+        }
     }
 }
 

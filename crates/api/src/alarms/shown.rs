@@ -165,11 +165,7 @@ pub(crate) fn trace_json(trace: &Trace) -> TraceJson {
         text: input.text.clone(),
         time: input.time,
     });
-    TraceJson {
-        condition: trace.condition.clone(),
-        holds: trace.holds,
-        inputs: inputs.collect(),
-    }
+    TraceJson { condition: trace.condition.clone(), holds: trace.holds, inputs: inputs.collect() }
 }
 
 fn change_json(change: &Change) -> ChangeJson {

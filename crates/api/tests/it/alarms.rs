@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use model::{DeviceId, TenantId};
 use serde_json::{Value, json};
 
-use crate::site::Site;
+use crate::site::{BLUEPRINT, Site};
 
 struct World {
     site: Site,
@@ -167,4 +167,38 @@ async fn a_dry_run_without_history_says_that_nothing_would_have_fired() {
         assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.text);
         assert!(refused.text.contains(said), "{}", refused.text);
     }
+}
+
+const GATE: &str = r#"
+[gate.scale]
+over = "30 days"
+[gate.scale.must]
+alarms = "fleet.alarms <= 100/device/month"
+wrong = "fleet.false_alarms <= 0.5/device/month"
+unjudged = "fleet.unjudged_alarms <= 10 %"
+delivered = "fleet.on_time >= 50 %"
+"#;
+
+#[tokio::test]
+async fn alarms_and_verdicts_are_figures_of_gates() {
+    let world = World::new().await;
+    let body = json!({ "text": format!("{BLUEPRINT}{GATE}") });
+    let path = "/api/v1/ventures/coolbox/blueprint";
+    let put = world.site.call("PUT", path, &world.owner, &body).await;
+    assert_eq!(put.status, StatusCode::OK, "{}", put.text);
+    let states = async || {
+        let gates = world.get("/api/v1/ventures/coolbox/gates").await;
+        let criteria = gates["items"][0]["criteria"].as_array().unwrap().clone();
+        let said = |one: Value| {
+            let word = |key: &str| one[key].as_str().unwrap_or_default().to_owned();
+            format!("{} {}", word("name"), word("state"))
+        };
+        criteria.into_iter().map(said).collect::<Vec<_>>()
+    };
+    let expected = ["alarms pass", "delivered missing", "unjudged fail", "wrong pass"];
+    assert_eq!(states().await, expected);
+    let (status, _) = world.post("verdict", json!({ "verdict": "false" })).await;
+    assert_eq!(status, StatusCode::OK);
+    let expected = ["alarms pass", "delivered missing", "unjudged pass", "wrong fail"];
+    assert_eq!(states().await, expected);
 }

@@ -267,7 +267,7 @@ impl Site {
             owner: CredentialOwner::Person(user),
             secret_sha256: token.hash().to_string(),
             certificate: None,
-            origin: model::Origin::Real,
+            origin: Origin::Real,
             role: None,
             not_before: None,
             expires: None,

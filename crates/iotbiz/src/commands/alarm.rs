@@ -12,8 +12,11 @@ use crate::output::{self, text};
 #[derive(Debug, Subcommand)]
 pub(crate) enum AlarmCommand {
     /// List alarms, newest first: those that are there, or all.
-    #[command(visible_alias = "ls", after_help = "Examples:\n  iotbiz alarm ls\n  iotbiz alarm ls \
-                            --all --device box-0001 --severity warning --json")]
+    #[command(
+        visible_alias = "ls",
+        after_help = "Examples:\n  iotbiz alarm ls\n  iotbiz alarm ls \
+                            --all --device box-0001 --severity warning --json"
+    )]
     List(ListArgs),
     /// One alarm and everything that happened to it.
     Show {
@@ -21,8 +24,10 @@ pub(crate) enum AlarmCommand {
         alarm: String,
     },
     /// Take care of an alarm: it does not escalate any more.
-    #[command(visible_alias = "acknowledge",
-        after_help = "Example: iotbiz alarm ack alm_01J... --note 'on my way'")]
+    #[command(
+        visible_alias = "acknowledge",
+        after_help = "Example: iotbiz alarm ack alm_01J... --note 'on my way'"
+    )]
     Ack(ActArgs),
     /// Say whether it was real, false or a test.
     #[command(after_help = "Example: iotbiz alarm verdict alm_01J... false --note 'door was open'")]
@@ -276,14 +281,14 @@ fn act(
 ) -> anyhow::Result<()> {
     let path = format!("/api/v1/alarms/{}/{what}", encoded(alarm));
     let done = client.call("POST", &path, Some(body))?;
-    if format == Format::Json { output::json(&done) } else { output::table(&HEADS, vec![row(&done)]) }
+    if format == Format::Json {
+        output::json(&done)
+    } else {
+        output::table(&HEADS, vec![row(&done)])
+    }
 }
 
-fn explain(
-    (device, rule): (&str, &str),
-    client: &Client,
-    format: Format,
-) -> anyhow::Result<()> {
+fn explain((device, rule): (&str, &str), client: &Client, format: Format) -> anyhow::Result<()> {
     let path = format!("/api/v1/devices/{}/rules/{}/explain", encoded(device), encoded(rule));
     let found = client.get(&path)?;
     if format == Format::Json {

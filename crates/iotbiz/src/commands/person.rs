@@ -16,7 +16,9 @@ pub(crate) enum PersonCommand {
     #[command(visible_alias = "ls")]
     List,
     /// Add somebody; the token they sign in with is printed once.
-    #[command(after_help = "Example: iotbiz person add ada --role operator --email ada@example.org")]
+    #[command(
+        after_help = "Example: iotbiz person add ada --role operator --email ada@example.org"
+    )]
     Add {
         /// Unique in the tenant.
         name: String,
@@ -39,7 +41,9 @@ pub(crate) enum PersonCommand {
     #[command(visible_alias = "status")]
     Channels,
     /// Send a failed message again, or try a channel at once that was given up.
-    #[command(after_help = "Example: iotbiz person retry usr_01J... mail --message main-2-17-0-...")]
+    #[command(
+        after_help = "Example: iotbiz person retry usr_01J... mail --message main-2-17-0-..."
+    )]
     Retry {
         /// Id of the person, as `person channels` prints it.
         person: String,
@@ -147,7 +151,12 @@ fn list(client: &Client, format: Format) -> anyhow::Result<()> {
 }
 
 /// `22:00-06:00`, `5 per 10 min`: two parts of one argument.
-fn halves<'a>(name: &str, given: &'a str, by: &str, like: &str) -> Result<(&'a str, &'a str), Failure> {
+fn halves<'a>(
+    name: &str,
+    given: &'a str,
+    by: &str,
+    like: &str,
+) -> Result<(&'a str, &'a str), Failure> {
     let halves = given.split_once(by).map(|(one, other)| (one.trim(), other.trim()));
     halves.ok_or_else(|| {
         Failure::new(exit::USAGE, format!("--{name} {given:?} cannot be read"))

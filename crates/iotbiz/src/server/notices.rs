@@ -150,11 +150,7 @@ impl Notices {
             ("unreadable_total", "counter", self.shared.unreadable.load(Ordering::Relaxed)),
             ("waiting", "gauge", sum(|route| u64::try_from(route.waiting).unwrap_or(u64::MAX))),
             ("held", "gauge", sum(|route| route.held)),
-            (
-                "failed",
-                "gauge",
-                sum(|route| u64::try_from(route.failed.len()).unwrap_or(u64::MAX)),
-            ),
+            ("failed", "gauge", sum(|route| u64::try_from(route.failed.len()).unwrap_or(u64::MAX))),
             ("routes", "gauge", count(status.routes.len())),
             ("frames_behind", "gauge", committed.0.saturating_sub(read)),
             ("writable", "gauge", u64::from(status.disk.is_none())),

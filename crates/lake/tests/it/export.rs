@@ -1,5 +1,7 @@
 //! An export has the values in force, whatever lies in files and in memory.
 
+use std::ops::ControlFlow;
+
 use crate::model_lake::{Fixture, ever, row, series, table};
 use arrow_array::{Array, Float64Array, RecordBatch};
 use arrow_ipc::reader::StreamReader;
@@ -107,4 +109,17 @@ fn an_export_breaks_off_at_a_damaged_file() {
     assert_eq!(broken.unwrap_err().kind(), model::ErrorKind::Corrupt);
     let points: Vec<_> = fixture.lake().range(&series(2, "t"), ever()).unwrap().collect();
     assert_eq!((points.len(), points.iter().filter(|p| p.is_ok()).count()), (2, 1));
+}
+
+#[test]
+fn a_replay_says_again_what_was_said_and_stops_when_it_is_enough() {
+    let fixture = filled();
+    let mut said = Vec::new();
+    let mut all = |row: lake::Row| {
+        let names: Vec<_> = row.values.iter().map(|(name, _)| name.to_string()).collect();
+        said.push(format!("{} {} {}", row.offset.0, row.time.as_millis() - NOW, names.join("+")));
+        if said.len() == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    fixture.lake().replay(&selection(Devices::All), &mut all).unwrap();
+    assert_eq!(said, ["2 -86400000 place", "1 0 note", "3 0 t"]);
 }

@@ -298,3 +298,43 @@ fn zones_are_left_and_entered() {
     }
     assert_eq!(fleet.told(), ["2 away calm -> raised info", "3 away raised info -> cleared"]);
 }
+
+#[test]
+fn a_view_tells_which_alarms_are_not_as_they_were() {
+    let mut fleet = Fleet::new(WARM);
+    for name in ["a", "b"] {
+        fleet.join(name, "box", &[]);
+        fleet.now(name, "temperature", 9.0);
+    }
+    let before = fleet.rules.view();
+    assert_eq!(before.changed_since(&before, TENANT).count(), 0);
+    let id = before.newest_first(TENANT).next().unwrap().id;
+    fleet.decide("alarm", &id.to_string(), 0, r#"{"act":"acknowledge","by":"usr_1"}"#);
+    let after = fleet.rules.view();
+    let changed: Vec<_> = after.changed_since(&before, TENANT).map(|alarm| alarm.id).collect();
+    assert_eq!(changed, [id]);
+    assert_eq!(after.changed_since(&rules::AlarmView::default(), TENANT).count(), 2);
+}
+
+#[test]
+fn what_people_said_of_a_device_is_told_until_it_is_over() {
+    let mut fleet = Fleet::new(WARM);
+    fleet.join("a", "box", &[]);
+    let until = Timestamp::from_millis(60_000);
+    let id = device("a").to_string();
+    let act = r#"{"act":"maintenance","until":"1970-01-01T00:01:00Z","by":"usr_1"}"#;
+    fleet.decide("maintenance", &id, 0, act);
+    assert_eq!(fleet.rules.care(TENANT, device("a")).maintenance, Some(until));
+    fleet.tick(61);
+    fleet.now("a", "temperature", 4.0);
+    assert_eq!(fleet.rules.care(TENANT, device("a")), rules::Care::default());
+}
+
+const WARM: &str = r#"
+[device.box.readings]
+temperature = { unit = "°C" }
+[alarm.warm]
+device = "box"
+when = "temperature > 8 °C"
+severity = "warning"
+"#;

@@ -52,15 +52,16 @@ impl History {
     fn stretch(&self, what: &Recording, span: Span) -> Result<Fits, Unkept> {
         let mut rows = Vec::new();
         for kind in &what.kinds {
-            let table = TableId {
-                tenant: what.tenant,
-                venture: what.venture.clone(),
-                kind: kind.clone(),
-            };
+            let table =
+                TableId { tenant: what.tenant, venture: what.venture.clone(), kind: kind.clone() };
             let selection = Selection { table, devices: Devices::All, span };
             let read = self.lake.replay(&selection, &mut |row| {
                 rows.push(Said { time: row.time, device: row.device, values: row.values });
-                if rows.len() > ROWS_MAX { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                if rows.len() > ROWS_MAX {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
             });
             match read.map_err(unkept) {
                 Ok(()) | Err(Unkept::Nothing) => {}
