@@ -89,14 +89,16 @@ pub(crate) async fn list(
     let before = before.map(|text| text.parse::<AlarmId>()).transpose();
     let before = before.map_err(|_| Problem::invalid("cursor", "not a cursor of this list"))?;
     let picture = app.shard.picture();
-    let device = query.device.as_deref().map(|name| find(&picture, tenant, name)).transpose()?;
+    let device = query.device.as_deref().filter(|name| !name.is_empty());
+    let device = device.map(|name| find(&picture, tenant, name)).transpose()?;
     let device = device.map(|twin| twin.id);
+    let rule = query.rule.as_deref().filter(|rule| !rule.is_empty());
     let chosen = picture.alarms.newest_first(tenant).filter(|alarm| {
         before.is_none_or(|before| alarm.id < before)
             && (which == Which::All || alarm.is_open())
             && alarm.severity >= least
             && device.is_none_or(|device| alarm.device == device)
-            && query.rule.as_ref().is_none_or(|rule| alarm.rule.as_str() == rule)
+            && rule.is_none_or(|rule| alarm.rule.as_str() == rule)
     });
     let mut items: Vec<AlarmJson> = chosen.take(limit + 1).map(|alarm| alarm_json(alarm)).collect();
     let more = items.len() > limit;

@@ -328,7 +328,7 @@ fn notification(
         text: notice.text.clone(),
         cause: cause(&notice.trace),
         at,
-        link: format!("{public_url}/alarms/{}", notice.alarm),
+        link: format!("{public_url}/alarms?state=all&alarm={}", notice.alarm),
     })
 }
 
@@ -378,7 +378,11 @@ mod tests {
         assert_eq!(told.key.to_string(), "main-2-17-0");
         assert_eq!((told.transition, told.severity), (Transition::Raised, Severity::Warning));
         assert_eq!(told.cause.unwrap().value, "9.5");
-        assert!(told.link.starts_with("https://iot.example/alarms/alm_"), "{}", told.link);
+        assert!(
+            told.link.starts_with("https://iot.example/alarms?state=all&alarm=alm_"),
+            "{}",
+            told.link
+        );
     }
 
     #[test]
