@@ -47,11 +47,9 @@ pub(crate) const BODY_BYTES_MAX: usize = 1 << 20;
 )]
 struct Document;
 
-fn routes() -> OpenApiRouter<App> {
-    let v1 = OpenApiRouter::new()
-        .routes(routes!(status::show))
-        .routes(routes!(session::sign_in, session::sign_out))
-        .routes(routes!(session::set_up))
+/// Devices: records, credentials, what they said and what is wanted of them.
+fn devices_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
         .routes(routes!(devices::list, devices::add))
         .routes(routes!(devices::show, devices::change, devices::remove))
         .routes(routes!(desired::show))
@@ -66,12 +64,6 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(certificates::add))
         .routes(routes!(certificates::authorities))
         .routes(routes!(certificates::revocation_list))
-        .routes(routes!(expiry::show))
-        .routes(routes!(authorities::challenge))
-        .routes(routes!(authorities::list, authorities::add))
-        .routes(routes!(authorities::remove))
-        .routes(routes!(claims::list, claims::add))
-        .routes(routes!(claims::revoke))
         .routes(routes!(credentials::revoke))
         .routes(routes!(history::show))
         .routes(routes!(days::show))
@@ -80,6 +72,11 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(erase::list))
         .routes(routes!(backfill::add).layer(DefaultBodyLimit::max(backfill::BACKFILL_BYTES_MAX)))
         .routes(routes!(messages::list))
+}
+
+/// Alarms, and who is told of them.
+fn alarms_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
         .routes(routes!(alarms::list))
         .routes(routes!(alarms::show))
         .routes(routes!(alarms::acknowledge))
@@ -95,13 +92,11 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(notices::status))
         .routes(routes!(notices::retry))
         .routes(routes!(notices::enable))
-        .routes(routes!(connect::show))
-        .routes(routes!(quarantine::list))
-        .routes(routes!(quarantine::replay))
-        .routes(routes!(refusals::list))
-        .routes(routes!(sites::list, sites::add))
-        .routes(routes!(tokens::list, tokens::add))
-        .routes(routes!(tokens::revoke))
+}
+
+/// Ventures: blueprints, evidence, case, gates.
+fn ventures_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
         .routes(routes!(evidence::list))
         .routes(routes!(evidence::add))
         .routes(routes!(evidence::withdraw))
@@ -112,6 +107,11 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(gates::rederive))
         .routes(routes!(ventures::list))
         .routes(routes!(ventures::show, ventures::apply))
+}
+
+/// Customers, contracts, documents.
+fn money_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
         .routes(routes!(money::customers::list, money::customers::add))
         .routes(routes!(money::customers::import))
         .routes(routes!(money::customers::show, money::customers::change))
@@ -129,7 +129,36 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(money::documents::verify))
         .routes(routes!(money::documents::document))
         .routes(routes!(money::steps::step))
-        .routes(routes!(stream::stream));
+}
+
+/// The server itself, who signs in, what was refused, how things get in.
+fn server_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(status::show))
+        .routes(routes!(session::sign_in, session::sign_out))
+        .routes(routes!(session::set_up))
+        .routes(routes!(expiry::show))
+        .routes(routes!(authorities::challenge))
+        .routes(routes!(authorities::list, authorities::add))
+        .routes(routes!(authorities::remove))
+        .routes(routes!(claims::list, claims::add))
+        .routes(routes!(claims::revoke))
+        .routes(routes!(connect::show))
+        .routes(routes!(quarantine::list))
+        .routes(routes!(quarantine::replay))
+        .routes(routes!(refusals::list))
+        .routes(routes!(sites::list, sites::add))
+        .routes(routes!(tokens::list, tokens::add))
+        .routes(routes!(tokens::revoke))
+        .routes(routes!(stream::stream))
+}
+
+fn routes() -> OpenApiRouter<App> {
+    let v1 = devices_routes()
+        .merge(alarms_routes())
+        .merge(ventures_routes())
+        .merge(money_routes())
+        .merge(server_routes());
     let provision = OpenApiRouter::new()
         .routes(routes!(provision::csr))
         .routes(routes!(provision::register))

@@ -376,12 +376,10 @@ fn webhook(
             content.webhook = None;
             return Ok(None);
         }
-        Some(Some(url)) => {
-            if content.webhook.as_ref().is_none_or(|before| before.url != url) {
-                content.webhook = Some(WebhookContent { url, secrets: Vec::new() });
-            }
+        Some(Some(url)) if content.webhook.as_ref().is_none_or(|before| before.url != url) => {
+            content.webhook = Some(WebhookContent { url, secrets: Vec::new() });
         }
-        None => {}
+        Some(Some(_)) | None => {}
     }
     let Some(webhook) = &mut content.webhook else { return Ok(None) };
     if !webhook.secrets.is_empty() && renewal == Renewal::Needless {

@@ -311,7 +311,7 @@ fn told(rule: &Name, fired: Fired) -> RuleFired {
     let total = fired.devices.values().sum();
     let devices = fired.devices.into_iter().map(|(device, count)| FiredOn { device, count });
     let mut devices: Vec<_> = devices.collect();
-    devices.sort_by(|one, other| other.count.cmp(&one.count));
+    devices.sort_by_key(|one| std::cmp::Reverse(one.count));
     devices.truncate(SHOWN_MAX);
     let times = |count: usize| if count == 1 { "once".into() } else { format!("{count} times") };
     let on = match devices.first() {
