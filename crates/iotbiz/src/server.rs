@@ -22,9 +22,9 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use anyhow::Context;
-use api::{App, Audience, HttpTls, Mode, Refusals};
+use api::{App, Audience, Facts, HttpTls, Mode, Refusals};
 use eventlog::{Log, OsDisk, SlowFlush, Snapshots};
-use identity::{Door, Keyring};
+use identity::{Door, Keyring, Setup};
 use ingress::{Ingress, Tls};
 use model::{Clock, Disk, SystemClock};
 use pipeline::{Driver, Relay, RelayTask, Shard};
@@ -95,6 +95,42 @@ pub(crate) struct Server {
     _lock: File,
 }
 
+/// What the door of devices works with.
+fn door_parts(config: &Config, on: &Foundation, tls: Option<Arc<Tls>>) -> ingress::Parts {
+    ingress::Parts {
+        log: on.log.clone(),
+        door: Arc::clone(&on.door),
+        clock: Arc::clone(&on.clock),
+        disk: Arc::clone(&on.disk),
+        snapshots: config.data.join("snapshots"),
+        tls,
+    }
+}
+
+/// What the handlers of the API can reach.
+fn app(
+    config: &Config,
+    on: &Foundation,
+    (facts, setup, refusals): (Facts, Option<Setup>, Refusals),
+) -> anyhow::Result<App> {
+    Ok(App {
+        shard: on.shard.clone(),
+        registry: on.registry.clone(),
+        relay: on.relay.clone(),
+        door: Arc::clone(&on.door),
+        keyring: Arc::clone(&on.keyring),
+        seal: Arc::new(keys::seal(&config.data)?),
+        studies: Arc::default(),
+        provisioning: Arc::default(),
+        challenges: Arc::default(),
+        setup: setup.map(Arc::new),
+        refusals,
+        audience: Arc::clone(&on.audience),
+        facts: Arc::new(facts),
+        clock: Arc::clone(&on.clock),
+    })
+}
+
 /// What everything stands on, opened.
 struct Foundation {
     clock: Arc<dyn Clock>,
@@ -133,15 +169,7 @@ impl Server {
         let https = tls.as_ref().filter(|_| config.tls.https).map(speaking_http);
         let history = Arc::new(follow(config, &on)?);
         let disk = Arc::clone(&on.disk);
-        let parts = ingress::Parts {
-            log: on.log.clone(),
-            door: Arc::clone(&on.door),
-            clock: Arc::clone(&on.clock),
-            disk: Arc::clone(&on.disk),
-            snapshots: config.data.join("snapshots"),
-            tls,
-        };
-        let (ingress, mqtt, mqtts) = open_door(config, parts).await?;
+        let (ingress, mqtt, mqtts) = open_door(config, door_parts(config, &on, tls)).await?;
         let (listener, http) = bind(config.http.listen).await?;
         let notices = notices::open(config, &on, (trust, http), (&tasks, &stop))?;
         let notices = Arc::new(notices);
@@ -156,27 +184,9 @@ impl Server {
             disk,
         };
         let refusals = Refusals::new(Arc::clone(&on.clock));
-        let app = App {
-            shard: on.shard.clone(),
-            registry: on.registry.clone(),
-            relay: on.relay,
-            door: Arc::clone(&on.door),
-            keyring: Arc::clone(&on.keyring),
-            seal: Arc::new(keys::seal(&config.data)?),
-            studies: Arc::default(),
-            provisioning: Arc::default(),
-            challenges: Arc::default(),
-            setup: setup.map(Arc::new),
-            refusals: refusals.clone(),
-            audience: on.audience,
-            facts: Arc::new(facts::facts(
-                config,
-                (trust, access),
-                (ports, SystemClock::new().now()),
-                parts,
-            )),
-            clock: on.clock,
-        };
+        let seen = (ports, SystemClock::new().now());
+        let facts = facts::facts(config, (trust, access), seen, parts);
+        let app = app(config, &on, (facts, setup, refusals.clone()))?;
         tasks.spawn(tasks::forward_refusals(ingress.refusals(), refusals, stop.clone()));
         let needs = (Arc::clone(&ingress), Arc::clone(&history), notices);
         tasks.spawn(tasks::keep_floor(needs, on.floor, stop.clone()));

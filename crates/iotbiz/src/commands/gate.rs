@@ -224,7 +224,8 @@ fn sealed(file: &Path, content: &str, wanted: Option<&str>) -> anyhow::Result<Op
         };
     }
     let written = check::read(&beside)?;
-    let (key, seal) = written.trim().split_once(' ').unwrap_or((written.trim(), ""));
+    let written = written.trim();
+    let (key, seal) = written.split_once(' ').unwrap_or((written, ""));
     let key = wanted.unwrap_or(key);
     identity::seal::verify(key, content.as_bytes(), seal).map_err(|error| {
         Failure::new(exit::CHECK_FAILED, format!("{}: {error}", beside.display()))

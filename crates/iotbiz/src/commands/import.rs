@@ -254,7 +254,8 @@ fn tell(report: &Report, args: &ImportArgs, format: Format) -> anyhow::Result<()
         }
     }
     // A trial adds no devices, so it says nothing about their rows.
-    if report.refused > 0 && report.readings == 0 && !(args.dry_run && !report.added.is_empty()) {
+    let planned = args.dry_run && !report.added.is_empty();
+    if report.refused > 0 && report.readings == 0 && !planned {
         return Err(Failure::new(exit::FAILED, "nothing was taken")
             .fix("names of columns: --map COLUMN=PROPERTY; unknown devices: --kind KIND")
             .into());

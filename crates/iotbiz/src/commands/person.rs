@@ -234,9 +234,11 @@ fn notify(args: &NotifyArgs, client: &Client, format: Format) -> anyhow::Result<
         output::talk("the webhook is signed with this secret; it is shown once");
         return Ok(());
     }
-    let quiet = match &told["quiet"] {
-        Value::Null => "-".to_owned(),
-        quiet => format!("{}-{}", text(&quiet["from"]), text(&quiet["to"])),
+    let quiet = &told["quiet"];
+    let quiet = if quiet.is_null() {
+        "-".to_owned()
+    } else {
+        format!("{}-{}", text(&quiet["from"]), text(&quiet["to"]))
     };
     let rows = [
         ("answers for", joined(&told["roles"])),

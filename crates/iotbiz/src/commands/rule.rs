@@ -74,7 +74,7 @@ fn test(args: &TestArgs, format: Format) -> anyhow::Result<()> {
     let mut sheet = Sheet::open(&blueprint, file).map_err(|error| bad(&args.readings, &error))?;
     let mut run = DryRun::new(&blueprint);
     let (mut happened, mut rows) = (Vec::new(), 0_usize);
-    while let Some(row) = sheet.next() {
+    for row in sheet.by_ref() {
         let row = row.map_err(|error| bad(&args.readings, &error))?;
         happened.extend(run.row(&row).map_err(|error| bad(&args.readings, &error))?);
         rows += 1;
