@@ -1,7 +1,7 @@
 //! An entry of the usage ledger: everything that a period of a contract was rated from.
 //!
 //! ```text
-//! {"format":"iotbiz-usage-1","contract":"linden","from":...,"to":...,"origins":"real","plan":"..."}
+//! {"format":"iotbiz-usage-1","contract":"linden","from":...,"to":...,"origins":"real","plan":...}
 //! {"device":"dev_...","offset":4711,"property":"temperature","time":"...","value":"3.9"}
 //! ```
 //!

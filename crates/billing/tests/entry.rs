@@ -191,7 +191,8 @@ proptest! {
     /// plus the difference of the rest is what is rated of all.
     #[test]
     fn kept_documents_bill_the_rest_to_the_cent(known in 0..40_u64, more in 1..40_u64) {
-        let of = |n: u64| reading(1, i64::try_from(n).unwrap() * 9, n + 1, i64::try_from(n * n).unwrap());
+        let whole = |n: u64| i64::try_from(n).unwrap();
+        let of = |n: u64| reading(1, whole(n) * 9, n + 1, whole(n * n));
         let part = bill(&entry(None, (0..known).map(of).collect()));
         let all = bill(&entry(None, (0..known + more).map(of).collect()));
         let mut books = empty(0);

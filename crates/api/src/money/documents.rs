@@ -1,4 +1,4 @@
-//! Documents: list, show, explain a line, verify from the usage ledger, and the files that are sent.
+//! Documents: list, show, explain a line, verify from the usage ledger; the files that are sent.
 //!
 //! *Invariant:* an explanation and a verification are made from the entries that the document
 //! names, never from what is kept of readings today.
