@@ -115,13 +115,18 @@ impl Index {
         format!("{:08x}\n{body}\n", crc32c::crc32c(body.as_bytes())).into_bytes()
     }
 
-    fn decode(bytes: &[u8]) -> Option<Self> {
+    /// What it says, if the bytes are those that were written.
+    fn body(bytes: &[u8]) -> Option<Value> {
         let (crc, body) = std::str::from_utf8(bytes).ok()?.split_once('\n')?;
         let body = body.strip_suffix('\n')?;
         if crc != format!("{:08x}", crc32c::crc32c(body.as_bytes())) {
             return None;
         }
-        let body: Value = serde_json::from_str(body).ok()?;
+        serde_json::from_str(body).ok()
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let body = Self::body(bytes)?;
         let tables = body.get("tables")?.as_array()?.iter().map(|table| {
             let text = |key: &str| table.get(key)?.as_str();
             Some(TableId {
@@ -165,13 +170,10 @@ impl Index {
     }
 }
 
-/// The format that an index says; the first releases did not say 1.
+/// The format that an index says; the first releases did not say 1. A damaged one says nothing,
+/// since a flipped bit must not pass for a newer program.
 pub(crate) fn said_format(bytes: &[u8]) -> u64 {
-    let said = || {
-        let (_crc, body) = std::str::from_utf8(bytes).ok()?.split_once('\n')?;
-        serde_json::from_str::<Value>(body).ok()?.get("format")?.as_u64()
-    };
-    said().unwrap_or(1)
+    Index::body(bytes).and_then(|body| body.get("format")?.as_u64()).unwrap_or(1)
 }
 
 impl Lake {
