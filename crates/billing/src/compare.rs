@@ -66,9 +66,9 @@ pub fn compare(ours: &Side, theirs: &Side) -> Vec<Compared> {
         Compared {
             contract: key.0.clone(),
             charge: key.1.clone(),
-            ours: our.map(|line| line.amount.to_string()),
-            theirs: their.map(|line| line.amount.to_string()),
-            difference: difference.to_string(),
+            ours: our.map(|line| shown(line.amount)),
+            theirs: their.map(|line| shown(line.amount)),
+            difference: shown(difference),
             causes: causes(our, their),
         }
     };
@@ -76,7 +76,15 @@ pub fn compare(ours: &Side, theirs: &Side) -> Vec<Compared> {
 }
 
 fn cause(kind: &'static str, amount: Decimal, words: String) -> Cause {
-    Cause { kind, amount: amount.to_string(), words }
+    Cause { kind, amount: shown(amount), words }
+}
+
+/// An amount with its cents, and with more digits where it has them.
+fn shown(mut amount: Decimal) -> String {
+    if amount.scale() < 2 {
+        amount.rescale(2);
+    }
+    amount.to_string()
 }
 
 fn causes(ours: Option<&SideLine>, theirs: Option<&SideLine>) -> Vec<Cause> {

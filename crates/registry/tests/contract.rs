@@ -302,7 +302,7 @@ pub(crate) async fn outbox_order_is_commit_order_without_gaps(url: &str) {
         tokio::spawn(async move {
             for turn in 0..10_u64 {
                 let (id, content) = (format!("w{writer}"), json!({"turn": turn}));
-                let decision = Decision::put(HERE, Kind::Evidence, &id, &content);
+                let decision = Decision::put(HERE, Kind::Assumption, &id, &content);
                 registry.put(&decision, &ME).await.unwrap();
                 // A refused one in between leaves no hole.
                 let stale = decision.expecting(Expect::New);

@@ -140,7 +140,14 @@ fn an_alarm_reaches_a_person_once_raised_through_a_kill_and_comes_back_acknowled
     world.restart(End::Killed);
     drop(first.answer);
     let again = world.hear();
-    assert_eq!((&again.id, &again.body), (&first.id, &first.body), "the same message, same id");
+    // The link alone may differ: the server that came back listens on another port.
+    let said = |body: &Value| {
+        let mut body = body.clone();
+        body["data"]["link"] = Value::Null;
+        body
+    };
+    assert_eq!(again.id, first.id);
+    assert_eq!(said(&again.body), said(&first.body), "the same message");
     again.answer.send(200).unwrap();
 
     world.warm("9.8");
