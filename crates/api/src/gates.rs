@@ -197,7 +197,7 @@ fn criterion_json(judged: &Judged, explain: serde_json::Value, found: &InForce) 
     let criterion = &judged.criterion;
     let metric = blueprint::METRICS.iter().find(|metric| metric.name == criterion.metric);
     let currency = found.blueprint.currency.unwrap_or(Currency::EUR);
-    let unit = metric.map(|metric| metric.unit(currency).shown());
+    let unit = metric.filter(|metric| metric.unit != "1").map(|m| m.unit(currency).shown());
     let figure = judged.figure.as_ref();
     CriterionJson {
         name: criterion.name.clone(),
@@ -207,7 +207,7 @@ fn criterion_json(judged: &Judged, explain: serde_json::Value, found: &InForce) 
         says: metric.map(|metric| metric.says),
         comparison: criterion.comparison.as_str(),
         target: criterion.target,
-        unit: unit.filter(|unit| unit != "1"),
+        unit,
         value: judged.value,
         state: judged.state.as_str(),
         meets: judged.meets,
