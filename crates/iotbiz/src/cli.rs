@@ -243,7 +243,7 @@ pub(crate) struct DemoArgs {
     #[arg(long, default_value = "127.0.0.1:1883", value_name = "ADDRESS")]
     pub(crate) mqtt: SocketAddr,
     /// How far back the past reaches that is simulated first: an age (90d, 36h), a day, or now.
-    #[arg(long, default_value = "90d", value_name = "TIME")]
+    #[arg(long, default_value = "30d", value_name = "TIME")]
     pub(crate) from: crate::demo::Since,
     /// Virtual devices.
     #[arg(long, default_value_t = 30)]
