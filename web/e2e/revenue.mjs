@@ -107,8 +107,13 @@ export const checks = [
   ['a line opens to its readings, and its document is made again equal', async (world) => {
     const page = await openPage(world.browser, `/revenue?month=${lastMonth()}`);
     await loaded(page);
-    await page.locator(`[data-contract="${contract}"] tr[data-line] a`).first().click();
+    // What is charged once has no readings; the days of the boxes have, when the demo reaches back that far.
+    const days = page.locator(`[data-contract="${contract}"] tr[data-line]`).filter({ hasText: 'boxes' });
+    if ((await days.count()) === 0) return 'left out: this demo has no readings of last month';
+    await days.locator('a').first().click();
     const receipt = page.locator('[data-receipt]');
+    await receipt.locator('.ladder li').first().waitFor({ timeout: rating_ms_max });
+    if (/^0 readings/.test(await receipt.locator('.ladder li').first().innerText())) return 'left out: this demo has no readings of last month';
     await receipt.getByText('the readings agree with the receipt').waitFor({ timeout: rating_ms_max });
     assert.match(page.url(), /[?&]line=/, 'the line is in the address');
     const rows = await receipt.getByRole('table').locator('tbody tr').count();
