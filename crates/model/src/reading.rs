@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::wire::{Reader, WireError, Writer};
 use crate::{Name, Timestamp};
 
 /// A value of a property.
@@ -23,6 +24,46 @@ pub enum Value {
         /// Longitude, -180 to 180.
         longitude: f64,
     },
+}
+
+impl Value {
+    /// Appends its bytes: a kind, then what the kind has. Snapshots hold them, so they never change.
+    pub fn put(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Number(number) => {
+                out.put_u8(0);
+                out.put_f64(*number);
+            }
+            Self::Boolean(truth) => {
+                out.put_u8(1);
+                out.put_u8(u8::from(*truth));
+            }
+            Self::Text(text) => {
+                out.put_u8(2);
+                out.put_text(text);
+            }
+            Self::Position { latitude, longitude } => {
+                out.put_u8(3);
+                out.put_f64(*latitude);
+                out.put_f64(*longitude);
+            }
+        }
+    }
+
+    /// Reads what [`Self::put`] wrote.
+    ///
+    /// # Errors
+    /// The bytes are not a value.
+    pub fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
+        let error = r.error();
+        Ok(match r.u8()? {
+            0 => Self::Number(r.f64()?),
+            1 => Self::Boolean(r.u8()? == 1),
+            2 => Self::Text(r.text()?.into()),
+            3 => Self::Position { latitude: r.f64()?, longitude: r.f64()? },
+            _ => return Err(error),
+        })
+    }
 }
 
 /// Who produced a reading.

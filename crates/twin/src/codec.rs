@@ -14,39 +14,6 @@ pub(crate) use acts::{put_timers, timers};
 
 use crate::device::{Desired, DeviceTwin, Last, Seen};
 
-fn put_value(out: &mut Vec<u8>, value: &Value) {
-    match value {
-        Value::Number(number) => {
-            out.put_u8(0);
-            out.put_f64(*number);
-        }
-        Value::Boolean(truth) => {
-            out.put_u8(1);
-            out.put_u8(u8::from(*truth));
-        }
-        Value::Text(text) => {
-            out.put_u8(2);
-            out.put_text(text);
-        }
-        Value::Position { latitude, longitude } => {
-            out.put_u8(3);
-            out.put_f64(*latitude);
-            out.put_f64(*longitude);
-        }
-    }
-}
-
-fn value(r: &mut Reader<'_>) -> Result<Value, WireError> {
-    let error = r.error();
-    Ok(match r.u8()? {
-        0 => Value::Number(r.f64()?),
-        1 => Value::Boolean(r.u8()? == 1),
-        2 => Value::Text(r.text()?.into()),
-        3 => Value::Position { latitude: r.f64()?, longitude: r.f64()? },
-        _ => return Err(error),
-    })
-}
-
 pub(crate) fn name(r: &mut Reader<'_>) -> Result<Name, WireError> {
     let error = r.error();
     r.text()?.parse().map_err(|_| error)
@@ -78,7 +45,7 @@ fn origin(r: &mut Reader<'_>) -> Result<Origin, WireError> {
 }
 
 fn put_last(out: &mut Vec<u8>, last: &Last) {
-    put_value(out, &last.value);
+    last.value.put(out);
     out.put_i64(last.time.as_millis());
     out.put_u64(last.offset.0);
     out.put_u8(last.origin as u8);
@@ -87,7 +54,7 @@ fn put_last(out: &mut Vec<u8>, last: &Last) {
 
 fn last(r: &mut Reader<'_>) -> Result<Last, WireError> {
     Ok(Last {
-        value: value(r)?,
+        value: Value::read(r)?,
         time: Timestamp::from_millis(r.i64()?),
         offset: Offset(r.u64()?),
         origin: origin(r)?,
@@ -130,7 +97,7 @@ pub(crate) fn put_device(out: &mut Vec<u8>, twin: &DeviceTwin) {
     put_map(out, &twin.readings, put_last);
     put_map(out, &twin.reported, put_last);
     put_map(out, &twin.desired, |out, desired| {
-        put_value(out, &desired.value);
+        desired.value.put(out);
         out.put_u64(desired.version);
         out.put_i64(desired.at.as_millis());
         out.put_text(&desired.by);
@@ -176,7 +143,7 @@ pub(crate) fn device(r: &mut Reader<'_>, layout: Layout) -> Result<DeviceTwin, W
         reported: map(r, last)?,
         desired: map(r, |r| {
             Ok(Desired {
-                value: value(r)?,
+                value: Value::read(r)?,
                 version: r.u64()?,
                 at: Timestamp::from_millis(r.i64()?),
                 by: r.text()?.to_owned(),

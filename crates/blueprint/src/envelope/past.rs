@@ -58,7 +58,7 @@ impl Past {
         for at in &self.driven {
             out.put_i64(at.as_millis());
         }
-        out.put_option(self.value.as_ref(), put_value);
+        out.put_option(self.value.as_ref(), |out, value| value.put(out));
     }
 
     /// Reads what `encode` wrote.
@@ -67,39 +67,6 @@ impl Past {
     /// Damage.
     pub fn decode(r: &mut Reader<'_>) -> Result<Self, WireError> {
         let times = (0..r.count()?).map(|_| r.i64().map(Timestamp::from_millis));
-        Ok(Self { driven: times.collect::<Result<_, _>>()?, value: r.option(value)? })
+        Ok(Self { driven: times.collect::<Result<_, _>>()?, value: r.option(Value::read)? })
     }
-}
-
-fn put_value(out: &mut Vec<u8>, value: &Value) {
-    match value {
-        Value::Number(number) => {
-            out.put_u8(0);
-            out.put_f64(*number);
-        }
-        Value::Boolean(truth) => {
-            out.put_u8(1);
-            out.put_u8(u8::from(*truth));
-        }
-        Value::Text(text) => {
-            out.put_u8(2);
-            out.put_text(text);
-        }
-        Value::Position { latitude, longitude } => {
-            out.put_u8(3);
-            out.put_f64(*latitude);
-            out.put_f64(*longitude);
-        }
-    }
-}
-
-fn value(r: &mut Reader<'_>) -> Result<Value, WireError> {
-    let error = r.error();
-    Ok(match r.u8()? {
-        0 => Value::Number(r.f64()?),
-        1 => Value::Boolean(r.u8()? == 1),
-        2 => Value::Text(r.text()?.into()),
-        3 => Value::Position { latitude: r.f64()?, longitude: r.f64()? },
-        _ => return Err(error),
-    })
 }

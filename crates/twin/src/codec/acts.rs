@@ -4,9 +4,9 @@
 
 use blueprint::Past;
 use model::wire::{Reader, WireError, Writer};
-use model::{CommandId, DeviceId, Offset, Timer, Timestamp};
+use model::{CommandId, DeviceId, Offset, Timer, Timestamp, Value};
 
-use super::{map, name, put_map, put_value, value};
+use super::{map, name, put_map};
 use crate::command::{Answer, Command, CommandState, Commands, Outcome};
 use crate::guards::{Guard, Guards, RefusedChange};
 use crate::timers::{Due, Timers};
@@ -149,7 +149,7 @@ pub(crate) fn put_timers(out: &mut Vec<u8>, timers: &Timers) {
                 out.put_u8(1);
                 out.put_u128(device.as_u128());
                 out.put_text(setting.as_str());
-                put_value(out, safe);
+                safe.put(out);
             }
         }
     }
@@ -168,7 +168,7 @@ pub(crate) fn timers(r: &mut Reader<'_>) -> Result<Timers, WireError> {
             1 => Due::Watchdog {
                 device: DeviceId::from_u128(r.u128()?),
                 setting: name(r)?,
-                safe: value(r)?,
+                safe: Value::read(r)?,
             },
             _ => return Err(error),
         };
