@@ -27,7 +27,7 @@ pub enum Value {
 }
 
 impl Value {
-    /// Appends its bytes: a kind, then what the kind has. Snapshots hold them, so they never change.
+    /// Appends its bytes: a kind, then what the kind has. Snapshots hold them: they never change.
     pub fn put(&self, out: &mut Vec<u8>) {
         match self {
             Self::Number(number) => {
