@@ -12,6 +12,7 @@ pub mod devices;
 pub mod fanout;
 pub mod fleet;
 pub mod load;
+pub mod past;
 pub mod scenes;
 pub mod server;
 pub mod table;
@@ -129,5 +130,6 @@ fn measure(place: &Place, options: &Options, folder: &Path) -> Result<Section> {
     devices::connected(place, options, folder, &mut section)?;
     devices::per_message(place, options, folder, &mut section)?;
     scenes::slow_flush(place, options, folder, &mut section);
+    past::measure(place, folder, &mut section)?;
     Ok(section)
 }

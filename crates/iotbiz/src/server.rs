@@ -9,6 +9,7 @@ mod https;
 mod keys;
 mod notices;
 mod past;
+mod precedence;
 mod standing;
 mod tasks;
 mod tenancy;

@@ -141,7 +141,10 @@ impl History {
         };
         let thread = std::thread::Builder::new()
             .name("history".to_owned())
-            .spawn(move || follower.run())
+            .spawn(move || {
+                super::precedence::step_back();
+                follower.run();
+            })
             .context("start the thread of history")?;
         Ok(Self { lake, shared, snapshots, thread: Mutex::new(Some(thread)) })
     }
@@ -327,8 +330,8 @@ impl Follower {
                 Written::All => FLUSH_EVERY,
                 Written::Failed => TRY_AGAIN,
             };
-            let hurried = hurried && !more && self.written == Written::All;
-            let due = now.saturating_sub(self.flushed_at) >= wait || hurried;
+            let through = hurried && !more && self.written == Written::All;
+            let due = now.saturating_sub(self.flushed_at) >= wait || through;
             if stops || due || self.lake.pressure() == Pressure::Flush {
                 self.flush();
             }
