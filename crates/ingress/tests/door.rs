@@ -2,16 +2,24 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test names what it expects")]
 
+#[path = "door/absence.rs"]
+mod absence;
 #[path = "door/abuse.rs"]
 mod abuse;
+#[path = "door/aliases.rs"]
+mod aliases;
 #[path = "door/borders.rs"]
 mod borders;
 #[path = "door/durable.rs"]
 mod durable;
+#[path = "door/guesses.rs"]
+mod guesses;
 #[path = "door/harness.rs"]
 mod harness;
 #[path = "door/histories.rs"]
 mod histories;
+#[path = "door/hoards.rs"]
+mod hoards;
 #[path = "door/http.rs"]
 mod http;
 #[path = "door/isolation.rs"]
@@ -28,6 +36,8 @@ mod sessions;
 mod statements;
 #[path = "door/system.rs"]
 mod system;
+#[path = "door/tenants.rs"]
+mod tenants;
 #[path = "door/thingsboard.rs"]
 mod thingsboard;
 #[path = "door/tls.rs"]

@@ -1,4 +1,4 @@
-//! Nobody drowns his neighbours: the tests of series B, C13 and J, by their ids.
+//! Nobody drowns his neighbours: the floods of series B, by their ids.
 //!
 //! *Invariant:* attackers and neighbours come from different addresses of this machine
 //! (127.0.0.0/8), as they do in the field; neighbours are measured while the attack runs.
@@ -6,25 +6,23 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::ConnectInfo;
 use axum::http::Request;
-use identity::{Owner, Role, Token};
 use ingress::Limits;
-use model::{Frame, Qos, TenantId};
+use model::{Frame, Qos};
 use mqtt::packet::{Connect, FilterBuffer, Publish, Subscribe, SubscribeOptions, Will};
 use mqtt::{Packet, Properties, Property, PropertyBuffer, Reason, Version};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tower::ServiceExt;
 
 use crate::harness::{Client, PATIENCE, TENANT, World, connect, limits, publish};
-use crate::isolation::{Dice, add_device, admit};
+use crate::isolation::add_device;
+use crate::tenants::Dice;
 
-const ATTACKER: u8 = 66;
-const NEIGHBOUR: u8 = 2;
+pub(crate) const ATTACKER: u8 = 66;
+pub(crate) const NEIGHBOUR: u8 = 2;
 
 /// A device of its own, connected from an address.
-async fn device_from(world: &World, last: u8, number: u128) -> Client {
+pub(crate) async fn device_from(world: &World, last: u8, number: u128) -> Client {
     versed(world, last, number, Version::V5).await
 }
 
@@ -65,7 +63,7 @@ fn flood(count: u16) -> Vec<u8> {
     bytes
 }
 
-async fn messages_of(world: &World, number: u128) -> usize {
+pub(crate) async fn messages_of(world: &World, number: u128) -> usize {
     let device = model::DeviceId::from_u128(number);
     let of = |f: &Frame<'_>| matches!(f, Frame::Raw(r) if r.device == Some(device)).then_some(());
     world.frames(0, of).await.len()
@@ -347,266 +345,6 @@ async fn b6_damaged_packets_end_at_most_their_own_connection() {
 }
 
 #[tokio::test]
-async fn b7_filters_are_counted_and_the_deepest_are_matched_in_bounded_time() {
-    let world = World::new().await;
-    let mut program = world.program(Version::V5).await;
-    let mut refused = 0;
-    for n in 0..1200 {
-        let filter = format!("{}n{n}/#", "+/".repeat(n % 100));
-        let code = program.subscribe(&filter).await[0];
-        refused += usize::from(code == 0x97);
-        assert!(code == 1 || code == 0x97, "{code:#x}");
-    }
-    assert_eq!(refused, 200, "beyond subscriptions_per_session_max = 1000");
-    let mut writer = world.client(Version::V5, "erp", &world.service, "w").await;
-    let topic = "x/".repeat(200) + "end";
-    let begun = world.clock.monotonic();
-    for id in 1..=50 {
-        writer.publish(&topic, id).await;
-        assert!(!writer.puback().await.1.is_error());
-    }
-    world.routed().await;
-    let took = world.clock.monotonic() - begun;
-    assert!(took < Duration::from_secs(2), "{took:?} for 50 messages");
-    let too_long = "+/".repeat(300) + "#";
-    assert!(program.subscribe(&too_long).await[0] >= 0x80);
-}
-
-#[tokio::test]
-async fn b8_a_reader_that_does_not_read_fills_its_own_bounded_queue_and_nothing_else() {
-    let small = Limits { session_queue_max: 50, outbound_bytes_max: 10_000, ..limits() };
-    let world = World::with(small).await;
-    let mut slow = world.client(Version::V5, "erp", &world.service, "slow").await;
-    assert_eq!(slow.subscribe("plant/#").await, [1]);
-    let mut quick = world.client(Version::V5, "erp", &world.service, "quick").await;
-    assert_eq!(quick.subscribe("plant/#").await, [1]);
-    let mut writer = world.program(Version::V5).await;
-    for id in 1..=2000 {
-        writer.publish("plant/1", id).await;
-        writer.puback().await;
-        assert_eq!(quick.message().await.0, "plant/1");
-    }
-    let figures = world.ingress.figures();
-    // What the slow one may have in flight and in its queue; the rest was dropped and counted.
-    let held = 2000 - figures.dropped;
-    assert!((50..=306).contains(&held), "{held}");
-    let mut got = 0;
-    while got < held {
-        assert_eq!(slow.message().await.0, "plant/1");
-        got += 1;
-    }
-    slow.silent().await;
-}
-
-#[tokio::test]
-async fn b8_what_waits_for_clients_that_are_away_is_bounded_in_bytes_for_a_tenant() {
-    let world = World::with(Limits { queued_bytes_per_tenant_max: 20_000, ..limits() }).await;
-    let away = async |id: &str| {
-        let mut client = world.raw().await;
-        let asked = connect(Version::V311, "erp", world.service.reveal(), id);
-        client.connect(&Connect { clean_start: false, ..asked }).await;
-        assert_eq!(client.reason().await, Reason::Success);
-        client
-    };
-    for id in ["a", "b"] {
-        assert_eq!(away(id).await.subscribe("plant/#").await, [1]);
-    }
-    let mut writer = world.program(Version::V5).await;
-    let payload = [b'x'; 936];
-    for id in 1..=50 {
-        let message = Publish { payload: &payload, ..publish("plant/1", Qos::AtLeastOnce, id) };
-        writer.send(&[Packet::Publish(message)]).await;
-        writer.puback().await;
-    }
-    world.routed().await;
-    let dropped = usize::try_from(world.ingress.figures().dropped).unwrap();
-    assert_eq!(dropped, 100 - 20_000 / (936 + 7 + 64));
-    let mut got = 0;
-    for id in ["a", "b"] {
-        let mut client = away(id).await;
-        let waiting = (100 - dropped) / 2 + usize::from(id == "a") * ((100 - dropped) % 2);
-        for _ in 0..waiting {
-            assert_eq!(client.message().await.0, "plant/1");
-            got += 1;
-        }
-        client.silent().await;
-    }
-    assert_eq!(got, 100 - dropped);
-}
-
-fn retained_or_suback(packet: Packet<'_>) -> Option<Option<String>> {
-    match packet {
-        Packet::SubAck(_) => Some(None),
-        Packet::Publish(p) => Some(Some(p.topic.to_owned())),
-        _ => None,
-    }
-}
-
-#[tokio::test]
-async fn b10_sessions_and_retained_messages_of_a_tenant_are_counted_and_others_have_their_own() {
-    let quotas = Limits { sessions_per_tenant_max: 3, retained_messages_max: 2, ..limits() };
-    let world = World::with(quotas).await;
-    let owner = || Owner::Service { name: "other".to_owned(), role: Role::Service };
-    let other = admit(&world.door, TenantId::from_u128(2), 900, owner());
-    let mut properties = PropertyBuffer::default();
-    properties.push(Property::SessionExpiry(u32::MAX));
-    let enter = async |user: &str, token: &Token, id: &str| {
-        let asked = connect(Version::V5, user, token.reveal(), id);
-        let mut client = world.raw().await;
-        client.connect(&Connect { properties: properties.as_properties(), ..asked }).await;
-        (client.reason().await, client)
-    };
-    for id in ["1", "2", "3"] {
-        assert_eq!(enter("erp", &world.service, id).await.0, Reason::Success);
-    }
-    assert_eq!(enter("erp", &world.service, "4").await.0, Reason::QuotaExceeded);
-    assert_eq!(enter("erp", &world.service, "3").await.0, Reason::Success, "it had one");
-    let (reason, mut stranger) = enter("other", &other, "1").await;
-    assert_eq!(reason, Reason::Success);
-    let (_, mut writer) = enter("erp", &world.service, "1").await;
-    for (topic, id) in ["a", "b", "c", "a"].iter().zip(1..) {
-        let message = Publish { retain: true, ..publish(topic, Qos::AtLeastOnce, id) };
-        for client in [&mut writer, &mut stranger] {
-            client.send(&[Packet::Publish(message)]).await;
-            assert!(!client.puback().await.1.is_error());
-        }
-    }
-    world.routed().await;
-    for client in [&mut writer, &mut stranger] {
-        let mut filters = FilterBuffer::default();
-        filters.push("+", SubscribeOptions::plain(Qos::AtMostOnce));
-        let filters = filters.as_filters();
-        let packet = Subscribe { packet_id: 9, properties: Properties::NONE, filters };
-        client.send(&[Packet::Subscribe(packet)]).await;
-        let mut kept = Vec::new();
-        // SUBACK waits for the log, what is retained does not (section 3.8.4).
-        for _ in 0..3 {
-            kept.extend(client.expect(retained_or_suback).await);
-        }
-        kept.sort();
-        assert_eq!(kept, ["a", "b"]);
-        client.silent().await;
-    }
-}
-
-#[tokio::test]
-async fn b10_a_device_has_few_connections_and_its_oldest_session_makes_room() {
-    let quotas = Limits { connections_per_device_max: 2, sessions_per_device_max: 3, ..limits() };
-    let world = World::with(quotas).await;
-    let enter = async |id: &str| {
-        let asked = connect(Version::V311, "box-1", world.token.reveal(), id);
-        let mut client = world.raw().await;
-        client.connect(&Connect { clean_start: false, ..asked }).await;
-        let present = client.expect(|p| match p {
-            Packet::ConnAck(ack) => Some((ack.reason.is_error(), ack.session_present)),
-            _ => None,
-        });
-        (present.await, client)
-    };
-    let (_, one) = enter("1").await;
-    let (_, _two) = enter("2").await;
-    assert!(enter("3").await.0.0, "a third connection");
-    assert!(!enter("2").await.0.0, "the second takes its session over");
-    drop(one);
-    let deadline = world.clock.monotonic() + PATIENCE;
-    for id in ["3", "4", "5", "6"] {
-        while enter(id).await.0.0 {
-            assert!(world.clock.monotonic() < deadline);
-        }
-    }
-    assert_eq!(world.ingress.figures().sessions, 3);
-    assert!(!enter("1").await.0.1, "it was the oldest");
-    world.gateway().await.silent().await;
-}
-
-async fn upgrade(address: std::net::SocketAddr, origin: Option<&str>) -> String {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    let origin = origin.map_or_else(String::new, |origin| format!("Origin: {origin}\r\n"));
-    let request = format!(
-        "GET /mqtt HTTP/1.1\r\nHost: iot.example:7070\r\nUpgrade: websocket\r\n\
-         Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: mqtt\r\n\
-         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{origin}\r\n"
-    );
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut line = vec![0; 12];
-    stream.read_exact(&mut line).await.unwrap();
-    String::from_utf8(line).unwrap()
-}
-
-#[tokio::test]
-async fn b15_a_page_of_another_site_opens_no_websocket() {
-    let origins = vec!["https://shop.example".to_owned()];
-    let world = World::configured(limits(), origins).await;
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let router = world.ingress.http();
-    let server = tokio::spawn(async move { axum::serve(listener, router).await });
-    for (origin, status) in [
-        (None, "101"),
-        (Some("http://iot.example:7070"), "101"),
-        (Some("https://shop.example"), "101"),
-        (Some("https://evil.example"), "403"),
-        (Some("http://iot.example"), "403"),
-        (Some("null"), "403"),
-    ] {
-        let line = upgrade(address, origin).await;
-        assert!(line.ends_with(status), "{origin:?}: {line}");
-    }
-    assert!(world.refusals().iter().any(|(_, detail)| detail.contains("https://evil.example")));
-    server.abort();
-}
-
-async fn try_token(world: &World, last: u8, name: &str, token: &str) -> Reason {
-    let mut client = world.raw_from(last).await;
-    client.connect(&connect(Version::V5, name, token, "c")).await;
-    client.reason().await
-}
-
-#[tokio::test]
-async fn c13_who_guesses_is_locked_out_and_the_device_itself_is_not() {
-    let world = World::with(Limits { login_failures_max: 3, ..limits() }).await;
-    let right = world.token.reveal();
-    for guess in ["aaaaaaaaaaaa", "bbbbbbbbbbbb", "cccccccccccc"] {
-        let reason = try_token(&world, ATTACKER, "box-1", guess).await;
-        assert_eq!(reason, Reason::BadUserNameOrPassword);
-    }
-    for guess in ["dddddddddddd", right] {
-        let reason = try_token(&world, ATTACKER, "box-1", guess).await;
-        assert_eq!(reason, Reason::ConnectionRateExceeded, "not looked at");
-    }
-    assert_eq!(try_token(&world, NEIGHBOUR, "box-1", right).await, Reason::Success);
-    let gateway = Token::from_random([2; 32]);
-    let reason = try_token(&world, ATTACKER, "gw-1", gateway.reveal()).await;
-    assert_eq!(reason, Reason::Success, "another device behind the same address");
-    let told = world.refusals();
-    assert!(told.iter().any(|(_, detail)| detail.contains("login_failures_max = 3")), "{told:?}");
-    // The lockout is over after a second.
-    tokio::time::sleep(Duration::from_millis(1100)).await;
-    assert_eq!(try_token(&world, ATTACKER, "box-1", right).await, Reason::Success);
-}
-
-#[tokio::test]
-async fn c13_guessing_over_http_is_429_and_the_right_token_from_elsewhere_passes() {
-    let world = World::with(Limits { login_failures_per_address_max: 5, ..limits() }).await;
-    let post = async |last: u8, token: &str| {
-        let peer = std::net::SocketAddr::from(([127, 0, 0, last], 1000));
-        let request = Request::post("/ingest/v1/telemetry")
-            .header("authorization", format!("Bearer {token}"))
-            .extension(ConnectInfo(peer))
-            .body(Body::from("{\"temperature\":1}"))
-            .unwrap();
-        let response = world.ingress.http().oneshot(request).await.unwrap();
-        let retry = response.headers().contains_key("retry-after");
-        (response.status().as_u16(), retry)
-    };
-    for n in 0..5 {
-        assert_eq!(post(ATTACKER, &format!("guess-{n}-xxxx")).await, (401, false));
-    }
-    assert_eq!(post(ATTACKER, "guess-6-xxxx").await, (429, true));
-    assert_eq!(post(NEIGHBOUR, world.token.reveal()).await, (200, false));
-}
-
-#[tokio::test]
 async fn b4_http_requests_beyond_the_rate_are_429_and_told_to_the_owner_once() {
     let tight = Limits { device_messages_per_s_max: 1, device_messages_burst: 5, ..limits() };
     let world = World::with(tight).await;
@@ -625,93 +363,4 @@ async fn b4_http_requests_beyond_the_rate_are_429_and_told_to_the_owner_once() {
     assert!((5..=7).contains(&taken), "{statuses:?}");
     assert_eq!(statuses.last(), Some(&429));
     assert_eq!(world.refusals().iter().filter(|(code, _)| code == "limit_reached").count(), 1);
-}
-
-#[tokio::test]
-async fn j6_a_client_that_vanished_is_closed_by_keep_alive_and_its_will_is_sent() {
-    let world = World::new().await;
-    let mut reader = world.program(Version::V5).await;
-    reader.subscribe("t/+/d/+/event/gone").await;
-    let will = Will {
-        qos: Qos::AtLeastOnce,
-        retain: false,
-        topic: "me/event/gone",
-        payload: b"{}",
-        properties: Properties::NONE,
-    };
-    let asked = connect(Version::V5, "box-1", world.token.reveal(), "w");
-    let mut vanished = world.raw().await;
-    vanished.connect(&Connect { will: Some(will), keep_alive_s: 1, ..asked }).await;
-    assert_eq!(vanished.reason().await, Reason::Success);
-    // Nothing comes from it any more, and no FIN: the socket stays open.
-    let begun = world.clock.monotonic();
-    assert!(reader.message().await.0.ends_with("/event/gone"));
-    let took = world.clock.monotonic() - begun;
-    assert!(took > Duration::from_secs(1) && took < Duration::from_secs(3), "{took:?}");
-    assert_eq!(vanished.reason().await, Reason::KeepAliveTimeout);
-}
-
-#[tokio::test]
-async fn j6_a_buffer_of_seven_days_drains_in_order_and_keep_alive_does_not_end_it() {
-    // One reading a minute; the burst of the defaults is used up on the way.
-    const READINGS: u16 = 7 * 24 * 60;
-    let world = World::with(Limits { device_messages_per_s_max: 4000, ..limits() }).await;
-    let mut client = world.raw().await;
-    let asked = connect(Version::V311, "box-1", world.token.reveal(), "c");
-    client.connect(&Connect { keep_alive_s: 1, ..asked }).await;
-    assert_eq!(client.reason().await, Reason::Success);
-    let mut bytes = Vec::new();
-    for n in 1..=READINGS {
-        let payload = format!("{{\"ts\":{},\"values\":{{\"n\":{n}}}}}", u64::from(n) * 60_000);
-        let message = publish("me/telemetry", Qos::AtLeastOnce, n);
-        let message = Publish { payload: payload.as_bytes(), ..message };
-        mqtt::encode(&Packet::Publish(message), Version::V311, &mut bytes);
-    }
-    let (mut reading, mut writing) = client.split();
-    let writer = tokio::spawn(async move { writing.write_all(&bytes).await.map(|()| writing) });
-    let mut answers = vec![0; usize::from(READINGS) * 4];
-    let read = tokio::time::timeout(Duration::from_secs(20), reading.read_exact(&mut answers));
-    read.await.expect("in time").unwrap();
-    for (answer, n) in answers.chunks(4).zip(1..=READINGS) {
-        assert_eq!(answer, [0x40, 2, n.to_be_bytes()[0], n.to_be_bytes()[1]]);
-    }
-    writer.await.unwrap().unwrap();
-    let order = world
-        .frames(u64::from(READINGS), |f| match f {
-            Frame::Raw(raw) => Some(raw.packet_id),
-            _ => None,
-        })
-        .await;
-    assert_eq!(order, (1..=READINGS).collect::<Vec<_>>());
-}
-
-#[tokio::test]
-async fn j8_two_thousand_devices_come_back_at_once_after_a_restart() {
-    const DEVICES: u128 = 2000;
-    let world = World::new().await;
-    let tokens: Vec<_> = (0..DEVICES)
-        .map(|n| add_device(&world.door, TENANT, 10_000 + n, &format!("d-{n}")))
-        .collect();
-    let connect_all = async |world: &World| {
-        let mut all = Vec::new();
-        for (n, token) in tokens.iter().enumerate() {
-            let name = format!("d-{n}");
-            let mut client = world.raw_from(u8::try_from(10 + n % 4).unwrap()).await;
-            client.connect(&connect(Version::V311, &name, token.reveal(), "c")).await;
-            all.push(client);
-        }
-        for client in &mut all {
-            assert_eq!(client.reason().await, Reason::Success);
-        }
-        all
-    };
-    let before = connect_all(&world).await;
-    let world = world.restart().await;
-    drop(before);
-    let begun = world.clock.monotonic();
-    let mut after = connect_all(&world).await;
-    let took = world.clock.monotonic() - begun;
-    assert!(took < Duration::from_secs(60), "{took:?}");
-    assert_eq!(u128::from(world.ingress.figures().connections), DEVICES);
-    after[0].silent().await;
 }

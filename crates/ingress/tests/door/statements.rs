@@ -15,7 +15,7 @@ use crate::harness::{Client, PATIENCE, World, ack, connect, publish};
 const PLAIN: SubscribeOptions = SubscribeOptions::plain(Qos::AtLeastOnce);
 
 /// A service of version 5 with these properties in its CONNECT.
-async fn asking(world: &World, id: &str, properties: &[Property<'_>]) -> Client {
+pub(crate) async fn asking(world: &World, id: &str, properties: &[Property<'_>]) -> Client {
     let mut client = world.raw().await;
     let mut buffer = PropertyBuffer::default();
     properties.iter().for_each(|property| buffer.push(*property));
@@ -27,7 +27,7 @@ async fn asking(world: &World, id: &str, properties: &[Property<'_>]) -> Client 
 }
 
 /// What of the next PUBLISH is asked for; it is not answered.
-async fn seen<T>(client: &mut Client, pick: impl FnOnce(&Publish<'_>) -> T) -> T {
+pub(crate) async fn seen<T>(client: &mut Client, pick: impl FnOnce(&Publish<'_>) -> T) -> T {
     client
         .expect(|p| match p {
             Packet::Publish(p) => Some(pick(&p)),
@@ -36,7 +36,7 @@ async fn seen<T>(client: &mut Client, pick: impl FnOnce(&Publish<'_>) -> T) -> T
         .await
 }
 
-async fn say(client: &mut Client, message: Publish<'_>) {
+pub(crate) async fn say(client: &mut Client, message: Publish<'_>) {
     client.send(&[Packet::Publish(message)]).await;
     if message.qos == Qos::AtLeastOnce {
         assert_eq!(client.puback().await, (message.packet_id, Reason::Success));
@@ -367,61 +367,6 @@ async fn a_malformed_packet_gets_its_reason_and_then_nothing() {
         assert_eq!(client.reason().await, reason, "{bytes:02x?}");
         client.ended().await;
     }
-}
-
-fn aliased<'a>(topic: &'a str, alias: u16, buffer: &'a mut PropertyBuffer) -> Publish<'a> {
-    *buffer = PropertyBuffer::default();
-    buffer.push(Property::TopicAlias(alias));
-    let properties = buffer.as_properties();
-    Publish { topic_alias: alias, properties, ..publish(topic, Qos::AtLeastOnce, 1) }
-}
-
-/// The topic that an alias stands for is judged each time, and an alias ends with its connection.
-#[tokio::test]
-async fn a11_an_alias_set_to_a_forbidden_topic_opens_nothing_and_a_lost_one_is_0x94() {
-    let world = World::new().await;
-    let mut buffer = PropertyBuffer::default();
-    let mut device = world.device(Version::V5).await;
-    say(&mut device, aliased("me/telemetry", 1, &mut buffer)).await;
-    device.send(&[Packet::Publish(aliased("me/desired", 1, &mut buffer))]).await;
-    assert_eq!(device.puback().await, (1, Reason::NotAuthorized));
-    device.send(&[Packet::Publish(aliased("", 1, &mut buffer))]).await;
-    assert_eq!(device.puback().await, (1, Reason::NotAuthorized));
-    say(&mut device, aliased("me/telemetry", 1, &mut buffer)).await;
-    say(&mut device, aliased("", 1, &mut buffer)).await;
-    drop(device);
-    for alias in [1, 17] {
-        let mut device = world.device(Version::V5).await;
-        device.send(&[Packet::Publish(aliased("", alias, &mut buffer))]).await;
-        assert_eq!(device.reason().await, Reason::TopicAliasInvalid);
-        device.ended().await;
-    }
-    let mut device = world.device(Version::V5).await;
-    device.bytes(&[0x30, 7, 0, 1, b'a', 3, 0x23, 0, 0]).await;
-    assert_eq!(device.reason().await, Reason::TopicAliasInvalid);
-    let topics = world.frames(3, |f| match f {
-        Frame::Raw(raw) => Some(raw.topic.to_owned()),
-        _ => None,
-    });
-    assert_eq!(topics.await, ["telemetry"; 3]);
-}
-
-/// 3.1.2-26, 3.3.2-11: to a client that allows aliases, the second message is named by one.
-#[tokio::test]
-async fn a11_a_client_gets_aliases_within_its_maximum() {
-    let world = World::new().await;
-    let mut reader = asking(&world, "r", &[Property::TopicAliasMaximum(1)]).await;
-    reader.subscribe_with("plant/#", SubscribeOptions::plain(Qos::AtMostOnce)).await;
-    let mut writer = world.program(Version::V5).await;
-    for topic in ["plant/line/1", "plant/line/1", "plant/line/2"] {
-        say(&mut writer, publish(topic, Qos::AtLeastOnce, 1)).await;
-    }
-    let mut told = Vec::new();
-    for _ in 0..3 {
-        told.push(seen(&mut reader, |p| (p.topic.to_owned(), p.topic_alias)).await);
-    }
-    let wanted = [("plant/line/1", 1), ("", 1), ("plant/line/2", 1)];
-    assert_eq!(told, wanted.map(|(topic, alias)| (topic.to_owned(), alias)));
 }
 
 #[tokio::test]
