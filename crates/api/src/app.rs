@@ -3,7 +3,7 @@
 //! *Invariant:* cloning is cheap, and nothing here can be changed but through the registry, the
 //! log and the door.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use identity::seal::SealKey;
@@ -78,6 +78,26 @@ impl std::fmt::Debug for Presence {
     }
 }
 
+/// Where phones of this network become devices of a demo.
+#[derive(Clone)]
+pub struct PhonePage {
+    /// Whose devices they become.
+    pub tenant: TenantId,
+    /// The address of the page, with the claim that makes one more device.
+    pub url: String,
+    /// The QR code of that address: a row a line, `1` is dark.
+    pub code: Vec<String>,
+    /// The next phone is told so.
+    pub phones_max: usize,
+}
+
+impl std::fmt::Debug for PhonePage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The address holds a claim, which no log may learn.
+        f.debug_struct("PhonePage").field("tenant", &self.tenant).finish_non_exhaustive()
+    }
+}
+
 /// Facts about this server that never change while it runs.
 #[derive(Debug, Clone)]
 pub struct Facts {
@@ -138,6 +158,8 @@ pub struct App {
     pub refusals: Refusals,
     /// Who is told of alarms, and the sender that does it.
     pub audience: Arc<Audience>,
+    /// Where phones join; set once, when a demo opens it.
+    pub phone: Arc<OnceLock<PhonePage>>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Facts about this server.

@@ -7,7 +7,7 @@ use identity::Action;
 use model::Timestamp;
 use serde::Serialize;
 
-use crate::app::{App, Mode};
+use crate::app::{App, Mode, PhonePage};
 use crate::caller::Caller;
 use crate::console;
 use crate::devices::offset_header;
@@ -43,6 +43,30 @@ pub(crate) struct Status {
     started_at: Timestamp,
     history: HistoryStatus,
     counts: StatusCounts,
+    /// Where phones become devices of this demo; null when it takes none, and for whoever may not
+    /// add devices, because the address makes one.
+    phone: Option<Phone>,
+}
+
+/// Where phones become devices.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct Phone {
+    /// The page, with its claim behind the `#`.
+    url: String,
+    /// Its QR code: a row a line, `1` is dark, without the quiet zone.
+    code: Vec<String>,
+    /// How many phones this demo takes.
+    phones_max: usize,
+}
+
+impl Phone {
+    /// For a caller who could add a device anyway.
+    fn shown(app: &App, caller: &Caller) -> Option<Self> {
+        let tenant = caller.may(Action::ChangeDevices).ok()?;
+        let PhonePage { url, code, phones_max, .. } =
+            app.phone.get().filter(|page| page.tenant == tenant)?;
+        Some(Self { url: url.clone(), code: code.clone(), phones_max: *phones_max })
+    }
 }
 
 /// How the history of readings is doing.
@@ -147,6 +171,7 @@ pub(crate) async fn show(State(app): State<App>, caller: Caller) -> Result<Respo
             quarantined: picture.quarantine.totals(tenant).0,
             refused: app.refusals.newest(tenant, usize::MAX).len(),
         },
+        phone: Phone::shown(&app, &caller),
     };
     Ok((offset_header(&picture), Json(status)).into_response())
 }

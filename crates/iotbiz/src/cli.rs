@@ -116,6 +116,9 @@ pub(crate) enum Command {
                             box-0001 --for esp-idf --host 192.168.1.10 --out firmware\n  iotbiz \
                             connect box-0001 --for python --out firmware --update")]
     Connect(commands::connect::ConnectArgs),
+    /// Show again how a phone joins a demo that was started with --lan: its QR code and address.
+    #[command(after_help = "Examples:\n  iotbiz phone\n  iotbiz phone --json")]
+    Phone,
     /// Certificates: what devices trust, and the authorities of makers.
     #[command(subcommand)]
     Ca(commands::ca::CaCommand),

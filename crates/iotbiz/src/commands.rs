@@ -25,6 +25,7 @@ pub(crate) mod gate;
 pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod person;
+pub(crate) mod phone;
 pub(crate) mod quarantine;
 pub(crate) mod rule;
 pub(crate) mod run;

@@ -14,6 +14,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use anyhow::Context;
+use api::PhonePage;
 use blueprint::{Blueprint, Kind, Template};
 use fleetsim::Plan;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -29,7 +30,7 @@ use crate::commands::init::template;
 use crate::commands::run::interrupted;
 use crate::config::Config;
 use crate::exit::{self, Failure};
-use crate::output;
+use crate::{output, qr};
 use crate::server::{Annex, Backfill, PastClock, Server, Time, Trust};
 use crate::virtual_fleet::{Wanted, settle};
 
@@ -207,6 +208,13 @@ async fn phones(facts: &Facts, (made, plan): (&Made, &Plan)) -> anyhow::Result<O
     let bound = listener.local_addr().context("learn the address for phones")?;
     let seen = if bound.ip().is_unspecified() { lan_address() } else { None };
     let url = claim.url(SocketAddr::new(seen.unwrap_or_else(|| bound.ip()), bound.port()));
+    let page = PhonePage {
+        tenant: made.tenant,
+        url: url.clone(),
+        code: qr::rows(&url)?,
+        phones_max: lan::PHONES_MAX,
+    };
+    annex.phone.set(page).map_err(|_| anyhow::anyhow!("phones have a page already"))?;
     let (console, ingest) = (facts.url.clone(), annex.ingest.clone());
     annex.serve(listener, lan::router(lan::Parts { claim, phones, console, ingest }));
     Ok(Some(url))
@@ -342,7 +350,7 @@ fn program() -> String {
 
 /// How a phone joins.
 fn joined(url: &str) -> anyhow::Result<String> {
-    let code = lan::code(url)?;
+    let code = qr::drawn(url)?;
     Ok(format!(
         "  A phone in this network becomes a device, {} of them at most:\n\n{code}\n\n  {url}\n\n",
         lan::PHONES_MAX

@@ -14,6 +14,7 @@ mod formats;
 mod mqtt_client;
 mod output;
 mod projects;
+mod qr;
 mod readings;
 mod server;
 mod virtual_fleet;
@@ -74,6 +75,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Device(command) => commands::device::run(command, &client(), format),
         Command::Ask(command) => commands::command::run(command, &client(), format),
         Command::Connect(args) => commands::connect::run(args, &client(), format),
+        Command::Phone => commands::phone::run(&client(), format),
         Command::Ca(command) => commands::ca::run(command, &client(), format),
         Command::Claim(command) => commands::claim::run(command, &client(), format),
         Command::Token(command) => commands::token::run(command, &client(), format),

@@ -18,12 +18,12 @@ mod tls;
 use std::fs::{File, TryLockError};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context;
-use api::{App, Audience, Facts, HttpTls, Mode, Refusals};
+use api::{App, Audience, Facts, HttpTls, Mode, PhonePage, Refusals};
 use eventlog::{Log, OsDisk, SlowFlush, Snapshots};
 use identity::{Door, Keyring, Setup};
 use ingress::{Ingress, Tls};
@@ -93,6 +93,7 @@ pub(crate) struct Server {
     stop: CancellationToken,
     tasks: TaskTracker,
     http_task: JoinHandle<()>,
+    phone: Arc<OnceLock<PhonePage>>,
     _lock: File,
 }
 
@@ -127,6 +128,7 @@ fn app(
         setup: setup.map(Arc::new),
         refusals,
         audience: Arc::clone(&on.audience),
+        phone: Arc::default(),
         facts: Arc::new(facts),
         clock: Arc::clone(&on.clock),
     })
@@ -194,6 +196,7 @@ impl Server {
         if let Some(certificates) = certificates {
             certificates.tend(https.clone(), (on.door, on.keyring), (&tasks, &stop));
         }
+        let phone = Arc::clone(&app.phone);
         let router = api::router(app).merge(ingress.http());
         let http_task = serve((listener, https), router, &config.http.proxies, stop.clone());
         tracing::info!(%http, %mqtt, offset = %on.log.committed(), "server started");
@@ -209,6 +212,7 @@ impl Server {
             stop,
             tasks,
             http_task,
+            phone,
             _lock: lock,
         })
     }
@@ -224,7 +228,12 @@ impl Server {
 
     /// What another listener is opened with.
     pub(crate) fn annex(&self) -> Annex {
-        Annex { ingest: self.ingress.http(), tasks: self.tasks.clone(), stop: self.stop.clone() }
+        Annex {
+            ingest: self.ingress.http(),
+            phone: Arc::clone(&self.phone),
+            tasks: self.tasks.clone(),
+            stop: self.stop.clone(),
+        }
     }
 
     /// Serves until `stop` is ready or the disk refuses for good, then stops in order.
@@ -273,6 +282,8 @@ impl Server {
 pub(crate) struct Annex {
     /// Routes of the device door.
     pub(crate) ingest: axum::Router,
+    /// What the console tells of it.
+    pub(crate) phone: Arc<OnceLock<PhonePage>>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }

@@ -78,3 +78,33 @@ async fn a_dry_run_changes_nothing_and_a_breaking_change_is_refused() {
     let applied = site.call("PUT", path, &owner, &calmer).await.json();
     assert_eq!(applied["revision"], 2);
 }
+
+#[tokio::test]
+async fn the_address_for_phones_is_told_to_whoever_may_add_devices() {
+    let site = Site::open().await;
+    let (tenant, other) = (site.tenant("a").await, site.tenant("b").await);
+    let owner = site.person(tenant, "owner").await;
+    let path = "/api/v1/status";
+    assert_eq!(site.get(path, &owner).await.json()["phone"], json!(null));
+    let page = api::PhonePage {
+        tenant,
+        url: "http://192.168.1.10:7071/box#claim=5ec4e7".to_owned(),
+        code: vec!["10".to_owned(), "01".to_owned()],
+        phones_max: 50,
+    };
+    assert!(!format!("{page:?}").contains("5ec4e7"), "a log would learn the claim");
+    let url = page.url.clone();
+    site.app.phone.set(page).unwrap();
+    for role in ["owner", "engineer"] {
+        let person = site.person(tenant, role).await;
+        let told = site.get(path, &person).await.json();
+        let expected = json!({ "url": url, "code": ["10", "01"], "phones_max": 50 });
+        assert_eq!(told["phone"], expected, "{role}");
+    }
+    for role in ["viewer", "operator", "finance"] {
+        let person = site.person(tenant, role).await;
+        assert_eq!(site.get(path, &person).await.json()["phone"], json!(null), "{role}");
+    }
+    let stranger = site.person(other, "owner").await;
+    assert_eq!(site.get(path, &stranger).await.json()["phone"], json!(null));
+}

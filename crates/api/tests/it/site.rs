@@ -217,6 +217,7 @@ impl Site {
             setup: None,
             refusals: Refusals::new(Arc::clone(&clock)),
             audience,
+            phone: Arc::default(),
             facts: Arc::new(Facts {
                 mode: Mode::Run,
                 access: Access::Tokens,

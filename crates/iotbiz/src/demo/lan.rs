@@ -68,12 +68,6 @@ impl Claim {
     }
 }
 
-/// The QR code of a text, for a terminal.
-pub(super) fn code(text: &str) -> anyhow::Result<String> {
-    let code = fast_qr::QRBuilder::new(text).ecl(fast_qr::ECL::L).build();
-    Ok(code.map_err(|error| anyhow::anyhow!("make the QR code: {error}"))?.to_str())
-}
-
 /// What phones become.
 #[derive(Debug, Clone)]
 pub(super) struct Phones {
@@ -296,13 +290,5 @@ mod tests {
                 !text.contains("//cdn") && !text.contains("http://") && !text.contains("https://")
             );
         }
-    }
-
-    #[test]
-    fn the_address_of_the_code_fits_a_terminal() {
-        let url = Claim::new().unwrap().url("192.168.100.100:7071".parse().unwrap());
-        let drawn = code(&url).unwrap();
-        assert!(drawn.lines().all(|line| line.chars().count() <= 80), "{drawn}");
-        assert!(drawn.lines().count() <= 24, "{drawn}");
     }
 }

@@ -177,6 +177,11 @@ fn a_phone_becomes_a_device_by_the_claim_and_there_is_a_last_one() {
     let lan = ["--from", "now", "--devices", "1", "--lan=127.0.0.1:0"];
     let demo = start(folder.path(), &lan);
     let (address, claim) = door(&demo);
+    let phone = &demo.get("/api/v1/status")["phone"];
+    assert_eq!((&phone["url"], &phone["phones_max"]), (&demo.said["box"], &json!(50)));
+    let shown = iotbiz(folder.path(), &["phone", "--server", &demo.url]);
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(shown.contains(demo.said["box"].as_str().unwrap()), "{shown}");
     let join = |said: &Value| call("POST", &format!("{address}/box/claim"), &[], Some(said));
     assert_eq!(join(&json!({ "claim": "0" })).0, 403);
     assert_eq!(join(&json!({})).0, 403);
