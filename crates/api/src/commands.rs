@@ -25,6 +25,7 @@ use crate::extract::{Body, Params};
 use crate::json::Look;
 use crate::problem::Problem;
 use give::{Wish, give, key_of};
+pub(crate) use shown::shape;
 use shown::{AvailableJson, available};
 
 pub(crate) use bulk::{__path_send_all, send_all};

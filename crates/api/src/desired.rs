@@ -3,6 +3,8 @@
 //! *Invariant:* a setting that the blueprint does not know or that is out of its bounds never
 //! becomes desired; what is desired is delivered when the device next connects.
 
+mod bulk;
+
 use std::collections::BTreeMap;
 
 use axum::Json;
@@ -23,6 +25,8 @@ use crate::json::{Look, Named, ReadingJson, value_json};
 use crate::past::{AtQuery, twin_at};
 use crate::problem::Problem;
 use crate::write::{Changes, DryRun, PATIENCE};
+
+pub(crate) use bulk::{__path_change_all, change_all};
 
 /// A setting as we want it.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -169,13 +173,19 @@ pub(crate) async fn change(
     let offset = app.shard.decide(tenant, "desired", &twin.id.to_string(), &content)?;
     app.shard.applied(offset, PATIENCE).await?;
     let twin = find(&app.shard.picture(), tenant, &twin.id.to_string())?;
-    if let Some(refused) = twin.guards.refused.as_ref().filter(|one| one.offset == offset) {
-        let pointer = format!("/{}", refused.setting);
-        let why = format!("{}: {}", refused.setting, refused.reason);
-        return Err(Problem::new(code::REFUSED, why).at(pointer, refused.reason.clone()));
+    if let Some(problem) = refusal(&twin, offset) {
+        return Err(problem);
     }
     let body = Accepted { offset: offset.0, desired_version: twin.desired_version };
     Ok((StatusCode::ACCEPTED, Json(body)).into_response())
+}
+
+/// Why the fold did not take the decision at this offset, when it did not.
+fn refusal(twin: &twin::DeviceTwin, offset: Offset) -> Option<Problem> {
+    let refused = twin.guards.refused.as_ref().filter(|one| one.offset == offset)?;
+    let pointer = format!("/{}", refused.setting);
+    let why = format!("{}: {}", refused.setting, refused.reason);
+    Some(Problem::new(code::REFUSED, why).at(pointer, refused.reason.clone()))
 }
 
 fn checked(

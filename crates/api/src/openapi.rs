@@ -54,6 +54,7 @@ fn devices_routes() -> OpenApiRouter<App> {
         .routes(routes!(devices::show, devices::change, devices::remove))
         .routes(routes!(desired::show))
         .routes(routes!(desired::change))
+        .routes(routes!(desired::change_all))
         .routes(routes!(commands::list, commands::send))
         .routes(routes!(commands::send_all))
         .routes(routes!(commands::show))

@@ -23,6 +23,7 @@ use venture::experiment::{moved_bars, moved_thresholds};
 use crate::app::App;
 use crate::caller::Caller;
 use crate::code;
+use crate::commands::shape;
 use crate::evidence;
 use crate::extract::{Body, Params};
 use crate::json::Counts;
@@ -49,6 +50,44 @@ pub(crate) struct KindCount {
     name: String,
     devices: usize,
     live: usize,
+    /// What may be wanted of them.
+    settings: Vec<SettingJson>,
+}
+
+/// A setting of the blueprint, with its bounds.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct SettingJson {
+    name: String,
+    title: Option<String>,
+    /// `number`, `boolean`, `text` or `position`.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    unit: Option<String>,
+    min: Option<f64>,
+    max: Option<f64>,
+    /// What a new device is told.
+    default: Option<f64>,
+    /// The reading whose interval it sets.
+    drives: Option<String>,
+    /// How often and when it may be changed, in words.
+    limits: Vec<String>,
+}
+
+impl SettingJson {
+    fn of((name, setting): (&model::Name, &blueprint::Setting)) -> Self {
+        let (kind, unit, min, max) = shape(&setting.kind);
+        Self {
+            name: name.to_string(),
+            title: setting.title.clone(),
+            kind,
+            unit,
+            min,
+            max,
+            default: setting.default,
+            drives: setting.drives.as_ref().map(ToString::to_string),
+            limits: setting.envelope.words(),
+        }
+    }
 }
 
 /// A finding of `check`.
@@ -145,9 +184,10 @@ fn venture_json(picture: &Picture, tenant: TenantId, found: &InForce, app: &App)
         let all = picture.twins.devices(tenant).map(AsRef::as_ref);
         all.filter(|twin: &&twin::DeviceTwin| twin.venture == blueprint.venture)
     };
-    let kinds = blueprint.kinds.keys().map(|kind| {
+    let kinds = blueprint.kinds.iter().map(|(kind, facts)| {
         let counts = Counts::of(picture, of_venture().filter(|twin| twin.kind == *kind), now);
-        KindCount { name: kind.to_string(), devices: counts.devices, live: counts.live }
+        let settings = facts.settings.iter().map(SettingJson::of).collect();
+        KindCount { name: kind.to_string(), devices: counts.devices, live: counts.live, settings }
     });
     Venture {
         venture: blueprint.venture.to_string(),

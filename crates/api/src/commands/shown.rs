@@ -126,8 +126,11 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn argument((name, property): (&model::Name, &blueprint::Property)) -> ArgumentJson {
-    let (kind, unit, min, max) = match &property.kind {
+/// Type, unit and bounds of a value, as the console's fields take them.
+pub(crate) fn shape(
+    kind: &PropertyKind,
+) -> (&'static str, Option<String>, Option<f64>, Option<f64>) {
+    match kind {
         PropertyKind::Number { unit, min, max } => {
             let unit = (!unit.is_one()).then(|| unit.to_string());
             ("number", unit, *min, *max)
@@ -135,7 +138,11 @@ fn argument((name, property): (&model::Name, &blueprint::Property)) -> ArgumentJ
         PropertyKind::Boolean => ("boolean", None, None, None),
         PropertyKind::Text => ("text", None, None, None),
         PropertyKind::Position => ("position", None, None, None),
-    };
+    }
+}
+
+fn argument((name, property): (&model::Name, &blueprint::Property)) -> ArgumentJson {
+    let (kind, unit, min, max) = shape(&property.kind);
     let (name, title) = (name.to_string(), property.title.clone());
     ArgumentJson { name, title, kind, unit, min, max }
 }

@@ -87,6 +87,9 @@ fn body(method: &str, path: &str) -> Value {
         ("post", "/devices") => json!({ "name": "box-0002", "kind": "box" }),
         ("patch", "/devices/{device}") => json!({ "tags": ["mine"] }),
         ("patch", "/devices/{device}/desired") => json!({ "interval": "30 s" }),
+        ("post", "/desired") => {
+            json!({ "filter": "kind:box", "set": { "interval": "30 s" } })
+        }
         ("post", "/devices/{device}/commands") => json!({ "name": "locate" }),
         ("post", "/commands") => json!({ "name": "locate", "filter": "kind:box" }),
         ("post", "/quarantine/replay") => json!({}),

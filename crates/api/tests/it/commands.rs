@@ -193,3 +193,50 @@ async fn a_command_for_many_tells_which_device_refused() {
     let answer = world.site.call("POST", "/api/v1/commands", &world.owner, &all).await;
     assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", answer.text);
 }
+
+#[tokio::test]
+async fn settings_for_many_tell_which_device_was_left_as_it_is() {
+    let world = World::new().await;
+    let body = json!({ "name": "box-0002", "kind": "box" });
+    world.site.call("POST", "/api/v1/devices", &world.owner, &body).await;
+    let path = "/api/v1/devices/box-0001/desired";
+    world.site.call("PATCH", path, &world.owner, &json!({ "limit": 5 })).await;
+    let all =
+        async |body: Value| world.site.call("POST", "/api/v1/desired", &world.owner, &body).await;
+    let set = all(json!({ "filter": "kind:box", "set": { "limit": 6 } })).await;
+    assert_eq!(set.status, StatusCode::ACCEPTED, "{}", set.text);
+    let (done, failed) = (&set.json()["set"], &set.json()["failed"]);
+    assert_eq!((&done[0]["name"], &done[1]), (&json!("box-0002"), &Value::Null));
+    assert_eq!(failed[0]["name"], "box-0001");
+    assert!(failed[0]["reason"].as_str().unwrap().contains("dwell is 10 min"), "{failed}");
+    let named = json!({ "devices": ["box-0002", "nobody"], "set": { "interval": "15 min" } });
+    let set = all(named).await.json();
+    assert_eq!((&set["set"][0]["name"], &set["set"][1]), (&json!("box-0002"), &Value::Null));
+    assert_eq!(set["failed"][0]["device"], "nobody");
+    let twin = world.site.get("/api/v1/devices/box-0002/twin", &world.owner).await.json();
+    assert_eq!(twin["desired"]["interval"]["value"], 900.0);
+    let out = all(json!({ "filter": "kind:box", "set": { "limit": 9 } })).await.json();
+    assert_eq!((&out["set"], &out["offset"]), (&json!([]), &Value::Null));
+    assert_eq!(out["failed"].as_array().unwrap().len(), 2, "{out}");
+    for wrong in [
+        json!({ "filter": " ", "set": { "limit": 6 } }),
+        json!({ "set": { "limit": 6 } }),
+        json!({ "filter": "kind:box", "devices": ["box-0002"], "set": { "limit": 6 } }),
+        json!({ "filter": "kind:box", "set": {} }),
+    ] {
+        assert_eq!(all(wrong).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    }
+}
+
+#[tokio::test]
+async fn a_kind_tells_its_settings_with_their_bounds() {
+    let world = World::new().await;
+    let ventures = world.site.get("/api/v1/ventures", &world.owner).await.json();
+    let kinds = ventures["items"][0]["kinds"].as_array().unwrap();
+    let kind = kinds.iter().find(|kind| kind["name"] == "box").unwrap();
+    let interval = &kind["settings"][0];
+    assert_eq!((&interval["name"], &interval["unit"]), (&json!("interval"), &json!("s")));
+    assert_eq!((&interval["min"], &interval["max"]), (&json!(10.0), &json!(3600.0)));
+    let limit = &kind["settings"][1];
+    assert_eq!((&limit["unit"], &limit["limits"][0]), (&json!("Cel"), &json!("held for 10 min")));
+}

@@ -57,13 +57,17 @@ pub(crate) enum DeviceCommand {
         at: Option<String>,
     },
     /// Change desired settings.
-    #[command(after_help = "Example: iotbiz device set box-0001 interval='15 min'")]
+    #[command(after_help = "Examples:\n  iotbiz device set box-0001 interval='15 min'\n  iotbiz \
+                            device set --filter 'kind:box status:live' interval='15 min'\n\n\
+                            Exit codes with --filter: 0 all took it, 1 some were left as they are")]
     Set {
-        /// Name or id.
-        device: String,
-        /// `setting=value`; `setting=` takes it back.
-        #[arg(required = true)]
+        /// Name or id of the device (not with --filter), then `setting=value`; `setting=` takes
+        /// it back.
+        #[arg(required = true, value_names = ["DEVICE", "SETTING=VALUE"])]
         settings: Vec<String>,
+        /// All devices that this chooses, instead of one.
+        #[arg(long)]
+        filter: Option<String>,
     },
     /// Issue another token.
     Rotate {
@@ -127,7 +131,17 @@ pub(crate) fn run(command: &DeviceCommand, client: &Client, format: Format) -> a
             add(client, &body, format)
         }
         DeviceCommand::Show { device, at } => show(client, device, at.as_deref(), format),
-        DeviceCommand::Set { device, settings } => set(client, device, settings, format),
+        DeviceCommand::Set { settings, filter: Some(filter) } => {
+            set_all(client, filter, settings, format)
+        }
+        DeviceCommand::Set { settings, filter: None } => match settings.as_slice() {
+            [device, settings @ ..] if !settings.is_empty() && !device.contains('=') => {
+                set(client, device, settings, format)
+            }
+            _ => Err(Failure::new(exit::USAGE, "device and setting are both needed")
+                .fix("iotbiz device set box-0001 interval='15 min'")
+                .into()),
+        },
         DeviceCommand::Rotate { device } => {
             let path = format!("/api/v1/devices/{}/credentials", encoded(device));
             let issued = client.call("POST", &path, None)?;
@@ -272,15 +286,50 @@ fn show(client: &Client, device: &str, at: Option<&str>, format: Format) -> anyh
     output::table(&["FACT", "VALUE"], rows)
 }
 
-fn set(client: &Client, device: &str, settings: &[String], format: Format) -> anyhow::Result<()> {
+/// `setting=value` as the API takes them.
+fn wanted(settings: &[String]) -> Result<Value, Failure> {
     let typed = |value: String| match value.as_str() {
         "" => Value::Null,
         other => serde_json::from_str(other).unwrap_or(Value::String(value)),
     };
-    let body: serde_json::Map<_, _> =
-        pairs(settings)?.into_iter().map(|(name, value)| (name, typed(value))).collect();
+    let pairs = pairs(settings)?.into_iter();
+    Ok(Value::Object(pairs.map(|(name, value)| (name, typed(value))).collect()))
+}
+
+fn set_all(
+    client: &Client,
+    filter: &str,
+    settings: &[String],
+    format: Format,
+) -> anyhow::Result<()> {
+    let body = json!({ "filter": filter, "set": wanted(settings)? });
+    let answer = client.call("POST", "/api/v1/desired", Some(&body))?;
+    let list = |name: &str| answer[name].as_array().map(Vec::as_slice).unwrap_or_default();
+    let (done, failed) = (list("set"), list("failed"));
+    if format == Format::Json {
+        output::json(&answer)?;
+    } else {
+        let taken = |one: &Value| {
+            let version = format!("desired version {}", text(&one["desired_version"]));
+            vec![text(&one["name"]), "set".to_owned(), version]
+        };
+        let left = |one: &Value| {
+            vec![text(&one["name"]), "refused".to_owned(), text(&one["reason"])]
+        };
+        let rows = done.iter().map(taken).chain(failed.iter().map(left)).collect();
+        output::table(&["DEVICE", "RESULT", "VERSION OR REASON"], rows)?;
+    }
+    if failed.is_empty() {
+        return Ok(());
+    }
+    let what = format!("{} of {} devices refused", failed.len(), done.len() + failed.len());
+    Err(Failure::new(exit::FAILED, what).into())
+}
+
+fn set(client: &Client, device: &str, settings: &[String], format: Format) -> anyhow::Result<()> {
+    let body = wanted(settings)?;
     let path = format!("/api/v1/devices/{}/desired", encoded(device));
-    let answer = client.call("PATCH", &path, Some(&Value::Object(body)))?;
+    let answer = client.call("PATCH", &path, Some(&body))?;
     if format == Format::Json {
         return output::json(&answer);
     }
