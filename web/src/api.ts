@@ -232,6 +232,32 @@ export interface Status {
     messages?: number;
     readings?: number;
   };
+  /** Where phones become devices of a demo; only for who could add a device. */
+  phone?: Phone | null;
+}
+export interface Phone {
+  url: string;
+  /** A row a line, `1` is dark. */
+  code: string[];
+  phones_max: number;
+}
+/** A setting of a kind, as the blueprint has it. */
+export interface KindSetting {
+  name: string;
+  title: string | null;
+  type: 'number' | 'boolean' | 'text' | 'position';
+  unit: string | null;
+  min: number | null;
+  max: number | null;
+  default: number | null;
+  drives: string | null;
+  limits: string[];
+}
+/** What became of one change for many devices. */
+export interface BulkSet {
+  offset: number | null;
+  set: { device: string; name: string; desired_version: number }[];
+  failed: { device: string; name: string; reason: string }[];
 }
 export interface Venture {
   venture: string;
@@ -240,7 +266,7 @@ export interface Venture {
   segment: string | null;
   stage?: string;
   blueprint_revision: number;
-  kinds: { name: string; devices: number; live: number }[];
+  kinds: { name: string; devices: number; live: number; settings?: KindSetting[] }[];
   devices: number;
   live: number;
   silent: number;
@@ -450,6 +476,8 @@ export const api = {
       method: 'PATCH',
       body,
     }),
+  setDesiredOfMany: (devices: string[], set: Record<string, Value>) =>
+    request<BulkSet>('/desired', { method: 'POST', body: { devices, set } }),
   commands: (device: string) => request<CommandList>(`/devices/${id(device)}/commands`),
   sendCommand: (device: string, body: { name: string; args: Record<string, Value> }) =>
     request<DeviceCommand>(`/devices/${id(device)}/commands`, { method: 'POST', body }),

@@ -5,6 +5,7 @@
 
 mod care;
 mod dry;
+mod quiet;
 mod shown;
 
 use std::time::Duration;
@@ -33,6 +34,7 @@ pub(crate) use care::{
 };
 pub(crate) use dry::{__path_dry_run, dry_run};
 pub use dry::{Recording, Said, Take};
+pub(crate) use quiet::{__path_quiet, quiet};
 pub(crate) use shown::{AlarmJson, alarm_json};
 
 /// The longest note, in characters.

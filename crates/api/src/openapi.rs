@@ -87,6 +87,7 @@ fn alarms_routes() -> OpenApiRouter<App> {
         .routes(routes!(alarms::explain))
         .routes(routes!(alarms::care, alarms::maintain, alarms::end))
         .routes(routes!(alarms::ignore, alarms::heed))
+        .routes(routes!(alarms::quiet))
         .routes(routes!(alarms::dry_run))
         .routes(routes!(people::list, people::add))
         .routes(routes!(people::notify, people::change))

@@ -137,10 +137,22 @@ impl Rules {
     #[must_use]
     pub fn care(&self, tenant: TenantId, device: DeviceId) -> Care {
         let device = self.devices.get(device).filter(|device| device.tenant == tenant);
-        let mut care = device.map(|device| device.care.clone()).unwrap_or_default();
+        device.map(|device| self.care_now(device)).unwrap_or_default()
+    }
+
+    fn care_now(&self, device: &Device) -> Care {
+        let mut care = device.care.clone();
         care.maintenance = care.maintenance.filter(|until| *until > self.now);
         care.ignored.retain(|_, until| *until > self.now);
         care
+    }
+
+    /// The devices of a tenant that are in maintenance or have a reading that is ignored.
+    #[must_use]
+    pub fn cared(&self, tenant: TenantId) -> Vec<(DeviceId, Care)> {
+        let all = self.devices.list.iter().flatten().filter(|device| device.tenant == tenant);
+        let said = all.map(|device| (device.id, self.care_now(device)));
+        said.filter(|(_, care)| *care != Care::default()).collect()
     }
 
     fn readings(&mut self, step: &Step<'_>, id: DeviceId, readings: &[Reading], out: &mut Outputs) {

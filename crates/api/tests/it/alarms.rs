@@ -136,12 +136,16 @@ async fn nothing_is_raised_in_maintenance_or_on_a_broken_sensor() {
         let path = format!("{base}/{path}");
         let put = world.site.call("PUT", &path, &world.owner, &body).await;
         assert_eq!(put.status, StatusCode::OK, "{}", put.text);
+        let quiet = world.get("/api/v1/maintenance").await;
+        assert_eq!(quiet["items"][0]["device"]["name"], "box-0001", "{path}");
+        assert_eq!(quiet["total_matching"], 1);
         world.says(r#"{"temperature":9.0}"#).await;
         let open = world.get("/api/v1/alarms").await;
         assert_eq!(open["items"].as_array().unwrap().len(), count, "{path}");
         world.says(r#"{"temperature":4.0}"#).await;
         let ended = world.site.call("DELETE", &path, &world.owner, &Value::Null).await.json();
         assert_eq!(ended, json!({ "maintenance": null, "ignored": {} }));
+        assert_eq!(world.get("/api/v1/maintenance").await["items"], json!([]));
     }
     world.says(r#"{"temperature":9.0}"#).await;
     let open = world.get("/api/v1/alarms").await;

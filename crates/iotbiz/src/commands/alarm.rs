@@ -72,6 +72,9 @@ pub(crate) enum AlarmCommand {
         #[command(flatten)]
         care: CareArgs,
     },
+    /// Devices in maintenance and readings that are ignored, so that none is forgotten.
+    #[command(after_help = "Example: iotbiz alarm quiet")]
+    Quiet,
     /// How often rules would have fired on what was recorded; changes nothing.
     #[command(after_help = "Examples:\n  iotbiz alarm try coolbox\n  iotbiz alarm try coolbox \
                             --blueprint blueprint.toml --rule too_warm --from \
@@ -182,6 +185,7 @@ pub(crate) fn run(command: &AlarmCommand, client: &Client, format: Format) -> an
         AlarmCommand::Ignore { reading, care: args } => {
             care(&format!("ignored/{}", encoded(reading)), args, client, format)
         }
+        AlarmCommand::Quiet => quiet(client, format),
         AlarmCommand::Try(args) => dry_run(args, client, format),
     }
 }
@@ -317,6 +321,27 @@ fn care(what: &str, args: &CareArgs, client: &Client, format: Format) -> anyhow:
         rows.push(vec![format!("ignored: {reading}"), text(until)]);
     }
     output::table(&["WHAT", "UNTIL"], rows)
+}
+
+fn quiet(client: &Client, format: Format) -> anyhow::Result<()> {
+    let found = client.get("/api/v1/maintenance")?;
+    if format == Format::Json {
+        return output::json(&found);
+    }
+    let mut rows = Vec::new();
+    for one in found["items"].as_array().into_iter().flatten() {
+        let name = text(&one["device"]["name"]);
+        if !one["maintenance"].is_null() {
+            rows.push(vec![name.clone(), "maintenance".to_owned(), text(&one["maintenance"])]);
+        }
+        for (reading, until) in one["ignored"].as_object().into_iter().flatten() {
+            rows.push(vec![name.clone(), format!("ignored: {reading}"), text(until)]);
+        }
+    }
+    if rows.is_empty() {
+        output::talk("nothing is held back: every device raises what its rules say");
+    }
+    output::table(&["DEVICE", "WHAT", "UNTIL"], rows)
 }
 
 fn dry_run(args: &TryArgs, client: &Client, format: Format) -> anyhow::Result<()> {

@@ -63,7 +63,7 @@ pub(crate) enum DeviceCommand {
     Set {
         /// Name or id of the device (not with --filter), then `setting=value`; `setting=` takes
         /// it back.
-        #[arg(required = true, value_names = ["DEVICE", "SETTING=VALUE"])]
+        #[arg(required = true, num_args = 1.., value_names = ["DEVICE", "SETTING=VALUE"])]
         settings: Vec<String>,
         /// All devices that this chooses, instead of one.
         #[arg(long)]

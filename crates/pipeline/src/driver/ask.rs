@@ -64,6 +64,14 @@ impl Shard {
         self.ask(move |state| state.rules.care(tenant, device)).await
     }
 
+    /// Devices of the tenant for which something is held back now.
+    ///
+    /// # Errors
+    /// As of [`Shard::explain`].
+    pub async fn cared(&self, tenant: TenantId) -> Result<Vec<(DeviceId, Care)>, Error> {
+        self.ask(move |state| state.rules.cared(tenant)).await
+    }
+
     /// What was due of devices and came, by day.
     ///
     /// # Errors
