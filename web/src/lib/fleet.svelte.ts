@@ -6,7 +6,7 @@
  * its place, and `version` counts what changed, so ten thousand cost no more than those on screen.
  * Invariant: `total` is the server's count, so the scroll bar is right before all is loaded.
  */
-import { api, Problem, type Device } from '../api.ts';
+import { api, Problem, type Device, type Value } from '../api.ts';
 import { live } from './live.svelte.ts';
 import { toMs } from './time.ts';
 
@@ -174,5 +174,36 @@ export async function bulk(
     }
   };
   await Promise.all(Array.from({ length: bulk_parallel }, work));
+  return outcome;
+}
+
+/** Devices of one request; the progress is told after each. */
+export const bulk_set_devices = 500;
+
+/** One change of settings for many devices: the server judges each on its own. */
+export async function bulkSet(
+  devices: Device[],
+  set: Record<string, Value>,
+  progress: (outcome: BulkOutcome) => void,
+  stopped: () => boolean = () => false,
+): Promise<BulkOutcome> {
+  const outcome: BulkOutcome = { done: 0, total: devices.length, failed: [] };
+  const byId = new Map(devices.map((one) => [one.id, one]));
+  for (let from = 0; from < devices.length && !stopped(); from += bulk_set_devices) {
+    const some = devices.slice(from, from + bulk_set_devices);
+    try {
+      const { body } = await api.setDesiredOfMany(some.map((one) => one.id), set);
+      for (const one of body.failed) {
+        const device = byId.get(one.device);
+        if (device) outcome.failed.push({ device, words: one.reason });
+      }
+    } catch (error) {
+      const problem = Problem.from(error);
+      const words = problem.detail === '' ? problem.message : `${problem.message}: ${problem.detail}`;
+      outcome.failed.push(...some.map((device) => ({ device, words })));
+    }
+    outcome.done += some.length;
+    progress({ ...outcome, failed: [...outcome.failed] });
+  }
   return outcome;
 }
