@@ -82,7 +82,7 @@ const all = [
     assert.match(await trace.locator('caption').innerText(), /> 30/);
     await page.locator('.c-detail .plot canvas').waitFor();
     await page.waitForTimeout(1500);
-    await page.locator('.rail b.crit').first().waitFor();
+    await page.locator('.rail .badge.crit').first().waitFor();
     assert.match(await page.locator('.c-detail .plot').getAttribute('aria-label'), /raise > 30/);
     await shot(world.browser, page, 'alarms-open-light');
     await page.goto('/ventures');
@@ -99,6 +99,57 @@ const all = [
     const { acknowledged, state } = await world.get(`/api/v1/alarms/${alarm.id}`);
     assert.deepEqual([acknowledged.note, state], ['on my way', 'acknowledged']);
     await page.locator(`[data-alarm="${alarm.id}"]`).getByText('acknowledged').waitFor();
+    assert.deepEqual(page.errors, []);
+  }],
+  ['alarms: a device goes into maintenance and raises nothing; a broken sensor is ignored, and believed again', async (world) => {
+    const { page, alarm, device } = await opened(world);
+    const { send, property } = await ready(world);
+    const card = page.getByRole('region', { name: 'Hold back', exact: true });
+    const acts = card.getByRole('group', { name: `Hold back for ${device.name}` });
+    await acts.getByRole('button', { name: 'Maintenance' }).click();
+    await card.getByText('2 h', { exact: true }).click();
+    await card.getByLabel('Note').fill('new gasket');
+    await card.getByRole('button', { name: 'Begin maintenance, 2 h' }).click();
+    await card.locator('[data-held="maintenance"]').getByText(/ends in 2 h|ends in 1 h 59 min/).waitFor();
+    await page.locator(`[data-quiet="${device.name} "]`).waitFor();
+    await send(4);
+    await until(async () => (await world.get(`/api/v1/alarms/${alarm.id}`)).cleared !== null, 'it is still open');
+    await send(36);
+    await until(async () => (await world.get(`/api/v1/devices/${device.id}`)).readings[property].value === 36, 'it did not arrive');
+    assert.equal((await fetched(world, `device=${device.id}`)).length, 0, 'raised in maintenance');
+    await card.locator('[data-held="maintenance"]').getByRole('button', { name: 'End it now' }).click();
+    await card.locator('[data-held="maintenance"]').waitFor({ state: 'detached' });
+
+    await acts.getByRole('button', { name: 'A sensor is broken' }).click();
+    await card.getByRole('radiogroup', { name: 'Which reading' }).getByText(property, { exact: true }).click();
+    await card.getByRole('button', { name: `Ignore ${property} for 7 day` }).click();
+    await card.locator(`[data-held="${property}"]`).getByText(/ends in (7 d|6 d 23 h)/).waitFor();
+    await send(37);
+    await until(async () => (await world.get(`/api/v1/devices/${device.id}`)).readings[property].value === 37, 'it did not arrive');
+    const wrong = [];
+    for (const [look, options] of [['light', {}], ['dark', { dark: true }], ['phone', { width: 360, height: 780 }]]) {
+      const seen = await openPage(world.browser, `/alarms?alarm=${alarm.id}&state=all`, options);
+      const own = seen.getByRole('region', { name: 'Hold back', exact: true });
+      await own.locator(`[data-held="${property}"]`).waitFor();
+      await own.getByRole('button', { name: 'Maintenance' }).press('Enter');
+      await own.getByRole('form').waitFor();
+      if (options.width) {
+        // One thumb: what is pressed is as high as a finger.
+        for (const button of await own.locator('button, label').all()) {
+          const box = await button.boundingBox();
+          if (box && box.height < 43.5) wrong.push(`${look}: ${await button.innerText()} is ${box.height} px high`);
+        }
+      }
+      await seen.waitForTimeout(800);
+      await own.scrollIntoViewIfNeeded();
+      await shot(world.browser, seen, `alarms-hold-${look}`);
+      const wide = await overflow(seen);
+      wrong.push(...(await axe(seen)).map((words) => `${look}: ${words}`), ...(wide ? [`${look}: ${wide}`] : []), ...seen.errors);
+      await seen.close();
+    }
+    assert.deepEqual(wrong, []);
+    await card.locator(`[data-held="${property}"]`).getByRole('button', { name: 'Believe it again' }).click();
+    await card.getByText('nothing is held back').waitFor();
     assert.deepEqual(page.errors, []);
   }],
   ['alarms: shelved for a while, and told again', async (world) => {

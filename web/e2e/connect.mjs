@@ -1,6 +1,6 @@
 /** Connect: add a device, be refused by name, be heard. */
 import assert from 'node:assert/strict';
-import { openPage, shot } from './browser.mjs';
+import { axe, openPage, overflow, shot } from './browser.mjs';
 import { send } from './mqtt.mjs';
 
 const fresh = () => `e2e-${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 6)}`;
@@ -75,6 +75,34 @@ export const checks = [
     await page.keyboard.press('ArrowRight');
     assert.equal(await page.getByRole('tab').nth(1).getAttribute('aria-selected'), 'true');
     assert.equal(await page.evaluate(() => document.activeElement.getAttribute('role')), 'tab');
+  }],
+  ['the code for phones stands on Connect, leads where the terminal says, and a phone that joins appears', async (world) => {
+    if (!process.env.IOTBIZ_E2E_BOX) return 'left out: the server has no page for phones';
+    const { phone } = await world.get('/api/v1/status');
+    assert.equal(phone.url, process.env.IOTBIZ_E2E_BOX);
+    const wrong = [];
+    for (const [look, options] of [['light', {}], ['dark', { dark: true }], ['phone', { width: 360, height: 780 }]]) {
+      const page = await openPage(world.browser, '/connect', options);
+      const card = page.getByRole('region', { name: 'A phone as a device' });
+      const code = card.getByRole('img', { name: /^QR code/ });
+      await code.waitFor();
+      // What a camera sees: each module of the server's code, at its place.
+      const drawn = await code.evaluate((svg) => svg.querySelector('path').getAttribute('d'));
+      const dark = [...drawn.matchAll(/M(\d+) (\d+)h(\d+)/g)].reduce((sum, [, , , run]) => sum + Number(run), 0);
+      assert.equal(dark, phone.code.join('').replaceAll('0', '').length);
+      await card.getByText(/\d+ of 50 phones/).waitFor();
+      await page.getByRole('region', { name: 'What expires' }).waitFor();
+      await shot(world.browser, page, `connect-phone-${look}`);
+      wrong.push(...(await axe(page)).map((words) => `${look}: ${words}`), await overflow(page), ...page.errors);
+    }
+    assert.deepEqual(wrong.filter((one) => one !== ''), []);
+    const page = await openPage(world.browser, '/connect');
+    const card = page.getByRole('region', { name: 'A phone as a device' });
+    await card.getByText(/\d+ of 50 phones/).waitFor();
+    const claim = new URL(phone.url).hash.replace('#claim=', '');
+    const joined = await fetch(`${new URL(phone.url).origin}/box/claim`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ claim }) });
+    const { name } = await joined.json();
+    await card.locator(`[data-phone="${name}"]`).waitFor();
   }],
   ['a name that is taken is refused beside the field', async (world) => {
     const page = await openPage(world.browser, '/connect');
