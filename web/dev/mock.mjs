@@ -64,6 +64,13 @@ const routes = [
   ['DELETE', '/api/v1/devices/:id', (r) => [204, world.remove(device(r))]],
   ['GET', '/api/v1/devices/:id/twin', (r) => world.twin(device(r))],
   ['PATCH', '/api/v1/devices/:id/desired', (r) => [202, desired(r)]],
+  ['POST', '/api/v1/desired', (r) => [202, desiredOfMany(r)]],
+  ['GET', '/api/v1/maintenance', () => list(world.devices.filter((one) => one.care).map((one) => ({ device: { id: one.id, name: one.name }, ...one.care })))],
+  ['GET', '/api/v1/devices/:id/maintenance', (r) => care(r)],
+  ['PUT', '/api/v1/devices/:id/maintenance', (r) => care(r, (now, until) => (now.maintenance = until))],
+  ['DELETE', '/api/v1/devices/:id/maintenance', (r) => care(r, (now) => (now.maintenance = null))],
+  ['PUT', '/api/v1/devices/:id/ignored/:reading', (r) => care(r, (now, until) => (now.ignored[r.params.reading] = until))],
+  ['DELETE', '/api/v1/devices/:id/ignored/:reading', (r) => care(r, (now) => delete now.ignored[r.params.reading])],
   ['GET', '/api/v1/devices/:id/commands', (r) => world.commands(device(r))],
   ['POST', '/api/v1/devices/:id/commands', (r) => [202, world.command(device(r), r.body)]],
   ['POST', '/api/v1/devices/:id/credentials', (r) => [201, world.credential(device(r))]],
@@ -271,6 +278,22 @@ function patch(r) {
   if (typeof r.body.name === 'string') one.name = r.body.name;
   if (Array.isArray(r.body.tags)) one.tags = r.body.tags;
   return world.detail(one);
+}
+
+function desiredOfMany(r) {
+  const known = r.body.devices.map((name) => world.find(name)).filter((one) => one !== undefined);
+  const set = known.map((one) => ({ device: one.id, name: one.name, desired_version: desired({ ...r, params: { id: one.id }, body: r.body.set }).desired_version }));
+  return { offset: world.offset, set, failed: [] };
+}
+
+/** Held back until then; "2 h" as the server reads it. */
+function care(r, change = () => {}) {
+  const own = device(r);
+  own.care ??= { maintenance: null, ignored: {} };
+  const [, count, unit] = /^(\d+) (min|h|day)$/.exec(r.body?.for ?? '') ?? [];
+  const ms = Number(count ?? 0) * { min: 60_000, h: 3_600_000, day: 86_400_000 }[unit ?? 'h'];
+  change(own.care, new Date(Date.now() + ms).toISOString());
+  return own.care;
 }
 
 function desired(r) {

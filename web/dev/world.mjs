@@ -7,6 +7,7 @@ const kinds = {
   base: { signal: 'dBm' },
 };
 const history_max = 20_000;
+const intervalSetting = { name: 'interval', title: null, type: 'number', unit: 's', min: 10, max: 3600, default: null, drives: 'temperature.every', limits: [] };
 
 export class World {
   constructor({ devices, every_ms, ports, identity }) {
@@ -301,7 +302,7 @@ export class World {
   venture() {
     const counts = this.counts();
     const of = (kind) => this.devices.filter((one) => one.kind === kind);
-    const rows = Object.keys(kinds).map((name) => ({ name, devices: of(name).length, live: of(name).filter((one) => this.statusOf(one) === 'live').length }));
+    const rows = Object.keys(kinds).map((name) => ({ name, devices: of(name).length, live: of(name).filter((one) => this.statusOf(one) === 'live').length, settings: name === 'box' ? [intervalSetting] : [] }));
     return { venture: 'coolbox', title: 'Coolbox: proof of temperature, door to door', problem: 'Regional pharmacies throw away vaccines because nobody can prove the cold chain held', segment: 'pharmacies with 2 to 20 branches', blueprint_revision: this.blueprint.revision, kinds: rows, devices: counts.devices, live: counts.live, silent: counts.silent };
   }
 

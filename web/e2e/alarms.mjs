@@ -164,7 +164,7 @@ const all = [
   }],
   ['alarms: judged by one thumb at 360 px, taken back, and judged again', async (world) => {
     const { page, alarm } = await opened(world, { width: 360, height: 780 });
-    for (const button of await page.locator('.acts .opts button, .acts .btn').all()) {
+    for (const button of await page.locator('.al-acts .opts button, .al-acts .btn').all()) {
       const box = await button.boundingBox();
       assert.ok(box.height >= 44, `${await button.innerText()} is ${box.height} px high`);
     }
