@@ -163,4 +163,31 @@ export const checks = [
     await page.getByRole('button', { name: 'Try again' }).click();
     await page.locator('[data-row="0"]').waitFor();
   }],
+  ['every number opens where it comes from: rail, filter chips, claims, what expires, credentials', async (world) => {
+    const page = await openPage(world.browser, '/fleet');
+    await page.locator('[data-row="0"]').waitFor();
+    const opens = async (figure, what) => {
+      await figure.first().press('Enter');
+      const panel = page.getByRole('dialog', { name: 'Where it comes from' });
+      await panel.getByText(what).waitFor();
+      await panel.getByText('API call').waitFor();
+      await page.keyboard.press('Escape');
+      await panel.waitFor({ state: 'hidden' });
+    };
+    await opens(page.locator('.rail .badge .figure'), 'devices of this tenant');
+    await opens(page.getByRole('group', { name: 'Status' }).locator('.figure'), /devices of this tenant that are live/);
+    assert.match(page.url(), /\/fleet$/, 'a number is no filter');
+    await page.goto('/connect');
+    const expires = page.getByRole('region', { name: 'What expires' });
+    await expires.locator('.ends .figure').first().waitFor();
+    await opens(expires.locator('.ends .figure'), /, end$/);
+    const claims = page.getByRole('region', { name: 'Claim batches' });
+    const left = claims.getByRole('button', { name: /can still let in/ });
+    if ((await left.count()) > 0) await opens(left, /can still let in/);
+    await page.goto(`/devices/${world.device.id}`);
+    const held = page.getByRole('region', { name: 'Credentials' });
+    await held.locator('.figure').first().waitFor();
+    await opens(held.locator('.figure'), /, issued$/);
+    assert.deepEqual(page.errors, []);
+  }],
 ];
