@@ -74,7 +74,7 @@ pub(crate) struct SettingJson {
 }
 
 impl SettingJson {
-    fn of((name, setting): (&model::Name, &blueprint::Setting)) -> Self {
+    fn of((name, setting): (&Name, &blueprint::Setting)) -> Self {
         let (kind, unit, min, max) = shape(&setting.kind);
         Self {
             name: name.to_string(),
