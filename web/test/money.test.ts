@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isMonth, monthBy, nameFrom, nextSteps, periodText, plansOf, readReceipt, share, sum, sums, type Invoice } from '../src/lib/money.ts';
+import { amountText, isMonth, monthBy, nameFrom, nextSteps, periodText, plansOf, readReceipt, share, sum, sums, type Invoice } from '../src/lib/money.ts';
 
 const draft = (more: Partial<Invoice> = {}) =>
   ({ id: 'inv_1', kind: 'invoice', state: 'draft', mode: 'live', drafted_by: 'usr_a', grace_until: '2026-11-02T23:00:00Z', ...more }) as Invoice;
@@ -89,4 +89,11 @@ test('a name is made of what somebody is called', () => {
 
 test('the plans of a blueprint are found once each', () => {
   assert.deepEqual(plansOf('[plan.care]\nbox = 1\n [plan.rent.boxes]\n[plan.care]\n# [plan.no]\n[planet.x]'), ['care', 'rent']);
+});
+
+test('an amount has its thousands apart and all digits of the server', () => {
+  assert.equal(amountText('1470.00', 'EUR'), '1,470.00 EUR');
+  assert.equal(amountText('-1234567.8', 'EUR'), '−1,234,567.8 EUR');
+  assert.equal(amountText('999.9999', 'EUR'), '999.9999 EUR');
+  assert.equal(amountText('-100', 'JPY'), '−100 JPY');
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bar, chance, mark, money, ticks, tone } from '../src/lib/venture.ts';
+import { bar, chance, mark, money, target, ticks, tone } from '../src/lib/venture.ts';
 
 test('a probability is never shown as certain', () => {
   assert.deepEqual([0, 0.004, 0.5, 0.894, 0.9999, 1].map(chance), ['< 1 %', '< 1 %', '50 %', '89 %', '> 99 %', '> 99 %']);
@@ -27,4 +27,10 @@ test('money is in thousands from ten thousand on', () => {
 test('gridlines stand on round numbers within the range', () => {
   assert.deepEqual(ticks(-38, 160, 5), [0, 50, 100, 150]);
   assert.deepEqual(ticks(5, 5, 5), [5]);
+});
+
+test('a target is told without the name of its metric', () => {
+  assert.equal(target({ text: 'fleet.on_time >= 99.5 %', metric: 'fleet.on_time' }), '≥ 99.5 %');
+  assert.equal(target({ text: 'case.npv.p10 > 0 EUR', metric: 'case.npv.p10' }), '> 0 EUR');
+  assert.equal(target({ text: 'a <= b', metric: 'c' }), 'a ≤ b');
 });

@@ -232,9 +232,10 @@ export function periodText(from: string, to: string, zone: string | undefined): 
   return `${dayText(from, zone)} to ${dayText(last, zone)}`;
 }
 
-/** An amount with its currency and a real minus; its digits are the server's. */
+/** An amount with its currency, a real minus and its thousands apart; its digits are the server's. */
 export function amountText(amount: string, currency: string): string {
-  return `${amount.replace('-', '−')} ${currency}`;
+  const [whole = '', ...part] = amount.replace('-', '−').split('.');
+  return `${[whole.replaceAll(/\B(?=(\d{3})+$)/g, ','), ...part].join('.')} ${currency}`;
 }
 
 /** The exact sum of decimal texts; `null` when one is none. */

@@ -187,3 +187,9 @@ export function ticks(low: number, high: number, lines: number): number[] {
   const count = Math.floor(high / step) - first + 1;
   return Array.from({ length: count }, (_, index) => (first + index) * step);
 }
+
+/** What a criterion asks for, without the name of its metric, which stands beside it. */
+export function target({ text, metric }: Pick<Criterion, 'text' | 'metric'>): string {
+  const rest = text.startsWith(metric) ? text.slice(metric.length).trim() : text;
+  return rest.replace('>=', '≥').replace('<=', '≤');
+}
