@@ -74,13 +74,15 @@ export class Alarms {
 
   /** A reading raises at once what says `NAME > N`; below N - 1 it is over. */
   heard(device, name, value) {
+    const held = (until) => until && Date.parse(until) > Date.now();
+    const quiet = held(device.care?.maintenance) || held(device.care?.ignored[name]);
     if (device.origin === 'virtual') return;
     for (const rule of this.rules()) {
       const [, property, number] = /^(\w+) > (-?[\d.]+)/.exec(rule.when ?? '') ?? [];
       if (property !== name) continue;
       const bar = Number(number);
       const open = this.all.find((one) => one.device.id === device.id && one.rule === rule.name && !one.cleared);
-      if (value > bar && !open) this.raise(device, rule.name, { severity: rule.severity, name, value, at: Date.now() });
+      if (value > bar && !open && !quiet) this.raise(device, rule.name, { severity: rule.severity, name, value, at: Date.now() });
       else if (value < bar - 1 && open) this.clear(open, Date.now(), value);
     }
   }
