@@ -30,9 +30,9 @@ use crate::commands::init::template;
 use crate::commands::run::interrupted;
 use crate::config::Config;
 use crate::exit::{self, Failure};
-use crate::{output, qr};
 use crate::server::{Annex, Backfill, PastClock, Server, Time, Trust};
 use crate::virtual_fleet::{Wanted, settle};
+use crate::{output, qr};
 
 pub(crate) use past::Report as PastReport;
 pub(crate) use since::Since;

@@ -131,9 +131,10 @@ fn chosen(
         }
         (Some(filter), None) => {
             let (filter, now) = (parse_filter(Some(filter))?, app.clock.now());
-            let matching = picture.twins.devices_by_name(tenant, None).filter(|twin| {
-                filter.matches(twin, Look { picture, twin, now }.facts())
-            });
+            let matching = picture
+                .twins
+                .devices_by_name(tenant, None)
+                .filter(|twin| filter.matches(twin, Look { picture, twin, now }.facts()));
             matching.take(BULK_DEVICES_MAX + 1).map(Arc::clone).collect::<Vec<_>>()
         }
         (None, Some(names)) => {

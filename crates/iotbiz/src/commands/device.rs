@@ -313,9 +313,8 @@ fn set_all(
             let version = format!("desired version {}", text(&one["desired_version"]));
             vec![text(&one["name"]), "set".to_owned(), version]
         };
-        let left = |one: &Value| {
-            vec![text(&one["name"]), "refused".to_owned(), text(&one["reason"])]
-        };
+        let left =
+            |one: &Value| vec![text(&one["name"]), "refused".to_owned(), text(&one["reason"])];
         let rows = done.iter().map(taken).chain(failed.iter().map(left)).collect();
         output::table(&["DEVICE", "RESULT", "VERSION OR REASON"], rows)?;
     }
