@@ -30,6 +30,8 @@ pub const FORMAT: u64 = 1;
 pub struct Blueprint {
     /// Its name.
     pub venture: Name,
+    /// The idea that it comes from, by its id.
+    pub idea: Option<String>,
     /// For people.
     pub title: String,
     /// Whose pain it ends.
@@ -119,6 +121,7 @@ impl<'s> Reader<'s> {
         root.only(self, SECTIONS);
         self.version(root);
         let venture = self.venture(root);
+        let idea = root.words(self, "idea");
         let title = root.words(self, "title");
         if !root.has("title") {
             root.missing(self, "title", "\"What it is, in a line\"");
@@ -145,6 +148,7 @@ impl<'s> Reader<'s> {
         let stand_in: Option<Name> = "unnamed".parse().ok();
         let blueprint = Blueprint {
             venture: venture.or(stand_in)?,
+            idea,
             title: title.unwrap_or_default(),
             problem,
             segment,
@@ -220,6 +224,7 @@ impl<'s> Reader<'s> {
 pub(crate) const SECTIONS: &[&str] = &[
     "blueprint",
     "venture",
+    "idea",
     "title",
     "problem",
     "segment",

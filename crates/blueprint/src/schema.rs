@@ -65,6 +65,7 @@ fn section(key: &str) -> Value {
     match key {
         "blueprint" => json!({ "const": 1, "description": "Version of the format" }),
         "venture" => json!({ "type": "string", "pattern": NAME, "description": "Its name" }),
+        "idea" => text("The idea that it comes from, by its id"),
         "title" => text("What it is, in a line"),
         "problem" => text("Whose pain it ends"),
         "segment" => text("Who buys"),

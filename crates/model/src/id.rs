@@ -191,6 +191,10 @@ id!(
     EvidenceId, "evi"
 );
 id!(
+    /// What somebody would like to exist.
+    IdeaId, "ide"
+);
+id!(
     /// One decision at a gate.
     GateDecisionId, "gat"
 );

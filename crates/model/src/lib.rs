@@ -27,7 +27,7 @@ pub use frame::{
 };
 pub use id::{
     AlarmId, AuthorityId, ClaimId, CommandId, ContractId, CredentialId, CustomerId, DeviceId,
-    EvidenceId, GateDecisionId, IdError, InvoiceId, SiteId, TenantId, UserId, VentureId,
+    EvidenceId, GateDecisionId, IdError, IdeaId, InvoiceId, SiteId, TenantId, UserId, VentureId,
 };
 pub use money::{Currency, Money, MoneyError, Price};
 pub use name::{Name, NameError};

@@ -4,7 +4,7 @@
 //!
 //! *Invariant:* each one is measured; a message that does not arrive is an error.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -43,8 +43,10 @@ fn notification(number: u64, people_count: u64, clock: &dyn Clock) -> Notificati
     Notification {
         key: MessageKey { source: Source::Main, output },
         tenant: TenantId::from_u128(1),
-        alarm: AlarmId::from_u128(u128::from(number)),
-        device: DeviceId::from_u128(7),
+        alarm: Some(AlarmId::from_u128(u128::from(number))),
+        device: Some(DeviceId::from_u128(7)),
+        idea: None,
+        people: BTreeSet::new(),
         transition: Transition::Raised,
         severity: Severity::Critical,
         role: format!("r{}", number % people_count),

@@ -2,7 +2,9 @@
 //!
 //! *Invariant:* the same number gives the same notification.
 
-use model::{AlarmId, DeviceId, Offset, OutputKey, TenantId, Timestamp};
+use std::collections::BTreeSet;
+
+use model::{AlarmId, DeviceId, IdeaId, Offset, OutputKey, TenantId, Timestamp};
 
 use crate::notification::{Cause, MessageKey, Notification, Severity, Source, Transition};
 
@@ -13,8 +15,10 @@ pub(crate) fn notification(number: u64) -> Notification {
     Notification {
         key: MessageKey { source: Source::Main, output },
         tenant: TENANT,
-        alarm: AlarmId::from_u128(u128::from(number)),
-        device: DeviceId::from_u128(7),
+        alarm: Some(AlarmId::from_u128(u128::from(number))),
+        device: Some(DeviceId::from_u128(7)),
+        idea: None,
+        people: BTreeSet::new(),
         transition: Transition::Raised,
         severity: Severity::Warning,
         role: "operator".to_owned(),
@@ -23,5 +27,23 @@ pub(crate) fn notification(number: u64) -> Notification {
         cause: Some(Cause { reading: "temperature".to_owned(), value: "9.4 °C".to_owned() }),
         at: Timestamp::from_millis(1_796_000_000_000),
         link: "http://127.0.0.1:7070/alarms/alm_1".to_owned(),
+    }
+}
+
+/// An idea that somebody follows has another status.
+pub(crate) fn news(number: u64, people: &[&str]) -> Notification {
+    Notification {
+        alarm: None,
+        device: None,
+        idea: Some(IdeaId::from_u128(u128::from(number))),
+        people: people.iter().map(|id| id.parse().expect("the ids of tests are ids")).collect(),
+        transition: Transition::Moved,
+        severity: Severity::Info,
+        role: String::new(),
+        title: "Idea \"alarm at the lid\" is planned".to_owned(),
+        text: "Pharmacies pay for it.".to_owned(),
+        cause: None,
+        link: "http://127.0.0.1:7070/ideas?idea=ide_1".to_owned(),
+        ..notification(number)
     }
 }

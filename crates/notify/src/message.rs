@@ -4,7 +4,7 @@
 //! has the same id and another content another one; a digest counts all and lists the first
 //! [`DIGEST_LINES_MAX`].
 
-use model::{AlarmId, DeviceId, TenantId, Timestamp};
+use model::{AlarmId, DeviceId, IdeaId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -21,8 +21,12 @@ pub(crate) struct Line {
     pub(crate) key: MessageKey,
     pub(crate) at: Timestamp,
     pub(crate) transition: Transition,
-    pub(crate) alarm: AlarmId,
-    pub(crate) device: DeviceId,
+    #[serde(default)]
+    pub(crate) alarm: Option<AlarmId>,
+    #[serde(default)]
+    pub(crate) device: Option<DeviceId>,
+    #[serde(default)]
+    pub(crate) idea: Option<IdeaId>,
     pub(crate) title: String,
     pub(crate) value: Option<String>,
     pub(crate) link: String,
@@ -36,6 +40,7 @@ impl Line {
             transition: notification.transition,
             alarm: notification.alarm,
             device: notification.device,
+            idea: notification.idea,
             title: notification.title.clone(),
             value: notification.cause.as_ref().map(|cause| cause.value.clone()),
             link: notification.link.clone(),

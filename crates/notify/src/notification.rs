@@ -1,15 +1,17 @@
-//! What the rules hand over: one transition of one alarm, in words for a person.
+//! What is handed over: one transition of one alarm, or news of an idea, in words for a person.
 //!
 //! *Invariant:* a [`MessageKey`] names the same transition after every restart and replay, because
 //! it is the log and the key of the output that said it; texts are cut to a named length.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use model::{AlarmId, DeviceId, OutputKey, TenantId, Timestamp};
+use model::{AlarmId, DeviceId, IdeaId, OutputKey, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::encoding;
+use crate::person::PersonId;
 
 /// The longest title, in characters.
 pub(crate) const TITLE_CHARS_MAX: usize = 200;
@@ -105,7 +107,7 @@ pub struct Unknown {
     pub text: String,
 }
 
-/// What happened to the alarm.
+/// What happened to the alarm, or to the idea.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Transition {
@@ -125,6 +127,8 @@ pub enum Transition {
     Refused,
     /// It is over.
     Cleared,
+    /// An idea that somebody follows has another status.
+    Moved,
 }
 
 impl FromStr for Transition {
@@ -138,7 +142,7 @@ impl FromStr for Transition {
 
 impl Transition {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Raised,
         Self::SeverityUp,
         Self::SeverityDown,
@@ -147,6 +151,7 @@ impl Transition {
         Self::Acted,
         Self::Refused,
         Self::Cleared,
+        Self::Moved,
     ];
 
     /// As it is written in programs.
@@ -161,6 +166,7 @@ impl Transition {
             Self::Acted => "acted",
             Self::Refused => "refused",
             Self::Cleared => "cleared",
+            Self::Moved => "moved",
         }
     }
 
@@ -176,6 +182,7 @@ impl Transition {
             Self::Acted => "acted by itself",
             Self::Refused => "could not act",
             Self::Cleared => "is over",
+            Self::Moved => "has news",
         }
     }
 
@@ -186,7 +193,7 @@ impl Transition {
             Self::Raised | Self::SeverityUp | Self::Escalated | Self::Unshelved | Self::Refused => {
                 true
             }
-            Self::SeverityDown | Self::Acted | Self::Cleared => false,
+            Self::SeverityDown | Self::Acted | Self::Cleared | Self::Moved => false,
         }
     }
 }
@@ -201,7 +208,8 @@ pub struct Cause {
     pub value: String,
 }
 
-/// One transition of one alarm, for the people of one role.
+/// One transition of one alarm, for the people of one role; or news of an idea, for those who
+/// follow it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Notification {
@@ -209,10 +217,18 @@ pub struct Notification {
     pub key: MessageKey,
     /// Isolation boundary.
     pub tenant: TenantId,
-    /// Which alarm.
-    pub alarm: AlarmId,
+    /// Which alarm; none when it is about an idea.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alarm: Option<AlarmId>,
     /// Whose alarm.
-    pub device: DeviceId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<DeviceId>,
+    /// Which idea; none when it is about an alarm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idea: Option<IdeaId>,
+    /// Who asked for it: they alone are told, whatever their roles and severity.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub people: BTreeSet<PersonId>,
     /// What happened.
     pub transition: Transition,
     /// How bad it is; for [`Transition::SeverityDown`] how bad it was, so that whoever was told

@@ -1,7 +1,8 @@
 //! Who hears of a transition, and when: pure, without a clock of its own.
 //!
 //! *Invariant:* nobody hears of another tenant; a person who chose no channel, another role or a
-//! higher severity hears nothing; quiet hours hold unless the person said what may break them.
+//! higher severity hears nothing, unless they asked for this one thing themselves; quiet hours hold
+//! unless the person said what may break them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -111,10 +112,13 @@ impl Policy {
         &'a self,
         notification: &'a Notification,
     ) -> impl Iterator<Item = &'a Person> {
-        let Notification { tenant, role, severity, .. } = notification;
-        let ids = self.roles.get(tenant).and_then(|roles| roles.get(role)).into_iter().flatten();
-        let people = ids.filter_map(|id| self.person(*tenant, id));
-        people.filter(|person| *severity >= person.severity && !person.channels.is_empty())
+        let Notification { tenant, role, severity, people, .. } = notification;
+        let of_role = self.roles.get(tenant).and_then(|roles| roles.get(role));
+        let of_role = of_role.filter(|_| people.is_empty()).into_iter().flatten();
+        let told = of_role.filter_map(|id| self.person(*tenant, id));
+        let told = told.filter(|person| *severity >= person.severity);
+        let asked = people.iter().filter_map(|id| self.person(*tenant, id));
+        told.chain(asked).filter(|person| !person.channels.is_empty())
     }
 }
 
@@ -151,7 +155,7 @@ impl Urgency {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::example::{TENANT, notification};
+    use crate::example::{TENANT, news, notification};
 
     const PEOPLE: &str = r#"
         [person.ada]
@@ -193,6 +197,15 @@ mod tests {
         assert_eq!(told(&policy, &one), ["bob"]);
         one.tenant = TenantId::from_u128(99);
         assert!(told(&policy, &one).is_empty());
+    }
+
+    #[test]
+    fn who_follows_an_idea_hears_of_it_whatever_the_role_and_nobody_else() {
+        let policy = Policy::from_toml(TENANT, PEOPLE).unwrap();
+        assert_eq!(told(&policy, &news(1, &["bob", "eve", "gone"])), ["bob"]);
+        let mut elsewhere = news(1, &["bob"]);
+        elsewhere.tenant = TenantId::from_u128(99);
+        assert!(told(&policy, &elsewhere).is_empty());
     }
 
     #[test]

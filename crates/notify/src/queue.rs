@@ -173,8 +173,11 @@ impl Queue {
         }
         if !heard {
             self.unheard += 1;
-            let Notification { role, key, .. } = &notification;
-            let why = format!("nobody of role {role:?} is told of {key}");
+            let Notification { role, key, idea, .. } = &notification;
+            let why = match idea {
+                Some(idea) => format!("nobody who follows {idea} has a channel for {key}"),
+                None => format!("nobody of role {role:?} is told of {key}"),
+            };
             self.last_unheard.insert(notification.tenant, Trouble::new(now, &why));
         }
         Accepted::Taken

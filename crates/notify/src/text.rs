@@ -14,9 +14,12 @@ use crate::person::Person;
 
 /// The longest subject, in characters.
 const SUBJECT_CHARS_MAX: usize = 180;
-/// Stands under every message.
+/// Stands under every message about alarms.
 const NO_CERTIFIED_ALARM: &str =
     "This message is a service and no certified alarm: do not rely on it where lives depend on it.";
+
+/// Stands under every message about an idea.
+const YOU_FOLLOW: &str = "You follow this idea; its page is where you can stop.";
 
 /// A message in all forms that channels want.
 #[derive(Debug, Clone)]
@@ -76,11 +79,26 @@ fn headline(transition: Transition, title: &str) -> String {
         | Transition::Unshelved
         | Transition::Acted
         | Transition::Refused
-        | Transition::Cleared => format!("{} ({})", line(title), transition.words()),
+        | Transition::Cleared
+        | Transition::Moved => format!("{} ({})", line(title), transition.words()),
     }
 }
 
+/// What those who follow an idea read: nothing is wrong, so nothing is severe.
+fn of_idea(notification: &Notification, person: &Person) -> (String, Vec<String>) {
+    let mut rows = vec![
+        format!("{}.", notification.title.trim_end_matches('.')),
+        notification.text.clone(),
+        format!("Time: {}", local(notification.at, person)),
+    ];
+    rows.retain(|row| !row.is_empty());
+    (line(&notification.title), rows)
+}
+
 fn one(notification: &Notification, person: &Person) -> (String, Vec<String>) {
+    if notification.idea.is_some() {
+        return of_idea(notification, person);
+    }
     let Notification { transition, severity, title, .. } = notification;
     let subject = format!("[{}] {}", severity.as_str(), headline(*transition, title));
     let mut rows = vec![
@@ -91,7 +109,7 @@ fn one(notification: &Notification, person: &Person) -> (String, Vec<String>) {
         rows.push(format!("Reading: {} = {}", cause.reading, cause.value));
     }
     rows.push(format!("Severity: {}", severity.as_str()));
-    rows.push(format!("Device: {}", notification.device));
+    rows.extend(notification.device.map(|device| format!("Device: {device}")));
     rows.push(format!("Time: {}", local(notification.at, person)));
     rows.retain(|row| !row.is_empty());
     (subject, rows)
@@ -120,6 +138,20 @@ fn digest(digest: &Digest, person: &Person) -> (String, Vec<String>) {
 }
 
 fn json_one(notification: &Notification) -> Value {
+    if let Some(idea) = notification.idea {
+        return json!({
+            "type": format!("iotbiz.idea.{}.v1", notification.transition.as_str()),
+            "timestamp": notification.at,
+            "data": {
+                "key": notification.key.to_string(),
+                "tenant": notification.tenant,
+                "idea": idea,
+                "title": notification.title,
+                "text": notification.text,
+                "link": notification.link,
+            },
+        });
+    }
     json!({
         "type": format!("iotbiz.alarm.{}.v1", notification.transition.as_str()),
         "timestamp": notification.at,
@@ -147,6 +179,7 @@ fn json_digest(digest: &Digest) -> Value {
             "transition": line.transition,
             "alarm": line.alarm,
             "device": line.device,
+            "idea": line.idea,
             "title": line.title,
             "value": line.value,
             "link": line.link,
@@ -164,7 +197,7 @@ fn json_digest(digest: &Digest) -> Value {
     })
 }
 
-fn html(rows: &[String], link: Option<&str>) -> String {
+fn html(rows: &[String], link: Option<&str>, foot: &str) -> String {
     let mut out = String::from("<!doctype html><html><body style=\"font-family:sans-serif\">");
     for row in rows {
         let row = escape(row).replace('\n', "<br>");
@@ -173,7 +206,7 @@ fn html(rows: &[String], link: Option<&str>) -> String {
     if let Some(link) = link {
         write!(out, "<p>{}</p>", anchor(link)).expect("a String takes everything");
     }
-    write!(out, "<p style=\"color:#666\">{NO_CERTIFIED_ALARM}</p></body></html>")
+    write!(out, "<p style=\"color:#666\">{foot}</p></body></html>")
         .expect("a String takes everything");
     out
 }
@@ -188,8 +221,12 @@ impl Letter {
             }
             Content::Digest(held) => (digest(held, person), None, json_digest(held)),
         };
+        let foot = match &message.content {
+            Content::One(notification) if notification.idea.is_some() => YOU_FOLLOW,
+            Content::One(_) | Content::Digest(_) => NO_CERTIFIED_ALARM,
+        };
         let mut text = rows.join("\n");
-        for row in link.into_iter().chain([NO_CERTIFIED_ALARM]) {
+        for row in link.into_iter().chain([foot]) {
             write!(text, "\n\n{row}").expect("a String takes everything");
         }
         text.push('\n');
@@ -197,7 +234,7 @@ impl Letter {
             id: message.id.clone(),
             subject: crate::notification::cut(&subject, SUBJECT_CHARS_MAX),
             text,
-            html: html(&rows, link),
+            html: html(&rows, link, foot),
             json: json.to_string().into_bytes(),
         }
     }
@@ -208,7 +245,7 @@ mod tests {
     use expect_test::expect;
 
     use super::*;
-    use crate::example::{TENANT, notification};
+    use crate::example::{TENANT, news, notification};
     use crate::notification::Severity;
 
     fn person() -> Person {
@@ -239,6 +276,25 @@ mod tests {
             This message is a service and no certified alarm: do not rely on it where lives depend on it.
         "#]]
         .assert_eq(&format!("{}\n{}", letter.subject, letter.text));
+    }
+
+    #[test]
+    fn who_follows_an_idea_reads_what_became_of_it_and_nothing_of_alarms() {
+        let letter = letter(news(1, &["ada"]));
+        expect![[r#"
+            Idea "alarm at the lid" is planned
+            Idea "alarm at the lid" is planned.
+            Pharmacies pay for it.
+            Time: 30 November 2026, 01:53:20 (Europe/Berlin)
+
+            http://127.0.0.1:7070/ideas?idea=ide_1
+
+            You follow this idea; its page is where you can stop.
+        "#]]
+        .assert_eq(&format!("{}\n{}", letter.subject, letter.text));
+        let json: Value = serde_json::from_slice(&letter.json).unwrap();
+        assert_eq!(json["type"], "iotbiz.idea.moved.v1");
+        assert!(json["data"]["idea"].as_str().unwrap().starts_with("ide_"));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -27,8 +28,10 @@ fn notification(number: u64) -> Notification {
     Notification {
         key: MessageKey { source: Source::Main, output },
         tenant: TENANT,
-        alarm: AlarmId::from_u128(1),
-        device: DeviceId::from_u128(7),
+        alarm: Some(AlarmId::from_u128(1)),
+        device: Some(DeviceId::from_u128(7)),
+        idea: None,
+        people: BTreeSet::new(),
         transition: Transition::Raised,
         severity: Severity::Warning,
         role: "operator".to_owned(),

@@ -356,7 +356,13 @@ pub(crate) fn check(key: Key<'_>, value: &Value) -> Result<(), Error> {
         Kind::Contract => rules(value, money::contract),
         Kind::Entity => rules(value, money::entity),
         Kind::Invoice => rules(value, |_: &InvoiceContent| Ok(())),
-        Kind::Assumption | Kind::Experiment | Kind::Plan | Kind::Ledger | Kind::Erasure => {
+        Kind::Assumption
+        | Kind::Experiment
+        | Kind::Idea
+        | Kind::IdeaSettings
+        | Kind::Plan
+        | Kind::Ledger
+        | Kind::Erasure => {
             value.is_object().then_some(()).ok_or_else(|| "a content is a JSON object".to_owned())
         }
     };

@@ -34,6 +34,10 @@ pub enum Kind {
     Evidence,
     /// Go, hold, rework, stop.
     GateDecision,
+    /// What somebody would like to exist.
+    Idea,
+    /// How ideas are judged, and whether strangers may send some; one for each tenant.
+    IdeaSettings,
     /// Prices.
     Plan,
     /// A company of ours that invoices; its id is its name.
@@ -52,7 +56,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::Tenant,
         Self::User,
         Self::Site,
@@ -66,6 +70,8 @@ impl Kind {
         Self::Experiment,
         Self::Evidence,
         Self::GateDecision,
+        Self::Idea,
+        Self::IdeaSettings,
         Self::Plan,
         Self::Entity,
         Self::Customer,
@@ -92,6 +98,8 @@ impl Kind {
             Self::Experiment => "experiment",
             Self::Evidence => "evidence",
             Self::GateDecision => "gate_decision",
+            Self::Idea => "idea",
+            Self::IdeaSettings => "idea_settings",
             Self::Plan => "plan",
             Self::Entity => "entity",
             Self::Customer => "customer",
@@ -119,6 +127,8 @@ impl Kind {
             | Self::Authority
             | Self::Claim
             | Self::Blueprint
+            | Self::Idea
+            | Self::IdeaSettings
             | Self::Plan
             | Self::Entity
             | Self::Customer
@@ -145,6 +155,8 @@ impl Kind {
             | Self::Experiment
             | Self::Evidence
             | Self::GateDecision
+            | Self::Idea
+            | Self::IdeaSettings
             | Self::Entity
             | Self::Ledger
             | Self::Invoice

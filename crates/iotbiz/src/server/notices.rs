@@ -1,10 +1,12 @@
-//! From the log to people: a thread that reads what the rules say and hands it to the sender.
+//! From the log to people: a thread that reads what the rules say, and what was decided of ideas,
+//! and hands it to the sender.
 //!
 //! *Invariant:* everything is offered in log order and again until it was taken; the thread waits
 //! and nobody else does. What was taken stands in `notify.state`, so after a restart it is read on
 //! from there: at least once, with the id it had. The log is trimmed no further than
 //! [`Notices::trim_below`].
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -16,7 +18,7 @@ use anyhow::Context;
 use api::Audience;
 use eventlog::{Batch, Log};
 use model::{
-    Channel, Clock, CredentialId, Disk, FoldId, Frame, Notice, Offset, Origin, Output, OutputFrame,
+    Channel, Clock, CredentialId, Decided, Disk, FoldId, Frame, Notice, Offset, Origin, Output, OutputFrame,
     Principal, Qos, Raw, Retain, TenantId, Timestamp,
 };
 use notify::{
@@ -26,7 +28,7 @@ use notify::{
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Foundation, Trust};
+use super::{Foundation, Trust, news};
 use crate::config::Config;
 
 /// Bytes read from the log at once.
@@ -37,6 +39,9 @@ const WAIT_MAX: Duration = Duration::from_millis(200);
 const TRY_AGAIN: Duration = Duration::from_millis(50);
 /// How often the sender is told how far the log was read although there was nothing to tell.
 const PASS_EVERY: Duration = Duration::from_secs(10);
+
+/// Ideas whose revision is remembered; more are forgotten at once, and one may be told twice.
+const IDEAS_MAX: usize = 10_000;
 
 /// The running thread and the sender behind it.
 pub(super) struct Notices {
@@ -117,6 +122,7 @@ impl Notices {
             handle: handle.clone(),
             shared: Arc::clone(&shared),
             public_url: public_url.trim_end_matches('/').to_owned(),
+            ideas: BTreeMap::new(),
         };
         tasks.spawn(sender.run(stop.clone()));
         let thread = tasks.spawn_blocking(move || follower.run());
@@ -197,6 +203,8 @@ struct Follower {
     handle: Handle,
     shared: Arc<Shared>,
     public_url: String,
+    /// The newest revision of each idea that was looked at.
+    ideas: BTreeMap<String, u64>,
     /// The last frame that was read and, if it told something, offered.
     offset: Offset,
     /// The last that the sender was told of although it told nothing.
@@ -239,13 +247,16 @@ impl Follower {
                 continue;
             }
             any = true;
-            if let Frame::Output(frame) = record.frame
-                && frame.key.fold == FoldId::Rules as u8
-            {
-                let at = (record.offset, record.log_time);
-                if self.told(&frame, at) == Told::Stopped {
-                    return Ok(false);
+            let at = (record.offset, record.log_time);
+            let told = match record.frame {
+                Frame::Output(frame) if frame.key.fold == FoldId::Rules as u8 => {
+                    self.told(&frame, at)
                 }
+                Frame::Decided(decided) if decided.kind == news::KIND => self.heard(&decided, at),
+                _ => Told::Done,
+            };
+            if told == Told::Stopped {
+                return Ok(false);
             }
             self.offset = record.offset;
         }
@@ -266,6 +277,22 @@ impl Follower {
             return Told::Done;
         };
         self.offer(|| self.handle.offer(offset, notification.clone()))
+    }
+
+    /// News of an idea, told once a revision although the relay may bring one twice.
+    fn heard(&mut self, decided: &Decided<'_>, (offset, _at): (Offset, Timestamp)) -> Told {
+        let known = self.ideas.entry(decided.id.to_owned()).or_default();
+        if decided.revision <= *known {
+            return Told::Done;
+        }
+        *known = decided.revision;
+        if self.ideas.len() > IDEAS_MAX {
+            self.ideas.clear();
+        }
+        match news::notification(decided, offset, &self.public_url) {
+            None => Told::Done,
+            Some(news) => self.offer(|| self.handle.offer(offset, news.clone())),
+        }
     }
 
     /// Offers until it is taken; this thread waits for the sender, and nobody for this thread.
@@ -319,8 +346,10 @@ fn notification(
     Some(Notification {
         key: MessageKey { source: Source::Main, output: frame.key },
         tenant: frame.tenant,
-        alarm: notice.alarm,
-        device: notice.device,
+        alarm: Some(notice.alarm),
+        device: Some(notice.device),
+        idea: None,
+        people: BTreeSet::new(),
         transition,
         severity,
         role,
