@@ -72,6 +72,9 @@ codes! {
         "`diagnostics` lists each with place, reason and fix; `iotbiz check` prints them.";
     TOO_LARGE = "E0401" 413 "too large"
         "A named limit was reached; the detail says which.";
+    TOO_MANY = "E0402" 429 "too many requests"
+        "A limit for a time was reached: the detail names it, and the fix says when there is room \
+         again.";
     UNAVAILABLE = "E0501" 503 "not available now"
         "The server is starting or stopping, its disk is full or its folds are behind. Nothing was \
          lost; try again. `/readyz` says why.";

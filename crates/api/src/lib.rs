@@ -34,6 +34,7 @@ mod gates;
 mod health;
 mod history;
 mod idempotency;
+mod ideas;
 mod import;
 mod json;
 mod kept;

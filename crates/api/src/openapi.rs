@@ -7,7 +7,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, Uri};
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
@@ -20,7 +20,7 @@ use crate::problem::Problem;
 use crate::{
     alarms, authorities, backfill, case, certificates, claims, code, commands, connect, console,
     credentials, days, desired, devices, erase, evidence, expiry, export, gates, health, history,
-    import, messages, money, notices, people, provision, quarantine, refusals, service_life,
+    ideas, import, messages, money, notices, people, provision, quarantine, refusals, service_life,
     session, sites, status, stream, tokens, ventures,
 };
 
@@ -38,6 +38,7 @@ pub(crate) const BODY_BYTES_MAX: usize = 1 << 20;
         (name = "devices", description = "Devices, twins, messages, quarantine"),
         (name = "provision", description = "How a new device gets in"),
         (name = "ventures", description = "Product lines and their blueprints"),
+        (name = "ideas", description = "What people would like to exist, judged and begun"),
         (name = "money", description = "Customers, contracts, usage, invoices"),
         (name = "alarms", description = "What was raised, why, and what people do about it"),
         (name = "people", description = "Who signs in, and how they are told of alarms"),
@@ -111,6 +112,27 @@ fn ventures_routes() -> OpenApiRouter<App> {
         .routes(routes!(ventures::show, ventures::apply))
 }
 
+/// Ideas, and the form for strangers.
+fn ideas_routes() -> OpenApiRouter<App> {
+    let send = routes!(ideas::form::show, ideas::form::send)
+        .layer(DefaultBodyLimit::max(ideas::form::FORM_BYTES_MAX));
+    OpenApiRouter::new()
+        .routes(routes!(ideas::list, ideas::add))
+        .routes(routes!(ideas::judge::declared, ideas::judge::declare))
+        .routes(routes!(ideas::show))
+        .routes(routes!(ideas::status))
+        .routes(routes!(ideas::follow, ideas::unfollow))
+        .routes(routes!(ideas::merge))
+        .routes(routes!(ideas::judge::score, ideas::judge::scores))
+        .routes(routes!(ideas::judge::market))
+        .routes(routes!(ideas::judge::competitors))
+        .routes(routes!(ideas::start::promote))
+        .routes(routes!(ideas::cycle::of_idea))
+        .routes(routes!(ideas::cycle::of_venture))
+        .routes(send)
+        .routes(routes!(ideas::form::status))
+}
+
 /// Customers, contracts, documents.
 fn money_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -159,6 +181,7 @@ fn routes() -> OpenApiRouter<App> {
     let v1 = devices_routes()
         .merge(alarms_routes())
         .merge(ventures_routes())
+        .merge(ideas_routes())
         .merge(money_routes())
         .merge(server_routes());
     let provision = OpenApiRouter::new()
@@ -200,5 +223,6 @@ pub fn router(app: App) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state((app.clone(), Answers::default()), idempotency::once))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(Extension(ideas::form::Intake::default()))
         .with_state(app)
 }

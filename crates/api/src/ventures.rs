@@ -38,6 +38,8 @@ pub(crate) struct Venture {
     title: String,
     problem: Option<String>,
     segment: Option<String>,
+    /// The idea that it began with, by its id.
+    idea: Option<String>,
     blueprint_revision: u64,
     kinds: Vec<KindCount>,
     #[serde(flatten)]
@@ -194,6 +196,7 @@ fn venture_json(picture: &Picture, tenant: TenantId, found: &InForce, app: &App)
         title: blueprint.title.clone(),
         problem: blueprint.problem.clone(),
         segment: blueprint.segment.clone(),
+        idea: blueprint.idea.clone(),
         blueprint_revision: found.revision,
         kinds: kinds.collect(),
         counts: Counts::of(picture, of_venture(), now),

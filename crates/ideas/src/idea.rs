@@ -15,9 +15,9 @@ use crate::error::{Error, at_most, count, line};
 use crate::{Competitors, Given, Market};
 
 /// The longest title, in characters.
-pub(crate) const TITLE_CHARS_MAX: usize = 120;
+pub const TITLE_CHARS_MAX: usize = 120;
 /// The longest text, in characters.
-const TEXT_CHARS_MAX: usize = 4_000;
+pub const TEXT_CHARS_MAX: usize = 4_000;
 /// The longest reason of a step, in characters.
 const REASON_CHARS_MAX: usize = 1_000;
 /// Steps of one idea.

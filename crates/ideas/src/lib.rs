@@ -18,7 +18,9 @@ mod start;
 pub use competitors::{Cell, CellChange, Competitors, Freshness};
 pub use cycle::{Cycle, Leg, Milestones, Stage};
 pub use error::Error;
-pub use idea::{Context, ContextReading, Follow, Idea, News, Source, Status, Step};
+pub use idea::{
+    Context, ContextReading, Follow, Idea, News, Source, Status, Step, TEXT_CHARS_MAX, TITLE_CHARS_MAX,
+};
 pub use market::{BottomUp, Estimate, Market, PlanPrice, Price, Sizing, TopDown};
 pub use score::{Formula, Given, Score, ScoreAt, history};
 pub use settings::{Form, Input, Preset, Settings};

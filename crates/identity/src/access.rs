@@ -167,7 +167,9 @@ pub enum Action {
     RenewCertificate,
     /// Apply a blueprint, replay the quarantine.
     ChangeBlueprint,
-    /// Ideas, experiments and their results.
+    /// Write an idea down, follow one.
+    Suggest,
+    /// Judge and merge ideas; experiments and their results.
     RecordEvidence,
     /// See plans, contracts, usage in money, invoices.
     ReadMoney,
@@ -192,6 +194,7 @@ impl Action {
             Self::ChangeCredentials => "change_credentials",
             Self::RenewCertificate => "renew_certificate",
             Self::ChangeBlueprint => "change_blueprint",
+            Self::Suggest => "suggest",
             Self::RecordEvidence => "record_evidence",
             Self::ReadMoney => "read_money",
             Self::ChangeMoney => "change_money",
@@ -213,6 +216,7 @@ impl Action {
                 &[Engineer, Owner]
             }
             Self::RenewCertificate => &[Device],
+            Self::Suggest => &[Service, Viewer, Operator, Engineer, Finance, Owner],
             Self::RecordEvidence => &[Engineer, Finance, Owner],
             Self::ReadMoney | Self::ChangeMoney => &[Finance, Owner],
             Self::DecideGate | Self::ManageTenant => &[Owner],
@@ -373,7 +377,7 @@ mod tests {
 
     const HERE: TenantId = TenantId::from_u128(1);
     const THERE: TenantId = TenantId::from_u128(2);
-    const ACTIONS: [Action; 13] = [
+    const ACTIONS: [Action; 14] = [
         Action::Publish,
         Action::Subscribe,
         Action::Read,
@@ -382,6 +386,7 @@ mod tests {
         Action::ChangeCredentials,
         Action::RenewCertificate,
         Action::ChangeBlueprint,
+        Action::Suggest,
         Action::RecordEvidence,
         Action::ReadMoney,
         Action::ChangeMoney,
@@ -450,6 +455,7 @@ mod tests {
             change_credentials: engineer owner
             renew_certificate: device
             change_blueprint: engineer owner
+            suggest: service viewer operator engineer finance owner
             record_evidence: engineer finance owner
             read_money: finance owner
             change_money: finance owner

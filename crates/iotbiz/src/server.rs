@@ -7,6 +7,7 @@ mod facts;
 mod history;
 mod https;
 mod keys;
+mod news;
 mod notices;
 mod past;
 mod precedence;

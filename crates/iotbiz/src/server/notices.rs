@@ -252,8 +252,14 @@ impl Follower {
                 Frame::Output(frame) if frame.key.fold == FoldId::Rules as u8 => {
                     self.told(&frame, at)
                 }
-                Frame::Decided(decided) if decided.kind == news::KIND => self.heard(&decided, at),
-                _ => Told::Done,
+                Frame::Decided(decided) if decided.kind == news::KIND => self.heard(&decided, record.offset),
+                Frame::Output(_)
+                | Frame::Decided(_)
+                | Frame::Raw(_)
+                | Frame::Tick
+                | Frame::Session(_)
+                | Frame::Redecode(_)
+                | Frame::Erased(_) => Told::Done,
             };
             if told == Told::Stopped {
                 return Ok(false);
@@ -280,7 +286,7 @@ impl Follower {
     }
 
     /// News of an idea, told once a revision although the relay may bring one twice.
-    fn heard(&mut self, decided: &Decided<'_>, (offset, _at): (Offset, Timestamp)) -> Told {
+    fn heard(&mut self, decided: &Decided<'_>, offset: Offset) -> Told {
         let known = self.ideas.entry(decided.id.to_owned()).or_default();
         if decided.revision <= *known {
             return Told::Done;
