@@ -149,6 +149,9 @@ pub(crate) enum Command {
     /// The business case of a file.
     #[command(subcommand)]
     Case(commands::case::CaseCommand),
+    /// Ideas: write down, list, score, size the market, compare, follow, merge, begin a venture.
+    #[command(subcommand)]
+    Idea(Box<commands::idea::IdeaCommand>),
     /// What was found of a venture's assumptions, and what is believed now.
     #[command(subcommand)]
     Evidence(commands::evidence::EvidenceCommand),

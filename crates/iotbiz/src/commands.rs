@@ -22,6 +22,7 @@ pub(crate) mod explain;
 pub(crate) mod export;
 pub(crate) mod fsck;
 pub(crate) mod gate;
+pub(crate) mod idea;
 pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod person;

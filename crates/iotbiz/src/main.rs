@@ -86,6 +86,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Quarantine(command) => commands::quarantine::run(command, &client(), format),
         Command::Eval(args) => commands::eval::run(args, format),
         Command::Case(command) => commands::case::run(command, format),
+        Command::Idea(command) => commands::idea::run(command, &client(), format),
         Command::Evidence(command) => commands::evidence::run(command, &client(), format),
         Command::Gate(command) => commands::gate::run(command, client, format),
         Command::Rule(command) => commands::rule::run(command, format),

@@ -19,6 +19,10 @@ const OPEN: &[(&str, &str)] = &[
     ("post", "/api/v1/setup"),
     // Its ownership token is in the body.
     ("post", "/provision/v1/register"),
+    // The form for strangers, closed unless the owner opened it; its status needs a key.
+    ("get", "/api/v1/public/{tenant}/ideas"),
+    ("post", "/api/v1/public/{tenant}/ideas"),
+    ("get", "/api/v1/public/{tenant}/ideas/{idea}"),
 ];
 
 /// Lists of what opens doors, for those who may change it; and money.
@@ -41,6 +45,13 @@ const SECRET: &[&str] = &[
     "/api/v1/billing/revenue",
     "/api/v1/people",
     "/api/v1/people/{person}/notify",
+];
+
+/// What whoever reads may do as well: say what they miss, and hear what becomes of it.
+const EVERYBODY: &[(&str, &str)] = &[
+    ("post", "/api/v1/ideas"),
+    ("put", "/api/v1/ideas/{idea}/follow"),
+    ("delete", "/api/v1/ideas/{idea}/follow"),
 ];
 
 /// What this site has none of: whoever may read it learns just that.
@@ -127,15 +138,27 @@ fn body(method: &str, path: &str) -> Value {
         }
         ("post", "/ventures/{venture}/gates/{stage}/decisions") => json!({ "decision": "hold" }),
         ("put", "/ventures/{venture}/blueprint") => json!({ "text": BLUEPRINT }),
+        ("post", "/ideas") => json!({ "title": "an alarm at the lid", "device": "box-0001" }),
+        ("put", "/ideas/settings") => serde_json::to_value(::ideas::Settings::default()).unwrap(),
+        ("put", "/ideas/{idea}/follow") => Value::Null,
+        ("post", "/ideas/{idea}/status") => json!({ "status": "planned" }),
+        ("post", "/ideas/{idea}/merge") => json!({ "into": "ide_01J0000000000000000000000" }),
+        ("put", "/ideas/{idea}/scores") => json!({ "inputs": { "reach": 10 } }),
+        ("put", "/ideas/{idea}/market") => json!({ "top_down": {} }),
+        ("put", "/ideas/{idea}/competitors") => json!({ "cells": [] }),
+        ("post", "/ideas/{idea}/promote") => {
+            json!({ "venture": "lid_alarm", "template": "coolbox" })
+        }
         (method, path) => panic!("say in this test which body {method} {path} takes"),
     }
 }
 
-/// A device, a command that it was given and an alarm that it raised.
+/// A device, a command that it was given, an alarm that it raised and an idea about it.
 struct Known {
     device: String,
     command: String,
     alarm: String,
+    idea: String,
 }
 
 impl Known {
@@ -145,7 +168,11 @@ impl Known {
         let given = site.call("POST", &path, owner, &json!({ "name": "locate" })).await;
         assert_eq!(given.status, StatusCode::ACCEPTED, "{}", given.text);
         let alarm = site.alarm_of(tenant, &device, owner).await;
-        Self { device, command: given.json()["id"].as_str().unwrap().to_owned(), alarm }
+        let body = json!({ "title": "box-0001 beeps when it is open", "device": device });
+        let idea = site.call("POST", "/api/v1/ideas", owner, &body).await;
+        assert_eq!(idea.status, StatusCode::CREATED, "{}", idea.text);
+        let id = |answer: Value| answer["id"].as_str().unwrap().to_owned();
+        Self { device, command: id(given.json()), alarm, idea: id(idea.json()) }
     }
 }
 
@@ -170,6 +197,7 @@ fn address(path: &str, known: &Known) -> String {
         .replace("{credential}", "cre_01J0000000000000000000000")
         .replace("{token}", "cre_01J0000000000000000000000")
         .replace("{alarm}", &known.alarm)
+        .replace("{idea}", &known.idea)
         .replace("{rule}", "warm")
         .replace("{reading}", "temperature")
         .replace("{person}", "usr_01J0000000000000000000000")
@@ -214,7 +242,7 @@ async fn another_tenant_sees_nothing_and_changes_nothing() {
         let answer =
             site.call(&method.to_uppercase(), &address(&path, &known), &stranger, &body).await;
         assert!(!answer.text.contains("box-0001"), "{method} {path}: {}", answer.text);
-        if ["{device}", "{command}", "{alarm}"].iter().any(|what| path.contains(what)) {
+        if ["{device}", "{command}", "{alarm}", "{idea}"].iter().any(|what| path.contains(what)) {
             assert_eq!(answer.status, StatusCode::NOT_FOUND, "{method} {path}: {}", answer.text);
         }
     }
@@ -240,7 +268,9 @@ async fn the_lowest_role_reads_and_changes_nothing() {
         let body = body(&method, &path);
         let answer =
             site.call(&method.to_uppercase(), &address(&path, &known), &viewer, &body).await;
-        if method == "get" && !SECRET.contains(&path.as_str()) {
+        if EVERYBODY.contains(&(method.as_str(), path.as_str())) {
+            assert!(answer.status.is_success(), "{method} {path}: {}", answer.text);
+        } else if method == "get" && !SECRET.contains(&path.as_str()) {
             let absent = ABSENT.contains(&path.as_str());
             let expected = if absent { StatusCode::NOT_FOUND } else { StatusCode::OK };
             assert_eq!(answer.status, expected, "{method} {path}: {}", answer.text);

@@ -16,6 +16,8 @@ mod gates;
 #[cfg(test)]
 mod idempotency;
 #[cfg(test)]
+mod ideas;
+#[cfg(test)]
 mod import;
 #[cfg(test)]
 mod money;
