@@ -24,6 +24,7 @@ export const overlay = new Overlay();
 
 export const destinations: { key: string; to: string; words: string }[] = [
   { key: 'v', to: '/ventures', words: 'Ventures' },
+  { key: 'i', to: '/ideas', words: 'Ideas' },
   { key: 'f', to: '/fleet', words: 'Fleet' },
   { key: 'a', to: '/alarms', words: 'Alarms' },
   { key: 'c', to: '/connect', words: 'Connect a device' },

@@ -114,7 +114,7 @@ fn settings_json(tenant: TenantId, revision: u64, settings: Settings) -> Setting
         PresetJson { name: preset.as_str(), formula, inputs }
     };
     let form_path = format!("/suggest/{tenant}");
-    SettingsJson { revision, settings, presets: Preset::ALL.map(preset).to_vec(), form_path }
+    SettingsJson { revision, settings, presets: Preset::ALL.map(preset).into(), form_path }
 }
 
 /// The formula in force, and what else was declared about ideas.
