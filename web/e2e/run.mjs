@@ -30,6 +30,7 @@ import { checks as identityChecks } from './identity.mjs';
 import { checks as alarmChecks } from './alarms.mjs';
 import { checks as revenueChecks } from './revenue.mjs';
 import { checks as ventureChecks } from './venture.mjs';
+import { checks as ideasChecks } from './ideas.mjs';
 
 const freePort = () =>
   new Promise((resolve) => {
@@ -102,7 +103,7 @@ const file = process.env.IOTBIZ_E2E_FILE ?? '';
 const files = {
   device: deviceChecks, connect: connectChecks, fleet: fleetChecks, map: mapChecks, shell: shellChecks, perf: perfChecks,
   door: doorChecks, box: boxChecks, link: linkChecks, identity: identityChecks, alarms: alarmChecks, revenue: revenueChecks,
-  venture: ventureChecks,
+  venture: ventureChecks, ideas: ideasChecks,
 };
 const all = file === '' ? Object.values(files).flat() : files[file];
 if (!all) throw new Error(`IOTBIZ_E2E_FILE=${file} is none of ${Object.keys(files).join(', ')}`);
