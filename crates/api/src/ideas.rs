@@ -18,8 +18,8 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use identity::Action;
 use ideas::{Context, ContextReading, Follow, Idea, Settings, Source, Status, Step};
+use identity::Action;
 use model::{ErrorKind, IdeaId, TenantId, Timestamp};
 use registry::{Author, Decision, Expect, Kind, RecordRow};
 use serde::Deserialize;
@@ -141,8 +141,8 @@ impl Eyes {
     }
 
     fn sees(self, idea: &Idea) -> bool {
-        let let_in = idea.by != Idea::FORM
-            || idea.steps.iter().any(|step| step.status != Status::Declined);
+        let let_in =
+            idea.by != Idea::FORM || idea.steps.iter().any(|step| step.status != Status::Declined);
         self == Self::Moderator || (let_in && idea.status != Status::Waiting)
     }
 }
@@ -305,8 +305,7 @@ pub(crate) async fn add(
 
 fn chosen(query: &IdeaQuery, found: &Found) -> Result<bool, Problem> {
     let idea = &found.idea;
-    let active =
-        !matches!(idea.status, Status::Declined | Status::Done | Status::Merged);
+    let active = !matches!(idea.status, Status::Declined | Status::Done | Status::Merged);
     let status = match query.status.as_deref() {
         None | Some("active") => active,
         Some("all") => true,
@@ -327,9 +326,8 @@ fn sort(ideas: &mut [(IdeaJson, Found)], by: Option<&str>) -> Result<(), Problem
             value(b).total_cmp(&value(a)).then_with(|| newest(of_a, of_b))
         }),
         Some("newest") => ideas.sort_by(|(_, a), (_, b)| newest(a, b)),
-        Some("votes") => ideas.sort_by(|(a, of_a), (b, of_b)| {
-            b.votes.cmp(&a.votes).then_with(|| newest(of_a, of_b))
-        }),
+        Some("votes") => ideas
+            .sort_by(|(a, of_a), (b, of_b)| b.votes.cmp(&a.votes).then_with(|| newest(of_a, of_b))),
         Some(other) => {
             let shown: String = other.chars().take(32).collect();
             let why = format!("{shown:?} is not score, newest or votes");
@@ -364,8 +362,7 @@ pub(crate) async fn list(
         None => 0,
         Some(id) => ideas.iter().position(|(idea, _)| idea.id == *id).map_or(total, |at| at + 1),
     };
-    let items: Vec<_> =
-        ideas.into_iter().skip(start).take(limit).map(|(idea, _)| idea).collect();
+    let items: Vec<_> = ideas.into_iter().skip(start).take(limit).map(|(idea, _)| idea).collect();
     let more = start + items.len() < total;
     let next_cursor = items.last().filter(|_| more).map(|idea| cursor(&idea.id));
     Ok(Json(Page { items, next_cursor, total_matching: Some(total) }))
@@ -495,11 +492,7 @@ pub(crate) async fn merge(
 }
 
 /// When somebody without an account can look, what they see: the idea that stands for theirs.
-pub(crate) async fn standing(
-    app: &App,
-    tenant: TenantId,
-    first: Found,
-) -> Result<Found, Problem> {
+pub(crate) async fn standing(app: &App, tenant: TenantId, first: Found) -> Result<Found, Problem> {
     /// Merges that are followed; more would be a circle, which merging refuses.
     const MERGES_MAX: usize = 32;
     let mut found = first;

@@ -71,11 +71,7 @@ pub(crate) fn day(place: &str, on: &str) -> Result<Timestamp, Error> {
 }
 
 /// A day with a source: what every claim about the world has.
-pub(crate) fn dated(
-    place: &str,
-    (on, source): (&str, &str),
-    now: Timestamp,
-) -> Result<(), Error> {
+pub(crate) fn dated(place: &str, (on, source): (&str, &str), now: Timestamp) -> Result<(), Error> {
     let seen = day(&format!("{place}/on"), on)?;
     // A day begins up to 14 hours earlier in the east.
     if seen > now + Duration::from_secs(14 * 3600) {

@@ -22,13 +22,8 @@ pub enum Stage {
 
 impl Stage {
     /// All of them, in order.
-    pub const ALL: [Self; 5] = [
-        Self::Idea,
-        Self::Venture,
-        Self::FirstDevice,
-        Self::FirstReading,
-        Self::FirstInvoice,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::Idea, Self::Venture, Self::FirstDevice, Self::FirstReading, Self::FirstInvoice];
 
     /// The word in JSON.
     #[must_use]
@@ -142,7 +137,8 @@ mod tests {
 
     #[test]
     fn what_was_not_reached_is_open_and_what_was_there_before_took_nothing() {
-        let part = Milestones { idea: day(20), venture: day(3), device: day(30), ..Milestones::default() };
+        let part =
+            Milestones { idea: day(20), venture: day(3), device: day(30), ..Milestones::default() };
         let cycle = part.cycle();
         let took: Vec<_> = cycle.legs.iter().map(|leg| leg.took_ms.map(|ms| ms / DAY)).collect();
         assert_eq!(took, [None, None, Some(10), None, None]);

@@ -306,17 +306,13 @@ impl Idea {
     /// The place, the reason and the limit.
     pub fn check(&self, now: Timestamp) -> Result<(), Error> {
         line("/title", &self.title, TITLE_CHARS_MAX)?;
-        at_most("/text", &self.text, TEXT_CHARS_MAX)?;
-        let broken = |c: char| c.is_control() && c != '\n' && c != '\t';
-        if self.text.contains(broken) {
-            return Err(Error::field("/text", "it has a control character in it"));
-        }
+        plain("/text", &self.text, TEXT_CHARS_MAX)?;
         self.name.as_deref().map_or(Ok(()), |name| line("/name", name, TITLE_CHARS_MAX))?;
         count("/status", ("steps_max", STEPS_MAX), self.steps.len())?;
         count("/follow", ("followers_max", FOLLOWERS_MAX), self.followers.len())?;
         count("/into", ("merged_max", MERGED_MAX), self.merged.len())?;
         for step in &self.steps {
-            at_most("/reason", &step.reason, REASON_CHARS_MAX)?;
+            plain("/reason", &step.reason, REASON_CHARS_MAX)?;
         }
         self.context.as_ref().map_or(Ok(()), Context::check)?;
         self.market.as_ref().map_or(Ok(()), |market| market.check(now))?;
@@ -409,6 +405,14 @@ impl Idea {
     pub fn votes(&self) -> usize {
         self.followers.len() + self.senders
     }
+}
+
+/// Several lines are fine, other control characters are not.
+fn plain(place: &str, text: &str, chars_max: usize) -> Result<(), Error> {
+    if text.contains(|c: char| c.is_control() && c != '\n' && c != '\t') {
+        return Err(Error::field(place, "it has a control character in it"));
+    }
+    at_most(place, text, chars_max)
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]

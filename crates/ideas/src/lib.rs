@@ -19,7 +19,8 @@ pub use competitors::{Cell, CellChange, Competitors, Freshness};
 pub use cycle::{Cycle, Leg, Milestones, Stage};
 pub use error::Error;
 pub use idea::{
-    Context, ContextReading, Follow, Idea, News, Source, Status, Step, TEXT_CHARS_MAX, TITLE_CHARS_MAX,
+    Context, ContextReading, Follow, Idea, News, Source, Status, Step, TEXT_CHARS_MAX,
+    TITLE_CHARS_MAX,
 };
 pub use market::{BottomUp, Estimate, Market, PlanPrice, Price, Sizing, TopDown};
 pub use score::{Formula, Given, Score, ScoreAt, history};

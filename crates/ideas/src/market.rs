@@ -257,10 +257,7 @@ impl Market {
     }
 
     /// Name, currency and size of what was published, the largest first.
-    fn published(
-        &self,
-        now: Timestamp,
-    ) -> Result<Vec<(&'static str, (Currency, f64))>, Error> {
+    fn published(&self, now: Timestamp) -> Result<Vec<(&'static str, (Currency, f64))>, Error> {
         let TopDown { tam, sam, som } = &self.top_down;
         let mut found = Vec::new();
         for (name, estimate) in [("tam", tam), ("sam", sam), ("som", som)] {

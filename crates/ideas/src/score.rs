@@ -254,8 +254,7 @@ mod tests {
         let inputs = [(1, at(10), BTreeMap::new()), (2, at(20), given(&RICE))];
         let told = history(&formulas, &inputs);
         let shown: Vec<_> = told.iter().map(|s| (s.at, s.formula_revision, s.value)).collect();
-        let expected =
-            [(at(20), 0, Some(200.0)), (at(50), 1, Some(400.0)), (at(90), 2, None)];
+        let expected = [(at(20), 0, Some(200.0)), (at(50), 1, Some(400.0)), (at(90), 2, None)];
         assert_eq!(shown, expected);
     }
 }

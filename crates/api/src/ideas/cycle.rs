@@ -7,8 +7,8 @@ use std::ops::ControlFlow;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use identity::Action;
 use ideas::{Milestones, Stage};
+use identity::Action;
 use model::{DeviceId, IdeaId, Name, Origin, TenantId, Timestamp};
 use pipeline::Picture;
 use registry::Kind;

@@ -10,12 +10,12 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use axum::Json;
 use axum::extract::{ConnectInfo, Extension, Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::Json;
-use identity::{SecretHash, Token};
 use ideas::{Form, Idea, Source, Status};
+use identity::{SecretHash, Token};
 use model::{IdeaId, TenantId, Timestamp};
 use registry::content::TenantContent;
 use registry::{Expect, Kind};

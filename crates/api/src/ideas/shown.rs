@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use expr::Quantity;
-use identity::Action;
 use ideas::{Cell, Context, Formula, Freshness, Idea, PlanPrice, Price, Settings, Sizing};
+use identity::Action;
 use model::{Name, TenantId, Timestamp};
 use pipeline::Picture;
 use serde::Serialize;
@@ -362,9 +362,8 @@ pub(crate) fn plan_price(
             blueprint::PlanLine::Flat { price } => Some(price),
             blueprint::PlanLine::Usage { usage, price } => {
                 let usage = found.blueprint.usages.get(usage);
-                let daily = usage.is_some_and(|usage| {
-                    usage.measure == blueprint::Measure::DaysWithReading
-                });
+                let daily =
+                    usage.is_some_and(|usage| usage.measure == blueprint::Measure::DaysWithReading);
                 daily.then_some(price)
             }
             blueprint::PlanLine::Once { .. }

@@ -8,8 +8,8 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use blueprint::templates;
-use identity::Action;
 use ideas::{Idea, Status, blueprint_of};
+use identity::Action;
 use model::Name;
 use registry::content::BlueprintContent;
 use registry::{Author, Decision, Expect, Kind};
@@ -129,7 +129,8 @@ pub(crate) async fn promote(
     let (status, revision) = if dry.dry_run {
         (StatusCode::OK, None)
     } else {
-        let content = BlueprintContent { venture: name.clone(), text: text.clone(), based_on: None };
+        let content =
+            BlueprintContent { venture: name.clone(), text: text.clone(), based_on: None };
         let (content, own) = (json(&content)?, json(&found.idea)?);
         let id = found.id.to_string();
         let decisions = [

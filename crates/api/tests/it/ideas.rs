@@ -99,7 +99,10 @@ async fn a_score_says_its_formula_and_who_gave_what_and_a_new_formula_scores_ane
     assert_eq!(would["rescored"][0]["after"], 400.0);
     ok(&site, "PUT", "/api/v1/ideas/settings", &owner, &body).await;
     let now = ok(&site, "GET", &path, &owner, &Value::Null).await;
-    assert_eq!((&now["score"]["value"], &now["score"]["formula_revision"]), (&json!(400.0), &json!(1)));
+    assert_eq!(
+        (&now["score"]["value"], &now["score"]["formula_revision"]),
+        (&json!(400.0), &json!(1))
+    );
     let history = ok(&site, "GET", &scores, &owner, &Value::Null).await;
     let told: Vec<_> = history["items"].as_array().unwrap().iter().map(|s| &s["value"]).collect();
     assert_eq!(told, [&Value::Null, &json!(200.0), &json!(400.0)]);
@@ -294,7 +297,10 @@ async fn a_venture_begins_with_an_idea_and_its_way_is_timed() {
     let dry = ok(&site, "POST", &format!("{promote}?dry_run=true"), &owner, &body).await;
     let id = path.rsplit('/').next().unwrap();
     assert!(text(&dry["text"]).contains(&format!("idea = \"{id}\"")));
-    assert_eq!(ok(&site, "GET", "/api/v1/ventures", &owner, &Value::Null).await["items"], json!([]));
+    assert_eq!(
+        ok(&site, "GET", "/api/v1/ventures", &owner, &Value::Null).await["items"],
+        json!([])
+    );
     let begun = ok(&site, "POST", &promote, &owner, &body).await;
     assert_eq!((&begun["revision"], &begun["idea"]["status"]), (&json!(1), &json!("in_progress")));
     let ventures = ok(&site, "GET", "/api/v1/ventures", &owner, &Value::Null).await;

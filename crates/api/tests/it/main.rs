@@ -14,9 +14,9 @@ mod commands;
 #[cfg(test)]
 mod gates;
 #[cfg(test)]
-mod idempotency;
-#[cfg(test)]
 mod ideas;
+#[cfg(test)]
+mod idempotency;
 #[cfg(test)]
 mod import;
 #[cfg(test)]

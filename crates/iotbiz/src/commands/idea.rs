@@ -94,13 +94,17 @@ pub(crate) enum IdeaCommand {
         reason: String,
     },
     /// Begin a venture with an idea; its blueprint names the idea.
-    #[command(after_help = "Examples:\n  iotbiz idea promote ide_01KB... --venture lid_alarm --from \
+    #[command(
+        after_help = "Examples:\n  iotbiz idea promote ide_01KB... --venture lid_alarm --from \
                             coolbox --dry-run\n  iotbiz idea promote ide_01KB... --venture \
-                            lid_alarm --file blueprint.toml")]
+                            lid_alarm --file blueprint.toml"
+    )]
     Promote(PromoteArgs),
     /// How long it took from an idea to the first device, reading and invoice.
-    #[command(after_help = "Examples:\n  iotbiz idea cycle ide_01KB...\n  iotbiz idea cycle --venture \
-                            coolbox")]
+    #[command(
+        after_help = "Examples:\n  iotbiz idea cycle ide_01KB...\n  iotbiz idea cycle --venture \
+                            coolbox"
+    )]
     Cycle {
         /// Its id.
         #[arg(required_unless_present = "venture")]

@@ -18,8 +18,8 @@ use anyhow::Context;
 use api::Audience;
 use eventlog::{Batch, Log};
 use model::{
-    Channel, Clock, CredentialId, Decided, Disk, FoldId, Frame, Notice, Offset, Origin, Output, OutputFrame,
-    Principal, Qos, Raw, Retain, TenantId, Timestamp,
+    Channel, Clock, CredentialId, Decided, Disk, FoldId, Frame, Notice, Offset, Origin, Output,
+    OutputFrame, Principal, Qos, Raw, Retain, TenantId, Timestamp,
 };
 use notify::{
     Cause, Handle, MessageKey, Notification, Publish, Retry, Sender, Severity, Source, Transition,
@@ -252,7 +252,9 @@ impl Follower {
                 Frame::Output(frame) if frame.key.fold == FoldId::Rules as u8 => {
                     self.told(&frame, at)
                 }
-                Frame::Decided(decided) if decided.kind == news::KIND => self.heard(&decided, record.offset),
+                Frame::Decided(decided) if decided.kind == news::KIND => {
+                    self.heard(&decided, record.offset)
+                }
                 Frame::Output(_)
                 | Frame::Decided(_)
                 | Frame::Raw(_)

@@ -29,14 +29,14 @@ notify = "operator"
 "#;
 
 /// A message as a webhook got it.
-struct Got {
-    id: String,
-    body: Value,
-    answer: Sender<u16>,
+pub(crate) struct Got {
+    pub(crate) id: String,
+    pub(crate) body: Value,
+    pub(crate) answer: Sender<u16>,
 }
 
 /// Answers as it is told, one message after the other.
-fn receiver() -> (u16, Receiver<Got>) {
+pub(crate) fn receiver() -> (u16, Receiver<Got>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let (news, got) = channel();

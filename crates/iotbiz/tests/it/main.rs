@@ -21,6 +21,8 @@ mod formats;
 #[cfg(test)]
 mod history;
 #[cfg(test)]
+mod ideas;
+#[cfg(test)]
 mod import;
 #[cfg(test)]
 mod journey;

@@ -342,11 +342,7 @@ fn changed(args: &SettingsArgs, found: &Value) -> Result<Value, Failure> {
     Ok(if body == before { Value::Null } else { Value::Object(body) })
 }
 
-pub(super) fn settings(
-    args: &SettingsArgs,
-    client: &Client,
-    format: Format,
-) -> anyhow::Result<()> {
+pub(super) fn settings(args: &SettingsArgs, client: &Client, format: Format) -> anyhow::Result<()> {
     let mut found = client.get("/api/v1/ideas/settings")?;
     let body = changed(args, &found)?;
     let mut rescored = Value::Null;
