@@ -226,7 +226,7 @@ export const stageWords: Record<string, string> = {
 
 /** A venture's name made of a title: `Alarm at the lid` is `alarm_at_the_lid`. */
 export function ventureName(title: string): string {
-  const plain = title.normalize('NFD').toLowerCase().replaceAll(/[^a-z0-9]+/g, '_').replaceAll(/^[^a-z]+|_+$/g, '');
+  const plain = title.normalize('NFD').replaceAll(/\p{M}/gu, '').toLowerCase().replaceAll(/[^a-z0-9]+/g, '_').replaceAll(/^[^a-z]+|_+$/g, '');
   return plain.slice(0, 32).replace(/_+$/, '') || 'venture';
 }
 
