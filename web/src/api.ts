@@ -264,6 +264,8 @@ export interface Venture {
   title: string;
   problem: string | null;
   segment: string | null;
+  /** The idea that it began with, by its id. */
+  idea?: string | null;
   stage?: string;
   blueprint_revision: number;
   kinds: { name: string; devices: number; live: number; settings?: KindSetting[] }[];
