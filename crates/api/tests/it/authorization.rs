@@ -138,7 +138,7 @@ fn body(method: &str, path: &str) -> Value {
         }
         ("post", "/ventures/{venture}/gates/{stage}/decisions") => json!({ "decision": "hold" }),
         ("put", "/ventures/{venture}/blueprint") => json!({ "text": BLUEPRINT }),
-        ("post", "/ideas") => json!({ "title": "an alarm at the lid", "device": "box-0001" }),
+        ("post", "/ideas") => json!({ "title": "an alarm at the lid" }),
         ("put", "/ideas/settings") => serde_json::to_value(::ideas::Settings::default()).unwrap(),
         ("put", "/ideas/{idea}/follow") => Value::Null,
         ("post", "/ideas/{idea}/status") => json!({ "status": "planned" }),

@@ -117,7 +117,7 @@ async fn a_score_says_its_formula_and_who_gave_what_and_a_new_formula_scores_ane
         StatusCode::UNPROCESSABLE_ENTITY,
     )
     .await;
-    assert_eq!(answer.json()["errors"][1]["pointer"], "/formula", "{}", answer.text);
+    assert_eq!(answer.json()["errors"][0]["pointer"], "/formula", "{}", answer.text);
     let wide = json!({ "inputs": { "confidence": 80 } });
     let answer =
         refused(&site, "PUT", (&scores, &engineer), &wide, StatusCode::UNPROCESSABLE_ENTITY).await;
@@ -229,7 +229,7 @@ fn estimate(value: &str) -> Value {
 #[tokio::test]
 async fn a_market_counted_from_a_plan_is_held_against_the_published_one() {
     let (site, _, owner) = home().await;
-    let body = json!({ "text": format!("{BLUEPRINT}{PLANS}") });
+    let body = json!({ "text": format!("currency = \"EUR\"\n{BLUEPRINT}{PLANS}") });
     ok(&site, "PUT", "/api/v1/ventures/coolbox/blueprint", &owner, &body).await;
     let path = idea(&site, &owner, "boxes for pharmacies").await;
     let market = |som: &str| {
