@@ -133,14 +133,14 @@ const checks_ = [
     const seen = card.locator('[data-preview]');
     await seen.getByText(world.device.name).waitFor();
     await seen.getByText(Object.keys(world.device.readings)[0], { exact: true }).waitFor();
-    const { items } = await call(world, 'GET', `/ideas?q=${encodeURIComponent(`open ${run}`)}`);
+    const { items } = await call(world, 'GET', `/ideas?q=${encodeURIComponent(`beep ${run}`)}`);
     assert.equal(items.length, 0, 'nothing is kept before it was seen');
     await seen.scrollIntoViewIfNeeded();
     await shot(world.browser, page, 'ideas-device-light', false);
     await finding(page, 'device');
     await press(fresh.getByRole('button', { name: 'Keep the idea' }));
     await card.getByRole('link', { name: `Beep when it is open ${run}` }).waitFor();
-    const kept = (await call(world, 'GET', `/ideas?q=${encodeURIComponent(`open ${run}`)}`)).items;
+    const kept = (await call(world, 'GET', `/ideas?q=${encodeURIComponent(`beep ${run}`)}`)).items;
     assert.equal(kept[0].context.device, world.device.id);
     assert.deepEqual(page.errors, []);
   }],
@@ -224,14 +224,14 @@ const checks_ = [
     await card.getByText(/impakt/).last().waitFor();
     await card.getByLabel('Score').fill(`2 * (${before})`);
     await press(card.getByRole('button', { name: 'See what changes' }));
-    await card.getByText('200 → 400').waitFor();
+    await card.getByText('200 → 400').first().waitFor();
     await shot(world.browser, page, 'ideas-formula-light');
     await finding(page, 'formula');
     await press(card.getByRole('button', { name: 'Declare it' }));
     await page.locator(`[data-idea="${made}"] .end b`).getByText('400').waitFor();
     await card.getByLabel('Score').fill(before);
     await press(card.getByRole('button', { name: 'See what changes' }));
-    await card.getByText('400 → 200').waitFor();
+    await card.getByText('400 → 200').first().waitFor();
     await press(card.getByRole('button', { name: 'Declare it' }));
     await page.locator(`[data-idea="${made}"] .end b`).getByText('200').waitFor();
     assert.deepEqual(page.errors, []);
