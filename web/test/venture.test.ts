@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bar, chance, mark, money, target, ticks, tone } from '../src/lib/venture.ts';
+import { bar, chance, figure, mark, money, target, ticks, tone } from '../src/lib/venture.ts';
+import type { Criterion } from '../src/lib/venture.ts';
 
 test('a probability is never shown as certain', () => {
   assert.deepEqual([0, 0.004, 0.5, 0.894, 0.9999, 1].map(chance), ['< 1 %', '< 1 %', '50 %', '89 %', '> 99 %', '> 99 %']);
@@ -33,4 +34,10 @@ test('a target is told without the name of its metric', () => {
   assert.equal(target({ text: 'fleet.on_time >= 99.5 %', metric: 'fleet.on_time' }), '≥ 99.5 %');
   assert.equal(target({ text: 'case.npv.p10 > 0 EUR', metric: 'case.npv.p10' }), '> 0 EUR');
   assert.equal(target({ text: 'a <= b', metric: 'c' }), 'a ≤ b');
+});
+
+test('a rate is read as one, and its unit is no digit of the value', () => {
+  const rate = { text: 'x <= 0.5/device/month', unit: '1/device/month' } as Criterion;
+  assert.equal(figure(0, rate), '0 per device/month');
+  assert.equal(figure(4, { ...rate, unit: 'EUR/device/month' }), '4 EUR/device/month');
 });

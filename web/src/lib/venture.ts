@@ -160,7 +160,12 @@ export function figure(value: number | null, criterion: Criterion): string {
     const share = criterion.text.includes('%');
     return share ? `${numberText(100 * value, 2)} %` : numberText(value, 2);
   }
-  return `${numberText(value, 2)} ${criterion.unit}`;
+  return `${numberText(value, 2)} ${unitSaid(criterion.unit)}`;
+}
+
+/** A rate such as `1/device/month` is read as "per device/month": its 1 would look like a digit of the value. */
+export function unitSaid(unit: string): string {
+  return unit.startsWith('1/') ? `per ${unit.slice(2)}` : unit;
 }
 
 /** What a piece of evidence found. */
