@@ -75,11 +75,11 @@ export function clockTime(at: string | number | null | undefined): string {
   return ms === null ? '' : clockFormat.format(ms);
 }
 
-/** The clock alone when it is today, else with the day. */
+/** The clock alone when it is near, before or after now, else with the day. */
 export function dayTime(at: string | number | null | undefined, now: number): string {
   const ms = toMs(at);
   if (ms === null) return 'never';
-  return now - ms < 12 * hour ? clockFormat.format(ms) : dayFormat.format(ms).replace(',', '');
+  return Math.abs(now - ms) < 12 * hour ? clockFormat.format(ms) : dayFormat.format(ms).replace(',', '');
 }
 
 /** A window that ends now and moves, or a fixed one. */
