@@ -56,3 +56,9 @@ test('a comparison is read from the address, and any other text is none', () => 
   assert.equal(time.compareBy('before', { kind: 'fixed', from: 5, to: 105 }), 100);
   assert.equal(time.compareBy('1d', { kind: 'last', ms: 10 }), time.day);
 });
+
+test('a time that is days away is told with its day, before and after now', () => {
+  const now = Date.parse('2026-11-29T12:00:00Z');
+  for (const days of [-3, 7]) assert.match(time.dayTime(now + days * time.day, now), /[A-Z][a-z]{2}/, String(days));
+  for (const hours of [-3, 3]) assert.doesNotMatch(time.dayTime(now + hours * time.hour, now), /[A-Za-z]/, String(hours));
+});
