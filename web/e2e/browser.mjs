@@ -42,7 +42,7 @@ export async function openBrowser(base, shots) {
 
 /** Serves the console from a folder instead of the server, which may embed an older one. */
 async function serveConsole(context, base, folder) {
-  const own = (url) => url.origin === new URL(base).origin && !/^\/(api|ingest|schemas|healthz|readyz|metrics|mqtt)\b/.test(url.pathname);
+  const own = (url) => url.origin === new URL(base).origin && !/^\/(api|box|ingest|schemas|healthz|readyz|metrics|mqtt)\b/.test(url.pathname);
   await context.route(own, (route) => {
     const file = join(folder, new URL(route.request().url()).pathname);
     return route.fulfill({ path: /\.\w+$/.test(file) && existsSync(file) ? file : join(folder, 'index.html') });
