@@ -1,7 +1,7 @@
 /** Alarms as people read them, and one rule inside the text of a blueprint. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { lanesOf, levels, lookedText, mark, readingsOf, sentence, standing, who, type Alarm, type Looked } from '../src/lib/alarms.ts';
+import { reasonText, lanesOf, levels, lookedText, mark, readingsOf, sentence, standing, who, type Alarm, type Looked } from '../src/lib/alarms.ts';
 import { findRule, withKeys } from '../src/lib/rule.ts';
 
 const minute = 60_000;
@@ -93,4 +93,11 @@ test('a change touches the lines of its keys alone', () => {
   assert.equal(findRule(other, 'too_warm')?.keys.for, undefined);
   const quoted = withKeys(text, rule, { when: 'state == "run"' });
   assert.equal(findRule(quoted, 'too_warm')?.keys.when, 'state == "run"');
+});
+
+test('a reason has its times in the reader’s zone, and not the id of its own alarm', () => {
+  const now = Date.parse('2026-11-30T00:34:00Z');
+  const words = reasonText('temperature > 8 °C for 5 s, since 2026-11-30T00:33:17.025Z: temperature = 15.4 at 2026-11-30T00:33:21.065Z', now);
+  assert.match(words, /since \d\d:33:17: temperature = 15\.4 at \d\d:33:21$/);
+  assert.equal(reasonText('raised as alm_01M8MXXR390000000000000000G', now), 'raised');
 });

@@ -7,6 +7,7 @@
 import { request, type Answer, type Origin, type Page } from '../api.ts';
 import { unitText } from './format.ts';
 import { base, query, type Query } from './origin.ts';
+import { dayTime } from './time.ts';
 
 export type Severity = 'info' | 'warning' | 'critical';
 export type AlarmState = 'raised' | 'acknowledged' | 'cleared';
@@ -244,4 +245,9 @@ export function sentence(open: Alarm[], now: number): string {
   const how = critical === 0 ? '' : critical === open.length ? ', all of them critical' : `, ${critical} of them critical`;
   const whose = nobody === 0 ? 'Somebody has each of them.' : `Nobody has ${nobody === open.length ? 'any' : nobody} of them yet.`;
   return `${open.length} alarms are open${how}. ${whose}`;
+}
+
+/** The server's reason for eyes: its times in the reader's zone, without the id of the alarm that is looked at. */
+export function reasonText(why: string, now: number): string {
+  return why.replace(/ as alm_\w+/, '').replaceAll(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g, (at) => dayTime(at, now));
 }
