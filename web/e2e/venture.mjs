@@ -35,7 +35,7 @@ async function opened(world, options = {}) {
   const { venture, assumption } = await chosen(world);
   const page = await openPage(world.browser, `/ventures/${venture}`, options);
   await page.locator(`[data-assumption="${assumption}"]`).waitFor();
-  await page.locator('[data-gate]').first().waitFor();
+  await page.locator('[data-gate]').first().waitFor({ timeout: case_ms_max });
   return page;
 }
 const whole = (page) => region(page, 'Cash since the start').locator('svg, table').first().waitFor({ timeout: case_ms_max });

@@ -232,10 +232,21 @@ export function periodText(from: string, to: string, zone: string | undefined): 
   return `${dayText(from, zone)} to ${dayText(last, zone)}`;
 }
 
-/** An amount with its currency, a real minus and its thousands apart; its digits are the server's. */
-export function amountText(amount: string, currency: string): string {
+/** A decimal with a real minus and its thousands apart; its digits are the server's. */
+export function decimalText(amount: string): string {
   const [whole = '', ...part] = amount.replace('-', '−').split('.');
-  return `${[whole.replaceAll(/\B(?=(\d{3})+$)/g, ','), ...part].join('.')} ${currency}`;
+  return [whole.replaceAll(/\B(?=(\d{3})+$)/g, ','), ...part].join('.');
+}
+
+/** An amount with its currency. */
+export function amountText(amount: string, currency: string): string {
+  return `${decimalText(amount)} ${currency}`;
+}
+
+/** The same for a text that has its currency already: "1470.00 EUR". */
+export function moneyText(text: string): string {
+  const [amount = '', currency = ''] = text.split(' ');
+  return amountText(amount, currency);
 }
 
 /** The exact sum of decimal texts; `null` when one is none. */
