@@ -1,4 +1,4 @@
-//! A seeded clock, disk and source of chance for tests, so that a failure is a number to type in.
+//! A seeded clock, disk, object store and source of chance for tests, so that a failure is a number to type in.
 //!
 //! *Invariant:* the same seed and the same calls give the same faults, time and bytes.
 //!
@@ -8,8 +8,10 @@
 
 mod clock;
 mod disk;
+mod objects;
 mod rng;
 
 pub use clock::SimClock;
 pub use disk::{Fault, Op, SimDisk, Syncs};
+pub use objects::{Lapse, Reach, SimObjects};
 pub use rng::Rng;

@@ -3,6 +3,7 @@
 //! *Invariant:* [`DOCUMENT`], which people read, holds every key with its default; a test compares
 //! it with [`Config::default`]. An unknown key is an error with its place.
 
+mod history;
 mod notify;
 
 use std::net::{IpAddr, SocketAddr};
@@ -12,6 +13,7 @@ use std::time::Duration;
 use ingress::Limits;
 use serde::{Deserialize, Deserializer};
 
+pub(crate) use self::history::HistoryConfig;
 pub(crate) use self::notify::NotifyConfig;
 use crate::cli::RunArgs;
 use crate::exit::{self, Failure};
@@ -82,13 +84,6 @@ pub(crate) struct LogConfig {
     pub(crate) clock_step_max_s: u64,
     pub(crate) snapshot_every_s: u64,
     pub(crate) snapshot_bytes: u64,
-}
-
-/// What is kept of readings; all of it when nothing is said.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct HistoryConfig {
-    pub(crate) retention_days: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -301,6 +296,7 @@ impl Config {
             ))
             .fix(format!("use at most {}", frame_bytes_max - 8192)));
         }
+        self.history.check()?;
         let expiry = Duration::from_secs(u64::from(self.limits.session_expiry_s_max));
         if expiry > self.retention() {
             return Err(wrong(format!(
@@ -393,7 +389,7 @@ mod tests {
         assert_eq!(read, Config::default());
         let table: toml::Table = DOCUMENT.parse().unwrap();
         let keys: usize = table.values().map(|v| v.as_table().map_or(1, toml::Table::len)).sum();
-        assert_eq!(keys, 64);
+        assert_eq!(keys, 70);
     }
 
     #[test]

@@ -36,6 +36,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub(crate) use history::{Noted, PLACE};
 pub(crate) use standing::Standing;
 
 use crate::config::Config;
@@ -314,6 +315,7 @@ fn follow(config: &Config, on: &Foundation) -> anyhow::Result<history::History> 
         disk: Arc::clone(&on.disk),
         clock: Arc::clone(&on.clock),
         keep: config.history_kept(),
+        place: history::Place::of(&config.data, &config.history)?,
     };
     history::History::start(&config.data, parts)
 }

@@ -9,7 +9,7 @@ mod tally;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 
-use model::Timestamp;
+use model::{ErrorKind, Timestamp};
 
 use tally::Tally;
 
@@ -89,6 +89,10 @@ impl Lake {
             // Given back after each table, so that an erasure does not wait for all of them.
             let _replacing = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
             let work = Work { lake: self, table: &table, now: self.now() };
+            if let Err(error) = self.settle(&table) {
+                done.failed.push(error);
+                continue;
+            }
             work.drop_old(&mut done);
             work.merge(&mut done);
             work.merge_rollups(&mut done);
@@ -166,10 +170,16 @@ impl Work<'_> {
                     done.days += days;
                 }
                 Err(error) => {
+                    if !matches!(error, Error::Doubt { .. }) {
+                        // Best effort: nothing refers to the new files, and a sweep finds them.
+                        let _ = added.iter().try_for_each(|path| self.remove(path));
+                    }
                     self.note(error, done);
-                    // Best effort: nothing refers to the new files, and a sweep finds them.
-                    let _ = added.iter().try_for_each(|path| self.remove(path));
                 }
+            }
+            if done.failed.iter().any(|error| error.kind() == ErrorKind::Unavailable) {
+                // The rest would wait for the same store; the next round tries again.
+                return;
             }
         }
     }

@@ -5,23 +5,26 @@
 //! writer 2) sees the same files. Each version carries a checksum and has a copy.
 //!
 //! There is one writer: the process that holds the lock of the data folder. A version that exists
-//! already is a conflict, never overwritten. Protocol: `PROTOCOL.md` of delta-io/delta.
+//! already is a conflict, never overwritten. A commit whose answer was lost is in doubt, and nothing
+//! else is committed before [`DeltaLog::settle`] has ended that. Protocol: `PROTOCOL.md` of
+//! delta-io/delta.
 
 mod action;
 mod checkpoint;
 mod look;
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::sync::Arc;
 
-use model::Timestamp;
+use model::{Put, Timestamp};
 use serde_json::{Value, json};
 
 pub(crate) use action::{Action, Changes, FileEntry, Level, Rollup};
 pub(crate) use look::look;
 
 use crate::day::Day;
-use crate::store::Store;
+use crate::store::{Naming, Store};
 use crate::{Column, Error, TableId};
 
 const DIR: &str = "_delta_log";
@@ -99,7 +102,17 @@ pub(crate) struct DeltaLog {
     app: Arc<str>,
     next: u64,
     checkpoints: Vec<u64>,
-    doubt: bool,
+    doubt: Option<Doubt>,
+}
+
+/// A version of which nobody knows whether it is part of the log.
+#[derive(Debug)]
+enum Doubt {
+    /// On a disk: its name could not be made durable, nor taken back. It is taken back.
+    Undo,
+    /// In a store of objects: the answer was lost. The same bytes are put again until the store
+    /// says that they are there.
+    Push { bytes: Vec<u8>, actions: Vec<Action> },
 }
 
 fn file_name(version: u64) -> String {
@@ -164,7 +177,7 @@ impl DeltaLog {
         let states = copies.iter().filter_map(|name| name.strip_suffix(".state")?.parse().ok());
         let mut checkpoints: Vec<u64> = states.filter(|version| *version < next).collect();
         checkpoints.sort_unstable();
-        let mut log = Self { store, table, app, next, checkpoints, doubt: false };
+        let mut log = Self { store, table, app, next, checkpoints, doubt: None };
         let (mut state, from) = log.newest_checkpoint()?;
         for version in from..next {
             for action in log.read(version)? {
@@ -194,7 +207,7 @@ impl DeltaLog {
     pub(crate) fn checkpoint(&mut self, state: &State, now: Timestamp) -> Result<bool, Error> {
         let last = self.checkpoints.last().copied();
         let since = self.next - last.map_or(0, |version| version + 1);
-        if self.doubt || since < CHECKPOINT_VERSIONS {
+        if self.doubt.is_some() || since < CHECKPOINT_VERSIONS {
             return Ok(false);
         }
         let version = self.next - 1;
@@ -207,17 +220,10 @@ impl DeltaLog {
         for (name, bytes) in
             [(checkpoint_name(version), &*checkpoint), (state_name(version), state.as_bytes())]
         {
-            let aside = format!("{name}.tmp");
-            self.store.remove(&aside)?;
-            self.store.write_new(&aside, bytes)?;
-            self.store.rename(&aside, &name)?;
+            self.store.publish(&name, bytes, Put::Replace)?;
         }
         let last = json!({ "version": version, "size": size }).to_string();
-        let (name, aside) =
-            (format!("{DIR}/{LAST_CHECKPOINT}"), format!("{DIR}/{LAST_CHECKPOINT}.tmp"));
-        self.store.remove(&aside)?;
-        self.store.write_new(&aside, last.as_bytes())?;
-        self.store.rename(&aside, &name)?;
+        self.store.publish(&format!("{DIR}/{LAST_CHECKPOINT}"), last.as_bytes(), Put::Replace)?;
         [COPIES, DIR].iter().try_for_each(|dir| self.store.sync_dir(dir))?;
         self.checkpoints.push(version);
         self.trim()?;
@@ -248,6 +254,9 @@ impl DeltaLog {
 
     /// Removes what a crash left of a version that was not written to the end.
     fn sweep(&mut self) -> Result<(), Error> {
+        if self.store.naming() == Naming::Put {
+            return Ok(());
+        }
         for name in self.store.list(DIR)? {
             if name.ends_with(".tmp") {
                 self.store.remove(&format!("{DIR}/{name}"))?;
@@ -269,220 +278,114 @@ impl DeltaLog {
             let what = "the version and its copy do not match their checksums".to_owned();
             return Err(Error::Damaged { path: self.store.path(&name), what });
         };
-        let aside = format!("{name}.tmp");
-        self.store.remove(&aside)?;
-        self.store.write_new(&aside, &bytes)?;
-        self.store.rename(&aside, &name)?;
+        self.store.publish(&name, &bytes, Put::Replace)?;
         self.store.sync_dir(DIR)?;
         Ok(actions)
     }
 
     /// Writes the next version; when it returns without error, the version is durable.
+    ///
+    /// # Errors
+    /// After [`Error::Doubt`] the version may be there: its files must stay, and nothing else is
+    /// committed before [`DeltaLog::settle`].
     pub(crate) fn commit(&mut self, actions: &[Action], now: Timestamp) -> Result<(), Error> {
-        if self.doubt {
-            return Err(Error::Doubt { table: self.table.clone() });
+        match self.doubt {
+            None => {}
+            Some(Doubt::Undo) => drop(self.settle()?),
+            Some(Doubt::Push { .. }) => return Err(Error::Unsettled { table: self.table.clone() }),
         }
         let bytes = encode(&self.table, &self.app, actions, now).into_bytes();
+        match self.store.naming() {
+            Naming::Renamed => self.rename(&bytes),
+            Naming::Put => self.push(&bytes).map_err(|error| match error {
+                conflict @ Error::Conflict { .. } => conflict,
+                lost => {
+                    self.doubt = Some(Doubt::Push { bytes, actions: actions.to_vec() });
+                    self.in_doubt(lost)
+                }
+            }),
+        }
+    }
+
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        self.doubt.is_some()
+    }
+
+    fn in_doubt(&self, source: Error) -> Error {
+        Error::Doubt { table: self.table.clone(), source: Box::new(source) }
+    }
+
+    fn conflict(&self) -> Error {
+        Error::Conflict { table: self.table.clone(), version: self.next }
+    }
+
+    /// A version on a disk, with its copy.
+    fn rename(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let name = format!("{DIR}/{}", file_name(self.next));
         let copy = format!("{COPIES}/{}", file_name(self.next));
         if self.store.exists(&name)? {
-            let version = self.next;
-            return Err(Error::Conflict { table: self.table.clone(), version });
+            return Err(self.conflict());
         }
         self.store.remove(&copy)?;
-        self.store.write_new(&copy, &bytes)?;
+        self.store.write_new(&copy, bytes)?;
         self.store.sync_dir(COPIES)?;
-        let aside = format!("{name}.tmp");
-        self.store.remove(&aside)?;
-        self.store.write_new(&aside, &bytes)?;
-        self.store.rename(&aside, &name)?;
+        self.store.publish(&name, bytes, Put::Create)?;
         if let Err(error) = self.store.sync_dir(DIR) {
-            // The name may or may not survive. If it can't be taken back, only a restart can tell.
-            let undone = self.store.remove(&name).and_then(|()| self.store.sync_dir(DIR));
-            self.doubt = undone.is_err();
+            // The name may or may not survive: it is taken back, now or by the next commit.
+            if self.store.remove(&name).and_then(|()| self.store.sync_dir(DIR)).is_err() {
+                self.doubt = Some(Doubt::Undo);
+                return Err(self.in_doubt(error));
+            }
             return Err(error);
         }
         self.next += 1;
         Ok(())
     }
+
+    /// A version in a store of objects, which keeps copies of its own.
+    fn push(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let name = format!("{DIR}/{}", file_name(self.next));
+        match self.store.publish(&name, bytes, Put::Create) {
+            Ok(()) => {}
+            Err(Error::Disk { source, .. }) if source.kind() == ErrorKind::AlreadyExists => {
+                // Ours, if the answer to an earlier try was lost.
+                if self.store.read(&name)?.as_deref() != Some(bytes) {
+                    return Err(self.conflict());
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        self.next += 1;
+        Ok(())
+    }
+
+    /// Ends a doubt: the actions of the version that turned out to be part of the log.
+    ///
+    /// # Errors
+    /// It is still in doubt; or another program took its number, and then the log is to be read
+    /// again.
+    pub(crate) fn settle(&mut self) -> Result<Vec<Action>, Error> {
+        match self.doubt.take() {
+            None => Ok(Vec::new()),
+            Some(Doubt::Undo) => {
+                let name = format!("{DIR}/{}", file_name(self.next));
+                let undone = self.store.remove(&name).and_then(|()| self.store.sync_dir(DIR));
+                undone.map(|()| Vec::new()).map_err(|error| {
+                    self.doubt = Some(Doubt::Undo);
+                    error
+                })
+            }
+            Some(Doubt::Push { bytes, actions }) => match self.push(&bytes) {
+                Ok(()) => Ok(actions),
+                Err(conflict @ Error::Conflict { .. }) => Err(conflict),
+                Err(lost) => {
+                    self.doubt = Some(Doubt::Push { bytes, actions });
+                    Err(self.in_doubt(lost))
+                }
+            },
+        }
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Shape;
-    use crate::store::Written;
-    use faultsim::{Fault, Op, SimDisk};
-    use std::path::PathBuf;
-
-    fn table() -> TableId {
-        TableId {
-            tenant: model::TenantId::from_u128(1),
-            venture: "coolbox".parse().unwrap(),
-            kind: "box".parse().unwrap(),
-        }
-    }
-
-    fn open(disk: &SimDisk) -> Result<(DeltaLog, State), Error> {
-        let store = Store::new(Arc::new(disk.clone()), PathBuf::from("t"));
-        DeltaLog::open(store, table(), "iotbiz/0".into())
-    }
-
-    fn file(path: &str, from: u64) -> Action {
-        let written = Written { bytes: 10, blocks: [7].into() };
-        let entry = FileEntry {
-            path: path.to_owned(),
-            day: "2026-11-25".parse().unwrap(),
-            written,
-            rows: 3,
-            first: 1_795_608_000_000,
-            last: 1_795_608_000_123,
-            from,
-            to: from + 5,
-            level: Level::Flushed,
-            at: 5,
-            rollup: None,
-        };
-        Action::Add(Arc::new(entry), Changes::Data)
-    }
-
-    fn first() -> Vec<Action> {
-        let columns = vec![Column {
-            name: "temperature".parse().unwrap(),
-            shape: Shape::Number,
-            unit: "Cel".to_owned(),
-            definition: "inside the lid".to_owned(),
-        }];
-        let at = Timestamp::from_millis(5);
-        vec![
-            Action::Protocol,
-            Action::Describe { columns, created: at },
-            Action::Flushed { offset: 9, at },
-            file("a", 1),
-        ]
-    }
-
-    #[test]
-    fn the_state_is_the_same_after_opening_again() {
-        let disk = SimDisk::new(1);
-        let (mut log, state) = open(&disk).unwrap();
-        assert!(state.columns.is_none());
-        let mut expected = State::default();
-        let day = "2026-11-25".parse().unwrap();
-        let remove = Action::Remove { path: "a".to_owned(), day, at: 7, changes: Changes::Layout };
-        for actions in [first(), vec![file("b", 6), remove]] {
-            log.commit(&actions, Timestamp::from_millis(7)).unwrap();
-            actions.into_iter().for_each(|action| expected.apply(action));
-        }
-        let (_, state) = open(&disk).unwrap();
-        assert_eq!(format!("{state:?}"), format!("{expected:?}"));
-        assert_eq!(state.flushed, 9);
-        assert_eq!(state.files().count(), 1);
-    }
-
-    #[test]
-    fn a_flipped_bit_in_any_byte_of_a_version_is_mended_from_its_copy() {
-        let disk = SimDisk::new(1);
-        let (mut log, _) = open(&disk).unwrap();
-        log.commit(&first(), Timestamp::from_millis(7)).unwrap();
-        let path = PathBuf::from("t/_delta_log/00000000000000000000.json");
-        let good = disk.bytes(&path).unwrap();
-        for at in 0..good.len() {
-            disk.flip(&path, at, 1).unwrap();
-            let (_, state) = open(&disk).unwrap();
-            assert_eq!((state.flushed, state.files().count()), (9, 1), "byte {at}");
-            // A bit of who wrote it changes nothing and need not be mended.
-            if disk.bytes(&path).unwrap() != good {
-                disk.flip(&path, at, 1).unwrap();
-            }
-        }
-        disk.flip(&path, 200, 1).unwrap();
-        disk.flip(&PathBuf::from("t/_copy/00000000000000000000.json"), 200, 1).unwrap();
-        assert_eq!(open(&disk).unwrap_err().kind(), model::ErrorKind::Corrupt);
-    }
-
-    #[test]
-    fn a_commit_that_failed_is_tried_again_with_the_same_number() {
-        for op in [Op::Create, Op::Write, Op::Sync, Op::SyncDir, Op::Rename] {
-            for skip in 0..2 {
-                let disk = SimDisk::new(1);
-                let (mut log, _) = open(&disk).unwrap();
-                disk.fail(op, skip, Fault::Full);
-                let mut tries = 0;
-                while log.commit(&first(), Timestamp::from_millis(7)).is_err() {
-                    tries += 1;
-                    assert!(tries < 3);
-                }
-                let (_, state) = open(&disk).unwrap();
-                assert_eq!((state.flushed, log.next), (9, 1), "{op:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_commit_that_returned_survives_the_loss_of_power() {
-        for seed in 0..200 {
-            let disk = SimDisk::new(seed);
-            let (mut log, _) = open(&disk).unwrap();
-            disk.power_off_after(seed % 20);
-            let mut done = 0;
-            while log.commit(&first(), Timestamp::from_millis(7)).is_ok() {
-                done += 1;
-            }
-            drop(log);
-            disk.crash();
-            let (log, _) = open(&disk).unwrap();
-            assert!(log.next == done || log.next == done + 1, "seed {seed}");
-        }
-    }
-
-    #[test]
-    fn the_state_is_the_same_after_checkpoints_and_a_bad_one_is_done_without() {
-        let disk = SimDisk::new(1);
-        let (mut log, mut state) = open(&disk).unwrap();
-        let day: Day = "2026-11-25".parse().unwrap();
-        let mut commit = |log: &mut DeltaLog, actions: Vec<Action>| {
-            log.commit(&actions, Timestamp::from_millis(7)).unwrap();
-            actions.into_iter().for_each(|action| state.apply(action));
-            log.checkpoint(&state, Timestamp::from_millis(8)).unwrap();
-            format!("{state:?}")
-        };
-        commit(&mut log, first());
-        let mut expected = String::new();
-        for n in 0..350 {
-            let path = format!("_day=2026-11-25/{n}");
-            let remove =
-                Action::Remove { path: path.clone(), day, at: 7, changes: Changes::Layout };
-            let last = n % 10 == 0;
-            let add = vec![file(&path, n)];
-            expected = commit(&mut log, if last { add } else { [add, vec![remove]].concat() });
-        }
-        assert_eq!(log.checkpoints, [199, 299]);
-        let names = disk_names(&disk);
-        assert_eq!(names.iter().filter(|name| name.ends_with(".json")).count(), 151);
-        assert!(names.iter().any(|name| name.ends_with("299.checkpoint.parquet")));
-        for damage in ["", "t/_copy/00000000000000000299.state"] {
-            if !damage.is_empty() {
-                disk.flip(&PathBuf::from(damage), 300, 1).unwrap();
-            }
-            let (log, state) = open(&disk).unwrap();
-            assert_eq!(format!("{state:?}"), expected);
-            assert_eq!(log.next, 351);
-        }
-    }
-
-    fn disk_names(disk: &SimDisk) -> Vec<String> {
-        let paths = model::Disk::list(disk, &PathBuf::from("t/_delta_log")).unwrap();
-        paths.iter().map(|path| path.display().to_string()).collect()
-    }
-
-    #[test]
-    fn another_writers_version_is_a_conflict() {
-        let disk = SimDisk::new(1);
-        let (mut one, _) = open(&disk).unwrap();
-        let (mut other, _) = open(&disk).unwrap();
-        one.commit(&first(), Timestamp::from_millis(7)).unwrap();
-        let refused = other.commit(&first(), Timestamp::from_millis(7)).unwrap_err();
-        assert_eq!(refused.kind(), model::ErrorKind::Conflict);
-    }
-}
+mod tests;

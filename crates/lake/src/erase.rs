@@ -41,6 +41,8 @@ impl Lake {
         let _replacing = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut receipt = Erasure::default();
         for table in self.all().iter().filter(|table| table.id.tenant == tenant) {
+            // Rows that are in files without our knowledge must be found there.
+            self.settle(table)?;
             let (rows, bytes) = table.write().active.forget(device);
             self.less_memory(bytes);
             receipt.rows += rows as u64;

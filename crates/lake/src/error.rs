@@ -57,11 +57,31 @@ pub enum Error {
         /// Which version.
         version: u64,
     },
-    /// A commit may or may not be durable; only reopening can tell.
-    #[error("the log of {table} is in doubt after a failed write: reopen the lake")]
+    /// A commit may or may not be there; the next flush finds out before it does anything else.
+    #[error("whether the last version of {table} was written is not known yet")]
     Doubt {
         /// Which table.
         table: TableId,
+        /// Why.
+        source: Box<Error>,
+    },
+    /// Something was to be committed while another commit is in doubt.
+    #[error("a commit of {table} waits for an earlier one")]
+    Unsettled {
+        /// Which table.
+        table: TableId,
+    },
+    /// The place holds the history of another data folder.
+    #[error("{place} holds the history of another data folder: name another prefix")]
+    Taken {
+        /// Which place.
+        place: String,
+    },
+    /// The store of objects overwrites what it must not.
+    #[error("{place} ignores If-None-Match: a commit would not be safe there")]
+    Unconditional {
+        /// Which place.
+        place: String,
     },
     /// No device of that kind has sent anything.
     #[error("no history of {table}")]
@@ -106,13 +126,18 @@ impl Error {
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
         match self {
-            Self::Disk { .. } | Self::Doubt { .. } | Self::Export(_) => ErrorKind::Unavailable,
+            Self::Disk { .. }
+            | Self::Doubt { .. }
+            | Self::Unsettled { .. }
+            | Self::Export(_) => ErrorKind::Unavailable,
             Self::Damaged { .. } => ErrorKind::Corrupt,
             Self::Format { .. } => ErrorKind::Invalid,
             Self::Full { .. } => ErrorKind::Overloaded,
-            Self::Conflict { .. } => ErrorKind::Conflict,
+            Self::Conflict { .. } | Self::Taken { .. } => ErrorKind::Conflict,
             Self::NoTable { .. } | Self::NoProperty { .. } => ErrorKind::NotFound,
-            Self::NotNumeric { .. } | Self::Invalid(_) => ErrorKind::Invalid,
+            Self::NotNumeric { .. } | Self::Invalid(_) | Self::Unconditional { .. } => {
+                ErrorKind::Invalid
+            }
             Self::Encode { .. } => ErrorKind::Internal,
         }
     }

@@ -5,12 +5,13 @@
 //! lake exactly once, however often the process ends.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind::AlreadyExists;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use model::{Clock, Disk, Offset, Timestamp};
+use model::{Clock, Disk, Objects, Offset, Put, Timestamp};
 use serde_json::{Value, json};
 
 use crate::cache::Cache;
@@ -22,6 +23,8 @@ use crate::{Appended, Column, Error, Flushed, Row, TableId};
 pub const FORMAT: u64 = 1;
 pub(crate) const INDEX: &str = "lake.json";
 pub(crate) const INDEX_COPY: &str = "lake.copy.json";
+/// Written twice where nobody owns a place yet.
+const PROBE: &str = "lake.probe";
 
 /// What a lake may use, and how long it keeps things.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,6 +106,8 @@ pub struct Lake {
 pub(crate) struct Index {
     pub(crate) flushed: Offset,
     pub(crate) tables: Vec<TableId>,
+    /// Which data folder a store of objects belongs to.
+    pub(crate) owner: Option<String>,
 }
 
 impl Index {
@@ -110,7 +115,11 @@ impl Index {
         let tables = self.tables.iter().map(
             |table| json!({ "tenant": table.tenant, "venture": table.venture, "kind": table.kind }),
         );
-        let body = json!({ "format": FORMAT, "flushed": self.flushed.0, "tables": tables.collect::<Vec<_>>() });
+        let tables = tables.collect::<Vec<_>>();
+        let mut body = json!({ "format": FORMAT, "flushed": self.flushed.0, "tables": tables });
+        if let Some(owner) = &self.owner {
+            body["owner"] = owner.as_str().into();
+        }
         let body = body.to_string();
         format!("{:08x}\n{body}\n", crc32c::crc32c(body.as_bytes())).into_bytes()
     }
@@ -138,6 +147,7 @@ impl Index {
         Some(Self {
             flushed: Offset(body.get("flushed")?.as_u64()?),
             tables: tables.collect::<Option<_>>()?,
+            owner: body.get("owner").and_then(|owner| owner.as_str().map(str::to_owned)),
         })
     }
 
@@ -176,6 +186,23 @@ pub(crate) fn said_format(bytes: &[u8]) -> u64 {
     Index::body(bytes).and_then(|body| body.get("format")?.as_u64()).unwrap_or(1)
 }
 
+/// Makes sure that a store refuses to create what exists: commits rest on it.
+fn admit(store: &Store) -> Result<(), Error> {
+    let refused = |created| match created {
+        Ok(()) => Ok(false),
+        Err(Error::Disk { source, .. }) if source.kind() == AlreadyExists => Ok(true),
+        Err(error) => Err(error),
+    };
+    let mut create = || refused(store.publish(PROBE, b"iotbiz", Put::Create));
+    // One that is there already is of an attempt before.
+    let safe = create()? || create()?;
+    store.remove(PROBE)?;
+    if safe {
+        return Ok(());
+    }
+    Err(Error::Unconditional { place: store.path("").display().to_string() })
+}
+
 impl Lake {
     /// Opens a lake, or makes one.
     ///
@@ -186,10 +213,45 @@ impl Lake {
         clock: Arc<dyn Clock>,
         settings: Settings,
     ) -> Result<Self, Error> {
-        let store = Store::new(disk, settings.root);
+        let store = Store::new(disk, settings.root.clone());
         store.make_dir("")?;
-        let app: Arc<str> = format!("iotbiz/{}", settings.shard).into();
         let index = Index::read(&store)?.unwrap_or_default();
+        Self::at(store, index, clock, settings)
+    }
+
+    /// Opens a lake in a store of objects, or makes one, for the data folder that `owner` names.
+    /// The root of the settings is not used.
+    ///
+    /// # Errors
+    /// The store does not answer, overwrites what exists, or holds the history of another folder;
+    /// or as of [`Lake::open`].
+    pub fn open_objects(
+        (objects, owner): (Arc<dyn Objects>, &str),
+        clock: Arc<dyn Clock>,
+        settings: Settings,
+    ) -> Result<Self, Error> {
+        let place = objects.place();
+        let store = Store::of_objects(objects);
+        let index = Index::read(&store)?.unwrap_or_default();
+        match index.owner.as_deref() {
+            Some(other) if other != owner => return Err(Error::Taken { place }),
+            Some(_) => Self::at(store, index, clock, settings),
+            None => {
+                admit(&store)?;
+                let claimed = Index { owner: Some(owner.to_owned()), ..index };
+                claimed.write(&store)?;
+                Self::at(store, claimed, clock, settings)
+            }
+        }
+    }
+
+    fn at(
+        store: Store,
+        index: Index,
+        clock: Arc<dyn Clock>,
+        settings: Settings,
+    ) -> Result<Self, Error> {
+        let app: Arc<str> = format!("iotbiz/{}", settings.shard).into();
         let mut tables = BTreeMap::new();
         for id in &index.tables {
             let table = Table::open(id.clone(), &store, Arc::clone(&app))?;
@@ -283,14 +345,14 @@ impl Lake {
         let tables: Vec<Arc<Table>> = self.all();
         if tables.iter().any(|table| !index.tables.contains(&table.id)) {
             let tables = tables.iter().map(|table| table.id.clone()).collect();
-            let wider = Index { flushed: index.flushed, tables };
+            let wider = Index { tables, ..index.clone() };
             wider.write(&self.store)?;
             *index = wider;
         }
         let mut total = Flushed::default();
         let mut failed = None;
         for table in tables {
-            match table.flush(up_to, self.now()) {
+            match self.settle(&table).and_then(|()| table.flush(up_to, self.now())) {
                 Ok((flushed, bytes)) => {
                     self.memory_bytes.fetch_sub(bytes, Ordering::Relaxed);
                     total.files += flushed.files;
@@ -305,7 +367,7 @@ impl Lake {
             return Err(error);
         }
         if up_to > index.flushed {
-            let next = Index { flushed: up_to, tables: index.tables.clone() };
+            let next = Index { flushed: up_to, ..index.clone() };
             next.write(&self.store)?;
             *index = next;
             self.flushed.store(up_to.0, Ordering::Release);
@@ -331,6 +393,13 @@ impl Lake {
         }
         sizes.rollup_bytes = rollups.values().sum();
         Ok(sizes)
+    }
+
+    /// Gets a table's log ready for a commit.
+    pub(crate) fn settle(&self, table: &Table) -> Result<(), Error> {
+        let freed = table.settle()?;
+        self.less_memory(freed);
+        Ok(())
     }
 
     pub(crate) fn now(&self) -> Timestamp {

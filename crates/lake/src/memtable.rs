@@ -81,6 +81,26 @@ impl Memtable {
         }
     }
 
+    /// Forgets rows that are in files; returns what they took.
+    pub(crate) fn forget_up_to(&mut self, offset: u64) -> usize {
+        let mut freed = 0;
+        let mut gone = 0;
+        for rows in self.devices.values_mut() {
+            rows.retain(|row| {
+                let stays = row.offset > offset;
+                if !stays {
+                    freed += bytes_of(row);
+                    gone += 1;
+                }
+                stays
+            });
+        }
+        self.devices.retain(|_, rows| !rows.is_empty());
+        self.bytes -= freed;
+        self.rows -= gone;
+        freed
+    }
+
     /// Forgets a device; returns how many rows it had and what they took.
     pub(crate) fn forget(&mut self, device: DeviceId) -> (usize, usize) {
         let rows = self.devices.remove(&device).unwrap_or_default();

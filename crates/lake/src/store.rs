@@ -1,4 +1,4 @@
-//! Files of the lake on a [`Disk`], each block with its checksum.
+//! Files of the lake on a [`Disk`] or in a store of [`Objects`], each block with its checksum.
 //!
 //! *Invariant:* a byte is handed to a reader only after its block matched the checksum that was
 //! taken when it was written; a new name is durable before anything refers to it.
@@ -6,29 +6,45 @@
 //! Parquet's own page checksums leave headers, indexes and the footer open, and few writers set
 //! them. So a file is covered whole, in blocks, and the checksums lie in the Delta log.
 
-use std::collections::VecDeque;
-use std::io::{self, Read, Write};
+mod reading;
+mod shelf;
+
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use bytes::Bytes;
-use model::{Disk, DiskFile, Open};
-use parquet::errors::ParquetError;
-use parquet::file::reader::{ChunkReader, Length};
+use model::{Disk, DiskFile, Objects, Open, Put};
 
 use crate::Error;
+use reading::Body;
+pub(crate) use reading::{FileReader, Verified};
+use shelf::{ObjectSink, Shelf};
 
 /// Bytes that share a checksum, and the least that is read at once.
 pub(crate) const BLOCK_BYTES: usize = 32 * 1024;
-/// Blocks one query keeps of one file, so that pages of neighbouring columns are read once.
-const BLOCKS_KEPT_MAX: usize = 128;
 
-/// A folder on a disk.
+/// What a lake lies on.
+#[derive(Debug, Clone)]
+enum Medium {
+    Disk(Arc<dyn Disk>),
+    Objects(Arc<Shelf>),
+}
+
+/// How a new name comes to be: what a commit has to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Naming {
+    /// By renaming: it is durable only after the folder was synced.
+    Renamed,
+    /// By one conditional put: it is durable, and never taken twice.
+    Put,
+}
+
+/// A folder on a disk, or a prefix in a store of objects.
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
-    disk: Arc<dyn Disk>,
+    medium: Medium,
     root: PathBuf,
 }
 
@@ -60,16 +76,41 @@ impl Written {
 
 impl Store {
     pub(crate) fn new(disk: Arc<dyn Disk>, root: PathBuf) -> Self {
-        Self { disk, root }
+        Self { medium: Medium::Disk(disk), root }
     }
 
-    /// The same disk, one folder down.
+    pub(crate) fn of_objects(objects: Arc<dyn Objects>) -> Self {
+        Self { medium: Medium::Objects(Arc::new(Shelf::new(objects))), root: PathBuf::new() }
+    }
+
+    /// The same medium, one folder down.
     pub(crate) fn below(&self, name: &str) -> Self {
-        Self { disk: Arc::clone(&self.disk), root: self.root.join(name) }
+        Self { medium: self.medium.clone(), root: self.root.join(name) }
     }
 
+    pub(crate) fn naming(&self) -> Naming {
+        match &self.medium {
+            Medium::Disk(_) => Naming::Renamed,
+            Medium::Objects(_) => Naming::Put,
+        }
+    }
+
+    /// Where a file is, for people and as a key of what is remembered of it.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.root.join(name)
+        match &self.medium {
+            Medium::Disk(_) => self.root.join(name),
+            Medium::Objects(shelf) => {
+                Path::new(&shelf.objects.place()).join(&self.root).join(name)
+            }
+        }
+    }
+
+    /// The name of an object.
+    fn key(&self, name: &str) -> String {
+        let root = self.root.to_string_lossy();
+        let parts = [root.as_ref(), name];
+        let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        parts.join("/")
     }
 
     fn failed<'a>(
@@ -80,38 +121,49 @@ impl Store {
         move |source| Error::Disk { verb, path: self.path(name), source }
     }
 
-    /// Makes a folder below this one, durable in its parents.
+    fn dir(&self, name: &str) -> PathBuf {
+        if name.is_empty() { self.root.clone() } else { self.root.join(name) }
+    }
+
+    /// Makes a folder below this one, durable in its parents. Objects need none.
     pub(crate) fn make_dir(&self, name: &str) -> Result<(), Error> {
-        let dir = if name.is_empty() { self.root.clone() } else { self.path(name) };
-        self.disk.create_dir_all(&dir).map_err(self.failed("create", name))?;
+        let Medium::Disk(disk) = &self.medium else { return Ok(()) };
+        let dir = self.dir(name);
+        disk.create_dir_all(&dir).map_err(self.failed("create", name))?;
         if let Some(parent) = dir.parent() {
-            self.disk.sync_dir(parent).map_err(self.failed("sync the folder of", name))?;
+            disk.sync_dir(parent).map_err(self.failed("sync the folder of", name))?;
         }
         Ok(())
     }
 
-    /// Makes the names in a folder durable.
+    /// Makes the names in a folder durable. Those of objects are.
     pub(crate) fn sync_dir(&self, name: &str) -> Result<(), Error> {
-        let dir = if name.is_empty() { self.root.clone() } else { self.path(name) };
-        self.disk.sync_dir(&dir).map_err(self.failed("sync the folder", name))
+        let Medium::Disk(disk) = &self.medium else { return Ok(()) };
+        disk.sync_dir(&self.dir(name)).map_err(self.failed("sync the folder", name))
     }
 
     /// Names of the files directly in a folder; none when there is no such folder.
     pub(crate) fn list(&self, name: &str) -> Result<Vec<String>, Error> {
-        let dir = if name.is_empty() { self.root.clone() } else { self.path(name) };
-        match self.disk.list(&dir) {
-            Ok(paths) => Ok(paths
-                .iter()
-                .filter_map(|path| path.file_name()?.to_str().map(str::to_owned))
-                .collect()),
+        let listed = match &self.medium {
+            Medium::Objects(shelf) => shelf.objects.list(&self.key(name)),
+            Medium::Disk(disk) => disk.list(&self.dir(name)).map(|paths| {
+                let names = paths.iter().filter_map(|path| path.file_name()?.to_str());
+                names.map(str::to_owned).collect()
+            }),
+        };
+        match listed {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-            Err(error) => Err(self.failed("list", name)(error)),
+            listed => listed.map_err(self.failed("list", name)),
         }
     }
 
     /// Removes a file; one that is gone already is fine.
     pub(crate) fn remove(&self, name: &str) -> Result<(), Error> {
-        match self.disk.remove(&self.path(name)) {
+        let removed = match &self.medium {
+            Medium::Disk(disk) => disk.remove(&self.path(name)),
+            Medium::Objects(shelf) => shelf.objects.remove(&self.key(name)),
+        };
+        match removed {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(self.failed("remove", name)(error))
             }
@@ -121,8 +173,12 @@ impl Store {
 
     /// Whether there is such a file.
     pub(crate) fn exists(&self, name: &str) -> Result<bool, Error> {
-        match self.disk.open(&self.path(name), Open::Read) {
-            Ok(_) => Ok(true),
+        let found = match &self.medium {
+            Medium::Disk(disk) => disk.open(&self.path(name), Open::Read).map(drop),
+            Medium::Objects(shelf) => shelf.objects.size(&self.key(name)).map(|_bytes| ()),
+        };
+        match found {
+            Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(self.failed("open", name)(error)),
         }
@@ -130,16 +186,15 @@ impl Store {
 
     /// All bytes of a small file, or nothing when there is no such file.
     pub(crate) fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
-        let file = match self.disk.open(&self.path(name), Open::Read) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(self.failed("open", name)(error)),
+        let read = match &self.medium {
+            Medium::Disk(disk) => read_all(&**disk, &self.path(name)),
+            Medium::Objects(shelf) => shelf.objects.read_all(&self.key(name)),
         };
-        let len = file.len().map_err(self.failed("read", name))?;
-        let mut bytes = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
-        let read = fill(&*file, &mut bytes, 0).map_err(self.failed("read", name))?;
-        bytes.truncate(read);
-        Ok(Some(bytes))
+        match read {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.failed("read", name)(error)),
+        }
     }
 
     /// Writes a file that must not exist yet; its name is durable after [`Store::sync_dir`].
@@ -149,57 +204,90 @@ impl Store {
         sink.finish().map(|_| ())
     }
 
-    /// Gives a file another name in the same folder, replacing what had it.
-    pub(crate) fn rename(&self, from: &str, to: &str) -> Result<(), Error> {
-        self.disk.rename(&self.path(from), &self.path(to)).map_err(self.failed("rename to", to))
+    /// Makes a small file appear whole; its name is durable after [`Store::sync_dir`]. On a disk
+    /// it takes the place of one that was there, so whoever must not do that looks first.
+    pub(crate) fn publish(&self, name: &str, bytes: &[u8], put: Put) -> Result<(), Error> {
+        match &self.medium {
+            Medium::Objects(shelf) => {
+                let put = shelf.objects.put(&self.key(name), bytes.to_vec(), put);
+                put.map_err(self.failed("write", name))
+            }
+            Medium::Disk(disk) => {
+                let aside = format!("{name}.tmp");
+                self.remove(&aside)?;
+                self.write_new(&aside, bytes)?;
+                let renamed = disk.rename(&self.path(&aside), &self.path(name));
+                renamed.map_err(self.failed("rename to", name))
+            }
+        }
     }
 
     /// Replaces a small file in the folder itself in one step, durably.
     pub(crate) fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
-        let aside = format!("{name}.tmp");
-        self.remove(&aside)?;
-        self.write_new(&aside, bytes)?;
-        self.rename(&aside, name)?;
+        self.publish(name, bytes, Put::Replace)?;
         self.sync_dir("")
     }
 
     /// Starts a file that must not exist yet.
     pub(crate) fn create(&self, name: &str) -> Result<Sink, Error> {
         let path = self.path(name);
-        let file = self.disk.open(&path, Open::CreateNew).map_err(self.failed("create", name))?;
-        Ok(Sink {
-            disk: Arc::clone(&self.disk),
-            path,
-            file,
-            at: 0,
-            block: Vec::with_capacity(BLOCK_BYTES),
-            blocks: Vec::new(),
-            done: false,
-        })
+        let target = match &self.medium {
+            Medium::Objects(shelf) => Target::Object(ObjectSink::new(shelf, self.key(name))),
+            Medium::Disk(disk) => {
+                let file = disk.open(&path, Open::CreateNew);
+                let file = file.map_err(self.failed("create", name))?;
+                Target::File(Arc::clone(disk), file)
+            }
+        };
+        let block = Vec::with_capacity(BLOCK_BYTES);
+        Ok(Sink { path, target, at: 0, block, blocks: Vec::new(), done: false })
     }
 
     /// Opens a file of which the checksums are known.
     pub(crate) fn open(&self, name: &str, written: &Written) -> Result<Arc<Verified>, Error> {
         let path = self.path(name);
-        let file = match self.disk.open(&path, Open::Read) {
+        let found = match &self.medium {
+            Medium::Disk(disk) => disk.open(&path, Open::Read).and_then(|file| {
+                let len = file.len()?;
+                Ok((Body::File(file), len))
+            }),
+            Medium::Objects(shelf) => {
+                let name = self.key(name);
+                let found = shelf.objects.size(&name);
+                found.map(|len| (Body::Object(Arc::clone(shelf), name), len))
+            }
+        };
+        let (body, len) = match found {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(Error::Damaged { path, what: "the file is gone".to_owned() });
             }
-            opened => opened.map_err(self.failed("open", name))?,
+            found => found.map_err(self.failed("open", name))?,
         };
-        let len = file.len().map_err(self.failed("read", name))?;
         if len != written.bytes {
             let what = format!("it has {len} bytes, {} were written", written.bytes);
             return Err(Error::Damaged { path, what });
         }
-        Ok(Arc::new(Verified { path, file, written: written.clone() }))
+        Ok(Arc::new(Verified { path, body, written: written.clone() }))
     }
 }
 
-fn fill(file: &dyn DiskFile, bytes: &mut [u8], at: u64) -> io::Result<usize> {
+fn read_all(disk: &dyn Disk, path: &Path) -> io::Result<Vec<u8>> {
+    let file = disk.open(path, Open::Read)?;
+    let mut bytes = vec![0; usize::try_from(file.len()?).unwrap_or(usize::MAX)];
+    let read = fill(&mut |rest, at| file.read_at(rest, at), &mut bytes, 0)?;
+    bytes.truncate(read);
+    Ok(bytes)
+}
+
+/// Reads until the end or until all bytes are there.
+fn fill(
+    read_at: &mut dyn FnMut(&mut [u8], u64) -> io::Result<usize>,
+    bytes: &mut [u8],
+    at: u64,
+) -> io::Result<usize> {
     let mut read = 0;
     while let Some(rest) = bytes.get_mut(read..).filter(|rest| !rest.is_empty()) {
-        match file.read_at(rest, at + read as u64)? {
+        match read_at(rest, at + read as u64)? {
             0 => break,
             count => read += count,
         }
@@ -207,11 +295,16 @@ fn fill(file: &dyn DiskFile, bytes: &mut [u8], at: u64) -> io::Result<usize> {
     Ok(read)
 }
 
+/// Where the bytes of a new file go.
+enum Target {
+    File(Arc<dyn Disk>, Box<dyn DiskFile>),
+    Object(ObjectSink),
+}
+
 /// A file being written. Dropped before [`Sink::finish`], it is removed again.
 pub(crate) struct Sink {
-    disk: Arc<dyn Disk>,
     path: PathBuf,
-    file: Box<dyn DiskFile>,
+    target: Target,
     at: u64,
     block: Vec<u8>,
     blocks: Vec<u32>,
@@ -221,7 +314,10 @@ pub(crate) struct Sink {
 impl Sink {
     fn flush_block(&mut self) -> io::Result<()> {
         if !self.block.is_empty() {
-            self.file.write_at(&self.block, self.at)?;
+            match &mut self.target {
+                Target::File(_, file) => file.write_at(&self.block, self.at)?,
+                Target::Object(object) => object.write(&self.block)?,
+            }
             self.blocks.push(crc32c::crc32c(&self.block));
             self.at += self.block.len() as u64;
             self.block.clear();
@@ -231,7 +327,10 @@ impl Sink {
 
     /// Makes the bytes durable.
     pub(crate) fn finish(mut self) -> Result<Written, Error> {
-        let synced = self.flush_block().and_then(|()| self.file.sync_data());
+        let synced = self.flush_block().and_then(|()| match &mut self.target {
+            Target::File(_, file) => file.sync_data(),
+            Target::Object(object) => object.finish(),
+        });
         if let Err(source) = synced {
             return Err(Error::Disk { verb: "write", path: self.path.clone(), source });
         }
@@ -246,9 +345,12 @@ impl Sink {
 
 impl Drop for Sink {
     fn drop(&mut self) {
-        if !self.done {
+        // An object that was not finished never was.
+        if let Target::File(disk, _) = &self.target
+            && !self.done
+        {
             // Best effort: what stays behind is swept later, nothing refers to it.
-            let _ = self.disk.remove(&self.path);
+            let _ = disk.remove(&self.path);
         }
     }
 }
@@ -269,159 +371,13 @@ impl Write for Sink {
     }
 }
 
-/// An open file whose blocks are checked as they are read.
-#[derive(Debug)]
-pub(crate) struct Verified {
-    path: PathBuf,
-    file: Box<dyn DiskFile>,
-    written: Written,
-}
-
-impl Verified {
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Reads every block.
-    pub(crate) fn verify(&self) -> Result<(), Error> {
-        (0..self.written.blocks.len()).try_for_each(|number| self.block(number).map(|_| ()))
-    }
-
-    fn block(&self, number: usize) -> Result<Bytes, Error> {
-        let at = (number * BLOCK_BYTES) as u64;
-        let len = self.written.bytes.saturating_sub(at).min(BLOCK_BYTES as u64);
-        let mut bytes = vec![0; usize::try_from(len).unwrap_or(BLOCK_BYTES)];
-        let read = fill(&*self.file, &mut bytes, at).map_err(|source| Error::Disk {
-            verb: "read",
-            path: self.path.clone(),
-            source,
-        })?;
-        let fits =
-            read == bytes.len() && self.written.blocks.get(number) == Some(&crc32c::crc32c(&bytes));
-        if fits {
-            Ok(bytes.into())
-        } else {
-            let what = format!("the checksum of block {number} at byte {at} does not fit");
-            Err(Error::Damaged { path: self.path.clone(), what })
-        }
-    }
-}
-
-#[derive(Debug, Default)]
-struct Kept {
-    blocks: VecDeque<(usize, Bytes)>,
-    failure: Option<Error>,
-}
-
-/// A [`Verified`] file as the Parquet library reads it, for one query.
-#[derive(Debug, Clone)]
-pub(crate) struct FileReader {
-    file: Arc<Verified>,
-    kept: Arc<Mutex<Kept>>,
-}
-
-impl FileReader {
-    pub(crate) fn new(file: &Arc<Verified>) -> Self {
-        Self { file: Arc::clone(file), kept: Arc::default() }
-    }
-
-    /// What went wrong: what the disk or a checksum said, otherwise what the library said.
-    pub(crate) fn failure(&self, said: &dyn std::error::Error) -> Error {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.failure.take().unwrap_or_else(|| Error::Damaged {
-            path: self.file.path.clone(),
-            what: said.to_string(),
-        })
-    }
-
-    fn block(&self, number: usize) -> Result<Bytes, ParquetError> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, bytes)) = kept.blocks.iter().find(|(n, _)| *n == number) {
-            return Ok(bytes.clone());
-        }
-        match self.file.block(number) {
-            Ok(bytes) => {
-                if kept.blocks.len() >= BLOCKS_KEPT_MAX {
-                    kept.blocks.pop_front();
-                }
-                kept.blocks.push_back((number, bytes.clone()));
-                Ok(bytes)
-            }
-            Err(error) => {
-                let said = error.to_string();
-                kept.failure = Some(error);
-                Err(ParquetError::General(said))
-            }
-        }
-    }
-
-    /// Bytes from `start` to the end of its block.
-    fn rest_of_block(&self, start: u64) -> Result<Bytes, ParquetError> {
-        let start = usize::try_from(start).unwrap_or(usize::MAX);
-        let block = self.block(start / BLOCK_BYTES)?;
-        Ok(block.slice((start % BLOCK_BYTES).min(block.len())..))
-    }
-}
-
-impl Length for FileReader {
-    fn len(&self) -> u64 {
-        self.file.written.bytes
-    }
-}
-
-impl ChunkReader for FileReader {
-    type T = Stream;
-
-    fn get_read(&self, start: u64) -> Result<Stream, ParquetError> {
-        Ok(Stream { reader: self.clone(), at: start })
-    }
-
-    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
-        let end = start.saturating_add(length as u64);
-        if end > self.len() {
-            return Err(ParquetError::EOF(format!("bytes {start} to {end} of {}", self.len())));
-        }
-        let first = self.rest_of_block(start)?;
-        if first.len() >= length {
-            return Ok(first.slice(..length));
-        }
-        let mut bytes = Vec::with_capacity(length);
-        bytes.extend_from_slice(&first);
-        while bytes.len() < length {
-            let next = self.rest_of_block(start + bytes.len() as u64)?;
-            let taken = next.len().min(length - bytes.len());
-            if taken == 0 {
-                return Err(ParquetError::EOF(format!("bytes {start} to {end}")));
-            }
-            bytes.extend(next.iter().take(taken));
-        }
-        Ok(bytes.into())
-    }
-}
-
-/// Bytes of a file from some place on.
-#[derive(Debug)]
-pub(crate) struct Stream {
-    reader: FileReader,
-    at: u64,
-}
-
-impl Read for Stream {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.at >= self.reader.len() {
-            return Ok(0);
-        }
-        let mut rest: &[u8] = &self.reader.rest_of_block(self.at).map_err(io::Error::other)?;
-        let read = rest.read(buffer)?;
-        self.at += read as u64;
-        Ok(read)
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
+
     use super::*;
     use faultsim::{Op, SimDisk};
+    use parquet::file::reader::ChunkReader as _;
 
     fn store(disk: &SimDisk) -> Store {
         Store::new(Arc::new(disk.clone()), PathBuf::from("lake"))

@@ -3,20 +3,22 @@
 //! *Invariant:* a reader sees every row exactly once: in the active memtable, in the frozen one, or
 //! in the files, which change hands in one step. A flush that failed gives its rows back.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod days;
+
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use model::{Offset, Timestamp, Value};
 
-use crate::columns::{BatchBuilder, Columns};
-use crate::day::Day;
-use crate::delta::{Action, Changes, DeltaLog, FileEntry, Level, State};
-use crate::file::Effort;
+use crate::columns::Columns;
+use crate::delta::{Action, Changes, DeltaLog, FileEntry, State};
 use crate::memtable::Memtable;
-use crate::merge::{Keep, Stored, reduce};
+use crate::merge::Stored;
 use crate::store::Store;
-use crate::{Column, Error, Row, Shape, TableId, file};
+use crate::{Column, Error, Row, Shape, TableId};
+use days::Flush;
+pub(crate) use days::{Builder, DayWriter, Rowed};
 
 #[derive(Debug, Default)]
 pub(crate) struct Live {
@@ -24,6 +26,15 @@ pub(crate) struct Live {
     pub(crate) active: Memtable,
     pub(crate) frozen: Option<Arc<Memtable>>,
     pub(crate) state: Arc<State>,
+}
+
+impl Live {
+    /// Goes on from a state of the files; rows that are in them leave the memory.
+    fn stand_at(&mut self, state: State) -> usize {
+        let freed = self.active.forget_up_to(state.flushed);
+        self.state = Arc::new(state);
+        freed
+    }
 }
 
 #[derive(Debug)]
@@ -91,6 +102,52 @@ impl Table {
         Ok(table)
     }
 
+    /// Gets the log ready for a commit: a doubt about the last one is ended, and a log that another
+    /// commit of ours has reached is read again. Rows that turn out to be in files leave the
+    /// memory; what they took there is returned.
+    pub(crate) fn settle(&self) -> Result<usize, Error> {
+        let mut log = self.log();
+        let Some(open) = log.as_mut() else {
+            let (open, found) = self.open_log()?;
+            let freed = self.adopt(found)?;
+            *log = Some(open);
+            return Ok(freed);
+        };
+        let actions = match open.settle() {
+            Err(conflict @ Error::Conflict { .. }) => {
+                *log = None;
+                return Err(conflict);
+            }
+            settled => settled?,
+        };
+        if actions.is_empty() {
+            return Ok(0);
+        }
+        let mut live = self.write();
+        let mut state = (*live.state).clone();
+        actions.into_iter().for_each(|action| state.apply(action));
+        Ok(live.stand_at(state))
+    }
+
+    /// Takes over what the log says.
+    fn adopt(&self, found: State) -> Result<usize, Error> {
+        let mut live = self.write();
+        if found.columns.is_none() {
+            return Ok(0);
+        }
+        let columns = found.columns.as_deref().unwrap_or_default();
+        let known = live.columns.list();
+        // Rows in memory name their columns by number.
+        let same = known.iter().zip(columns).all(|(one, other)| one.name == other.name);
+        if !same || (columns.len() > known.len() && !live.active.is_empty()) {
+            return Err(Error::Invalid(format!("{} has other columns in its log", self.id)));
+        }
+        if columns.len() > known.len() {
+            live.columns = Arc::new(Columns::new(columns.to_vec()));
+        }
+        Ok(live.stand_at(found))
+    }
+
     fn open_log(&self) -> Result<(DeltaLog, State), Error> {
         DeltaLog::open(self.store.clone(), self.id.clone(), Arc::clone(&self.app))
     }
@@ -134,7 +191,12 @@ impl Table {
         if self.swept.swap(true, Ordering::Relaxed) && again == Again::Once {
             return Ok(Vec::new());
         }
-        let _log = self.log();
+        let log = self.log();
+        if log.as_ref().is_some_and(DeltaLog::is_in_doubt) {
+            // What the version in doubt refers to is not known to the state yet.
+            self.swept.store(false, Ordering::Relaxed);
+            return Ok(Vec::new());
+        }
         let state = self.state();
         let known: BTreeSet<&str> =
             state.files().map(|f| &*f.path).chain(state.gone.keys().map(|p| &**p)).collect();
@@ -181,7 +243,7 @@ impl Table {
         (told, live.active.bytes() - before)
     }
 
-    /// Writes what is in memory, all of it at or below `up_to`. Returns what it took there too.
+    /// Writes what is in memory, all of it at or below `up_to`, once the log is settled. Returns what it took there too.
     pub(crate) fn flush(&self, up_to: Offset, now: Timestamp) -> Result<(Flushed, usize), Error> {
         let mut log = self.log();
         let (frozen, columns, state) = {
@@ -224,9 +286,11 @@ impl Table {
             }
             Err(error) => {
                 self.give_back(frozen);
-                for file in files {
-                    // Best effort: nothing refers to it, and the next sweep finds it.
-                    let _ = self.store.remove(&file.path);
+                if !matches!(error, Error::Doubt { .. }) {
+                    for file in files {
+                        // Best effort: nothing refers to it, and the next sweep finds it.
+                        let _ = self.store.remove(&file.path);
+                    }
                 }
                 Err(error)
             }
@@ -250,11 +314,16 @@ impl Table {
         now: Timestamp,
         also: impl FnOnce(&mut Live),
     ) -> Result<(), Error> {
-        if log.is_none() {
-            *log = Some(self.open_log()?.0);
+        let Some(open) = log else {
+            return Err(Error::Unsettled { table: self.id.clone() });
+        };
+        if let Err(error) = open.commit(&actions, now) {
+            if matches!(error, Error::Conflict { .. }) {
+                // To be read again before the next try.
+                *log = None;
+            }
+            return Err(error);
         }
-        let Some(open) = log else { return Ok(()) };
-        open.commit(&actions, now)?;
         let mut live = self.write();
         let mut state = (*live.state).clone();
         actions.into_iter().for_each(|action| state.apply(action));
@@ -308,168 +377,4 @@ fn store_row(columns: &mut Arc<Columns>, row: Row, told: &mut Appended) -> Optio
         source: row.source.map(|offset| offset.0),
         cells,
     })
-}
-
-/// One flush of one table.
-struct Flush<'t> {
-    table: &'t Table,
-    columns: &'t Columns,
-    from: u64,
-    to: u64,
-    now: Timestamp,
-}
-
-impl Flush<'_> {
-    /// Writes a file for each day; returns how many values were repetitions.
-    fn write(&self, rows: &Memtable, files: &mut Vec<Arc<FileEntry>>) -> Result<u64, Error> {
-        let mut days: BTreeMap<Day, Vec<&Stored>> = BTreeMap::new();
-        for row in rows.rows() {
-            days.entry(Day::of(row.time)).or_default().push(row);
-        }
-        let mut repeated = 0;
-        for (day, rows) in days {
-            let rows = Reduced { rows: &rows, repeated: &mut repeated };
-            let writer = DayWriter {
-                store: &self.table.store,
-                columns: self.columns,
-                day,
-                from: self.from,
-                to: self.to,
-                level: Level::Flushed,
-                at: self.now,
-            };
-            files.extend(writer.write(&mut rows.batches(self.columns))?.map(Arc::new));
-        }
-        Ok(repeated)
-    }
-}
-
-/// Sorted rows in memory, reduced as they are turned into batches.
-struct Reduced<'r> {
-    rows: &'r [&'r Stored],
-    repeated: &'r mut u64,
-}
-
-impl<'r> Reduced<'r> {
-    fn batches(self, columns: &Columns) -> impl Iterator<Item = Result<Rowed, Error>> + 'r {
-        let mut builder = Builder::new(columns);
-        let mut groups =
-            self.rows.chunk_by(|a, b| (a.device, a.time) == (b.device, b.time)).peekable();
-        let repeated = self.repeated;
-        std::iter::from_fn(move || {
-            for group in groups.by_ref() {
-                match group {
-                    [row] => builder.push(row),
-                    _ => {
-                        let mut rows: Vec<Stored> = group.iter().map(|r| (*r).clone()).collect();
-                        *repeated += reduce(&mut rows, Keep::Changes);
-                        rows.iter().for_each(|row| builder.push(row));
-                    }
-                }
-                if builder.is_full() {
-                    break;
-                }
-            }
-            builder.take()
-        })
-    }
-}
-
-/// A batch, with the event times in it.
-pub(crate) struct Rowed {
-    batch: arrow_array::RecordBatch,
-    first: i64,
-    last: i64,
-}
-
-/// Gathers rows into batches that know their event times.
-pub(crate) struct Builder {
-    batch: BatchBuilder,
-    first: i64,
-    last: i64,
-}
-
-impl Builder {
-    pub(crate) fn new(columns: &Columns) -> Self {
-        Self { batch: BatchBuilder::new(columns.list()), first: i64::MAX, last: i64::MIN }
-    }
-
-    pub(crate) fn push(&mut self, row: &Stored) {
-        self.first = self.first.min(row.time);
-        self.last = self.last.max(row.time);
-        self.batch.push(row);
-    }
-
-    pub(crate) fn is_full(&self) -> bool {
-        self.batch.rows() >= file::BATCH_ROWS
-    }
-
-    pub(crate) fn take(&mut self) -> Option<Result<Rowed, Error>> {
-        if self.batch.rows() == 0 {
-            return None;
-        }
-        let (first, last) = (self.first, self.last);
-        (self.first, self.last) = (i64::MAX, i64::MIN);
-        Some(self.batch.finish().map(|batch| Rowed { batch, first, last }))
-    }
-}
-
-/// Writes one file of one day.
-pub(crate) struct DayWriter<'t> {
-    pub(crate) store: &'t Store,
-    pub(crate) columns: &'t Columns,
-    pub(crate) day: Day,
-    pub(crate) from: u64,
-    pub(crate) to: u64,
-    pub(crate) level: Level,
-    pub(crate) at: Timestamp,
-}
-
-impl DayWriter<'_> {
-    /// Writes the batches; no file when there are none.
-    pub(crate) fn write(
-        &self,
-        batches: &mut dyn Iterator<Item = Result<Rowed, Error>>,
-    ) -> Result<Option<FileEntry>, Error> {
-        let Some(head) = batches.next().transpose()? else { return Ok(None) };
-        let (mut rows, mut first, mut last) = (0, i64::MAX, i64::MIN);
-        let mut counted = std::iter::once(Ok(head)).chain(batches).map(|rowed| {
-            let rowed = rowed?;
-            rows += rowed.batch.num_rows() as u64;
-            first = first.min(rowed.first);
-            last = last.max(rowed.last);
-            Ok(rowed.batch)
-        });
-        let dir = format!("_day={}", self.day);
-        self.store.make_dir(&dir)?;
-        let path = self.unused(&dir)?;
-        let schema = crate::columns::schema(self.columns.list());
-        let effort = if self.level == Level::Day { Effort::Thorough } else { Effort::Quick };
-        let written = file::write(self.store, &path, &schema, effort, &mut counted)?;
-        self.store.sync_dir(&dir)?;
-        Ok(Some(FileEntry {
-            path,
-            day: self.day,
-            written,
-            rows,
-            first,
-            last,
-            from: self.from,
-            to: self.to,
-            level: self.level,
-            at: self.at.as_millis(),
-            rollup: None,
-        }))
-    }
-
-    /// A name that no file has, not even one that a crash left behind.
-    fn unused(&self, dir: &str) -> Result<String, Error> {
-        for n in 0_u32.. {
-            let path = format!("{dir}/{:020}-{:020}-{n}.parquet", self.from, self.to);
-            if !self.store.exists(&path)? {
-                return Ok(path);
-            }
-        }
-        Err(Error::Invalid("no name left for a file".to_owned()))
-    }
 }

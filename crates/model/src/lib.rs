@@ -13,6 +13,7 @@ mod frame;
 mod id;
 mod money;
 mod name;
+mod objects;
 mod projection;
 mod reading;
 mod time;
@@ -31,6 +32,7 @@ pub use id::{
 };
 pub use money::{Currency, Money, MoneyError, Price};
 pub use name::{Name, NameError};
+pub use objects::{Objects, Put, Upload};
 pub use projection::{
     FoldId, Input, Notice, Output, Outputs, Projection, RestoreError, Step, Timer,
 };

@@ -59,6 +59,9 @@ pub(crate) struct RecordsPart {
 /// History in Parquet files.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct HistoryPart {
+    /// The store that it lies in, when that is not the data folder: then it is not in the backup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) place: Option<String>,
     pub(crate) flushed: u64,
     pub(crate) tables: u64,
     pub(crate) rows: u64,

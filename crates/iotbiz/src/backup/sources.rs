@@ -8,8 +8,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// Parts that are copied by their own rules, or not at all.
-const APART: [&str; 4] = ["lock", "log", "snapshots", "lake"];
+use crate::server::PLACE;
+
+/// Parts that are copied by their own rules, or not at all: a restored folder must not pass for the
+/// owner of what lies in a store of objects.
+const APART: [&str; 5] = ["lock", "log", "snapshots", "lake", PLACE];
 /// The records and what SQLite keeps beside them.
 const RECORDS: &str = "registry.db";
 /// Ends of names that are being written and never read again.

@@ -37,7 +37,7 @@ use super::manifest::{FORMAT, FilePart, HistoryPart, LogPart, Manifest, RecordsP
 use super::shelf::{ERASED, Shelf, Stored};
 use super::sources;
 use crate::exit::{self, Failure};
-use crate::server::SHARD;
+use crate::server::{Noted, SHARD};
 
 /// How often it begins again when files went away.
 const ATTEMPTS_MAX: usize = 5;
@@ -227,11 +227,12 @@ impl Taking<'_, '_> {
     fn history(&mut self) -> anyhow::Result<HistoryPart> {
         let disk: Arc<dyn Disk> = Arc::new(OsDisk);
         let root = self.data.join("lake");
+        let place = Noted::read(self.data)?.map(|noted| noted.url).filter(|url| !url.is_empty());
         if !root.is_dir() {
-            return Ok(HistoryPart::default());
+            return Ok(HistoryPart { place, ..HistoryPart::default() });
         }
         let found = lake::inventory(disk, &root, SHARD)?;
-        let mut part = HistoryPart { flushed: found.flushed, ..HistoryPart::default() };
+        let mut part = HistoryPart { place, flushed: found.flushed, ..HistoryPart::default() };
         if let Some(index) = found.index {
             for name in lake::INDEX_NAMES {
                 let path = format!("lake/{name}");

@@ -169,6 +169,7 @@ fn save(args: &TakeArgs, format: Format) -> anyhow::Result<()> {
              owner only.",
         );
     }
+    elsewhere(&manifest);
     if manifest.damage.is_empty() {
         return Ok(());
     }
@@ -176,6 +177,17 @@ fn save(args: &TakeArgs, format: Format) -> anyhow::Result<()> {
     let failure = Failure::new(exit::CHECK_FAILED, what);
     let failure = manifest.damage.iter().fold(failure, |failure, damage| failure.why(damage));
     Err(failure.fix("keep the older backups, and look at it: iotbiz fsck DIR").into())
+}
+
+/// Says what is not in a backup.
+fn elsewhere(manifest: &Manifest) {
+    if let Some(place) = &manifest.history.place {
+        output::talk(&format!(
+            "History is not in the backup: it lies in {place}, and a restored server does not \
+             write there.\nName a new prefix in history.url for it: what the log still has is \
+             written there again, and the\nold files stay readable where they are."
+        ));
+    }
 }
 
 /// A backup inside of the data folder would be lost with it, and copy itself.
@@ -200,6 +212,7 @@ fn told(
             "backup": name, "offset": manifest.log.last, "bytes": manifest.bytes(),
             "new_bytes": written, "files": manifest.files.len(), "took_ms": manifest.took_ms,
             "devices": manifest.devices(), "history_rows": manifest.history.rows,
+            "history_place": manifest.history.place,
             "damage": manifest.damage, "removed_backups": removed,
         }));
     }
@@ -344,6 +357,7 @@ pub(crate) fn bring_back(args: &RestoreArgs, format: Format) -> anyhow::Result<(
             "backup": backup.name, "into": into, "offset": manifest.log.last,
             "files": manifest.files.len(), "bytes": manifest.bytes(),
             "erased_again": restored.erased, "damage": manifest.damage,
+            "history_place": manifest.history.place,
         }));
     }
     output::line(&format!(
@@ -353,6 +367,7 @@ pub(crate) fn bring_back(args: &RestoreArgs, format: Format) -> anyhow::Result<(
     if restored.erased > 0 {
         output::line(&format!("{} erasures were played again", restored.erased))?;
     }
+    elsewhere(manifest);
     output::talk(&format!("Start it: iotbiz run --data {into}"));
     Ok(())
 }

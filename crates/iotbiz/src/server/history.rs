@@ -7,24 +7,28 @@
 //! The log is trimmed no further than [`History::trim_below`]. What it answers: `answers`.
 
 mod answers;
+mod opening;
+mod place;
 mod replayed;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context;
 use api::{KeptReading, Wanted};
 use eventlog::{Log, Snapshots};
-use lake::{
-    Column, Erasure, Lake, Limits, Pressure, Row, Series, Settings, Shape, Sizes, Span, TableId,
-};
+use lake::{Column, Erasure, Lake, Pressure, Row, Series, Shape, Sizes, Span, TableId};
 use model::{Clock, DeviceId, Disk, Offset, TenantId};
-use pipeline::{DECODER_VERSION, Decoder, Meaning, State, Told};
+use pipeline::{DECODER_VERSION, Decoder, Meaning, Told};
 use tokio::sync::Notify;
+
+use opening::Opening;
+pub(crate) use place::{Noted, PLACE};
+pub(super) use place::Place;
 
 /// Bytes read from the log at once.
 const READ_BYTES_MAX: usize = 1 << 20;
@@ -39,13 +43,18 @@ const MAINTAIN_EVERY: Duration = Duration::from_secs(60);
 const REST: u32 = 4;
 /// Erasures whose figures are remembered until somebody asks for them.
 const FORGOTTEN_MAX: usize = 1_000;
-/// How long to wait before a write that failed is tried again.
+/// How long to wait before a write that failed is tried again; it doubles with each failure ...
 const TRY_AGAIN: Duration = Duration::from_secs(5);
+/// ... up to here.
+const TRY_AGAIN_MAX: Duration = Duration::from_secs(40);
 
 /// The running thread and what it keeps.
 #[derive(Debug)]
 pub(super) struct History {
-    lake: Arc<Lake>,
+    /// Empty until its place has answered for the first time.
+    lake: Arc<OnceLock<Arc<Lake>>>,
+    /// In words for people.
+    place: String,
     shared: Arc<Shared>,
     snapshots: Snapshots,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -107,46 +116,49 @@ pub(super) struct Parts {
     pub(super) clock: Arc<dyn Clock>,
     /// How long readings are kept; none: for ever.
     pub(super) keep: Option<Duration>,
+    /// Where it lies.
+    pub(super) place: Place,
 }
 
 impl History {
-    /// Opens the lake of a data folder and follows the log.
+    /// Opens the lake of a data folder and follows the log. A folder on the disk must open; a
+    /// store of objects is waited for by the thread, since the door and the folds need no history.
     pub(super) fn start(data: &Path, parts: Parts) -> anyhow::Result<Self> {
-        let Parts { log, disk, clock, keep } = parts;
-        let settings = Settings {
-            root: data.join("lake"),
-            shard: super::SHARD.to_owned(),
-            limits: Limits { keep, ..Limits::default() },
-        };
-        let lake = Lake::open(Arc::clone(&disk), Arc::clone(&clock), settings);
-        let lake = Arc::new(lake.context("open the history")?);
         let folder = data.join("snapshots");
-        let snapshots =
-            Snapshots::open(Arc::clone(&disk), &folder, "lake").context("open the snapshots")?;
-        let decoder = restore(&snapshots, &log, (disk, &folder))?;
+        let snapshots = Snapshots::open(Arc::clone(&parts.disk), &folder, "lake");
+        let snapshots = snapshots.context("open the snapshots")?;
+        let place = parts.place.to_string();
         let shared = Arc::new(Shared::default());
-        shared.offset.store(decoder.offset().0, Ordering::Release);
-        let mut follower = Follower {
-            flushed_at: clock.monotonic(),
-            maintained_at: clock.monotonic(),
-            lake: Arc::clone(&lake),
-            shared: Arc::clone(&shared),
-            snapshots: snapshots.clone(),
-            defined: BTreeMap::new(),
-            erasing: None,
-            written: Written::All,
-            decoder,
-            log,
-            clock,
+        let opening = Opening { parts, folder, snapshots: snapshots.clone() };
+        let lake = Arc::new(OnceLock::new());
+        let follower = match &opening.parts.place {
+            Place::Folder(_) => Some(opening.follower(&shared)?),
+            Place::Objects { .. } => None,
         };
+        if let Some(follower) = &follower {
+            lake.get_or_init(|| Arc::clone(&follower.lake));
+        }
+        let (told, opened) = (Arc::clone(&shared), Arc::clone(&lake));
         let thread = std::thread::Builder::new()
             .name("history".to_owned())
             .spawn(move || {
                 super::precedence::step_back();
-                follower.run();
+                if let Some(mut follower) = follower.or_else(|| opening.patiently(&told)) {
+                    opened.get_or_init(|| Arc::clone(&follower.lake));
+                    follower.run();
+                }
             })
             .context("start the thread of history")?;
-        Ok(Self { lake, shared, snapshots, thread: Mutex::new(Some(thread)) })
+        Ok(Self { lake, place, shared, snapshots, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// The lake, once its place has answered; otherwise why there is none.
+    fn lake(&self) -> Result<&Arc<Lake>, String> {
+        self.lake.get().ok_or_else(|| {
+            let problem = self.shared.problem();
+            let why = if problem.is_empty() { "it is being opened" } else { &problem };
+            format!("history in {} cannot be read yet: {why}", self.place)
+        })
     }
 
     /// How fast it reads from now on.
@@ -160,7 +172,7 @@ impl History {
             let mut wrote = std::pin::pin!(self.shared.wrote.notified());
             // Registered before looking, so that a write in between is not missed.
             wrote.as_mut().enable();
-            if self.lake.flushed() >= offset {
+            if self.lake.get().is_some_and(|lake| lake.flushed() >= offset) {
                 return;
             }
             wrote.await;
@@ -174,25 +186,18 @@ impl History {
 
     /// How history is doing, for metrics.
     pub(super) fn metrics(&self, committed: Offset) -> String {
-        let of_all =
-            self.lake.tables().iter().filter_map(|table| self.lake.sizes(table).ok()).fold(
-                Sizes::default(),
-                |all, one| Sizes {
-                    files: all.files + one.files,
-                    rows: all.rows + one.rows,
-                    bytes: all.bytes + one.bytes,
-                    rollup_bytes: all.rollup_bytes + one.rollup_bytes,
-                },
-            );
+        let lake = self.lake.get();
+        let of_all = lake.map(|lake| sizes(lake)).unwrap_or_default();
         let behind = committed.0.saturating_sub(self.shared.offset.load(Ordering::Acquire));
+        let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         let rows = [
             ("files", of_all.files),
             ("rows", of_all.rows),
             ("bytes", of_all.bytes + of_all.rollup_bytes),
-            ("memory_bytes", u64::try_from(self.lake.memory_bytes()).unwrap_or(u64::MAX)),
+            ("memory_bytes", count(lake.map_or(0, |lake| lake.memory_bytes()))),
             ("frames_behind", behind),
-            ("damaged_files", u64::try_from(self.lake.damaged().len()).unwrap_or(u64::MAX)),
-            ("writable", u64::from(self.shared.problem().is_empty())),
+            ("damaged_files", count(lake.map_or(0, |lake| lake.damaged().len()))),
+            ("writable", u64::from(lake.is_some() && self.shared.problem().is_empty())),
         ];
         rows.iter()
             .map(|(name, value)| {
@@ -207,6 +212,7 @@ impl History {
         wanted: &Wanted,
         tell: &mut dyn FnMut(KeptReading),
     ) -> Result<(), String> {
+        let lake = self.lake()?;
         let table = TableId {
             tenant: wanted.tenant,
             venture: wanted.venture.clone(),
@@ -214,7 +220,7 @@ impl History {
         };
         let properties = match &wanted.property {
             Some(property) => vec![property.clone()],
-            None => match self.lake.columns(&table) {
+            None => match lake.columns(&table) {
                 Ok(columns) => columns.into_iter().map(|column| column.name).collect(),
                 Err(lake::Error::NoTable { .. }) => return Ok(()),
                 Err(error) => return Err(error.to_string()),
@@ -224,7 +230,7 @@ impl History {
         for property in properties {
             let series =
                 Series { table: table.clone(), device: wanted.device, property: property.clone() };
-            let points = match self.lake.range(&series, span) {
+            let points = match lake.range(&series, span) {
                 Ok(points) => points,
                 // Nothing was kept of it yet.
                 Err(lake::Error::NoTable { .. } | lake::Error::NoProperty { .. }) => continue,
@@ -257,28 +263,16 @@ impl History {
     }
 }
 
-/// Goes on from its snapshot. Without one it begins with the log, or, where the beginning of the
-/// log is gone, where the folds are: history then begins there.
-fn restore(
-    snapshots: &Snapshots,
-    log: &Log,
-    (disk, folder): (Arc<dyn Disk>, &Path),
-) -> anyhow::Result<Decoder> {
-    if let Some(snapshot) = snapshots.newest().context("read the snapshot of history")? {
-        match Decoder::restore(&snapshot.bytes) {
-            Ok(decoder) => return Ok(decoder),
-            Err(error) => tracing::warn!(%error, "the snapshot of history is not used"),
-        }
-    }
-    if log.first() <= Offset(1) {
-        return Ok(Decoder::default());
-    }
-    let folds = Snapshots::open(disk, folder, "pipeline").context("open the snapshots")?;
-    let newest = folds.newest().context("read the snapshot of the folds")?;
-    let state = newest.and_then(|snapshot| State::restore(&snapshot.bytes).ok());
-    let decoder = state.as_ref().map(Decoder::of).unwrap_or_default();
-    tracing::warn!(offset = %decoder.offset(), "history begins here: the log before is gone");
-    Ok(decoder)
+/// How much there is in all tables.
+fn sizes(lake: &Lake) -> Sizes {
+    let tables = lake.tables();
+    let each = tables.iter().filter_map(|table| lake.sizes(table).ok());
+    each.fold(Sizes::default(), |all, one| Sizes {
+        files: all.files + one.files,
+        rows: all.rows + one.rows,
+        bytes: all.bytes + one.bytes,
+        rollup_bytes: all.rollup_bytes + one.rollup_bytes,
+    })
 }
 
 /// The thread's own.
@@ -294,6 +288,8 @@ struct Follower {
     /// A device that could not be forgotten yet: nothing is read before it is.
     erasing: Option<(TenantId, DeviceId)>,
     written: Written,
+    /// Tries that failed since the last one that did not.
+    failures: u32,
     flushed_at: Duration,
     maintained_at: Duration,
 }
@@ -317,8 +313,9 @@ impl Follower {
                     more
                 }
                 Err(error) => {
+                    self.failures = self.failures.saturating_add(1);
                     self.shared.tell(&format!("{error:#}"));
-                    self.pause(TRY_AGAIN);
+                    self.pause(patience(self.failures));
                     false
                 }
             };
@@ -328,17 +325,19 @@ impl Follower {
             let hurried = self.shared.hurried.load(Ordering::SeqCst);
             let wait = match self.written {
                 Written::All => FLUSH_EVERY,
-                Written::Failed => TRY_AGAIN,
+                Written::Failed => patience(self.failures),
             };
             let through = hurried && !more && self.written == Written::All;
             let due = now.saturating_sub(self.flushed_at) >= wait || through;
-            if stops || due || self.lake.pressure() == Pressure::Flush {
+            let full = self.lake.pressure() == Pressure::Flush && self.written == Written::All;
+            if stops || due || full {
                 self.flush();
             }
             if stops {
                 return;
             }
-            if now.saturating_sub(self.maintained_at) >= MAINTAIN_EVERY {
+            let tidy = now.saturating_sub(self.maintained_at) >= MAINTAIN_EVERY;
+            if tidy && self.written == Written::All {
                 self.maintained_at = now;
                 for error in self.lake.maintain().failed {
                     tracing::warn!(%error, "history was not tidied");
@@ -448,8 +447,12 @@ impl Follower {
             return;
         }
         self.written = match self.write() {
-            Ok(()) => Written::All,
+            Ok(()) => {
+                self.failures = 0;
+                Written::All
+            }
             Err(error) => {
+                self.failures = self.failures.saturating_add(1);
                 self.shared.tell(&format!("{error:#}"));
                 Written::Failed
             }
@@ -470,6 +473,12 @@ impl Follower {
         self.shared.wrote.notify_waiters();
         Ok(())
     }
+}
+
+/// How long to wait after so many failures in a row.
+fn patience(failures: u32) -> Duration {
+    let doubled = 1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX);
+    TRY_AGAIN.saturating_mul(doubled.max(1)).min(TRY_AGAIN_MAX)
 }
 
 /// Rows of a message, to those of its table.

@@ -1,4 +1,4 @@
-//! The lake from outside, on a simulated disk.
+//! The lake from outside, on a simulated disk or store of objects.
 //!
 //! *Invariant:* each file tests one promise of the crate.
 
@@ -14,6 +14,8 @@ mod faults;
 mod history;
 #[cfg(test)]
 mod model_lake;
+#[cfg(test)]
+mod objects;
 #[cfg(test)]
 mod released;
 #[cfg(test)]

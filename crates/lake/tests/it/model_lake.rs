@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use faultsim::{SimClock, SimDisk};
+use faultsim::{SimClock, SimDisk, SimObjects};
 use lake::{Lake, Limits, Point, Row, Series, Settings, Span, Stamp, TableId};
 use model::{Clock, DeviceId, Disk, Name, Offset, Origin, TenantId, Timestamp, Value};
 
@@ -95,9 +95,10 @@ impl Naive {
     }
 }
 
-/// A lake, the disk below it and the log that feeds it.
+/// A lake, the disk or the store below it and the log that feeds it.
 pub(crate) struct Fixture {
     pub disk: SimDisk,
+    pub objects: Option<SimObjects>,
     pub clock: SimClock,
     pub limits: Limits,
     pub log: Vec<Row>,
@@ -107,7 +108,20 @@ pub(crate) struct Fixture {
 
 impl Fixture {
     pub(crate) fn new(seed: u64) -> Self {
+        Self::on(seed, None)
+    }
+
+    pub(crate) fn on_objects() -> Self {
+        Self::on(1, Some(SimObjects::default()))
+    }
+
+    pub(crate) fn store(&self) -> &SimObjects {
+        self.objects.as_ref().unwrap()
+    }
+
+    fn on(seed: u64, objects: Option<SimObjects>) -> Self {
         let mut fixture = Self {
+            objects,
             disk: SimDisk::new(seed),
             clock: SimClock::new("2026-11-25T12:00:00Z".parse().unwrap()),
             limits: Limits {
@@ -137,7 +151,12 @@ impl Fixture {
             shard: "0".to_owned(),
             limits: self.limits.clone(),
         };
-        let lake = Lake::open(disk, clock, settings)?;
+        let lake = match &self.objects {
+            None => Lake::open(disk, clock, settings)?,
+            Some(objects) => {
+                Lake::open_objects((Arc::new(objects.clone()), "here"), clock, settings)?
+            }
+        };
         let from = lake.flushed();
         let rows: Vec<Row> = self.log.iter().filter(|row| row.offset > from).cloned().collect();
         lake.append(&table(), rows)?;

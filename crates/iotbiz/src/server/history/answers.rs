@@ -46,7 +46,7 @@ impl api::History for History {
             property: asked.property.clone(),
         };
         let span = Span { from: asked.from, to: asked.to };
-        let chart = self.lake.chart(&series, span, u32::from(asked.px), asked.gap);
+        let chart = self.lake().map_err(Unkept::Failed)?.chart(&series, span, u32::from(asked.px), asked.gap);
         let chart = chart.map_err(unkept)?;
         let width = i64::try_from(chart.width.as_millis()).unwrap_or(i64::MAX);
         let buckets = chart.buckets.iter().map(|bucket| {
@@ -95,7 +95,7 @@ impl api::History for History {
             ExportFormat::Parquet => Format::Parquet,
             ExportFormat::Arrow => Format::Arrow,
         };
-        self.lake.export(&selection, format, out).map_err(unkept)
+        self.lake().map_err(Unkept::Failed)?.export(&selection, format, out).map_err(unkept)
     }
 
     fn days(&self, asked: &DaysAsked) -> Result<Vec<DayKept>, Unkept> {
@@ -104,7 +104,8 @@ impl api::History for History {
             device: asked.device,
             property: asked.property.clone(),
         };
-        let days = self.lake.aggregates(&series, &asked.bounds).map_err(unkept)?;
+        let lake = self.lake().map_err(Unkept::Failed)?;
+        let days = lake.aggregates(&series, &asked.bounds).map_err(unkept)?;
         let days = days.into_iter().enumerate().filter_map(|(day, values)| {
             let values = values?;
             Some(DayKept {
@@ -122,7 +123,8 @@ impl api::History for History {
 
     fn state_at(&self, asked: &StateAsked) -> Result<StateKept, Unkept> {
         let (device, at) = (asked.device, asked.at);
-        let found = self.lake.state_at(&table(&asked.of), device, at, asked.lookback);
+        let lake = self.lake().map_err(Unkept::Failed)?;
+        let found = lake.state_at(&table(&asked.of), device, at, asked.lookback);
         let values = found.map_err(unkept)?.into_iter().map(|(name, point)| {
             let timed_by = match point.stamp {
                 Stamp::Device => TimedBy::Device,
@@ -162,7 +164,7 @@ impl api::History for History {
     }
 
     fn health(&self) -> Health {
-        let damaged = self.lake.damaged().into_iter();
+        let damaged = self.lake.get().map(|lake| lake.damaged()).unwrap_or_default().into_iter();
         let damaged = damaged.map(|(path, what)| format!("{}: {what}", path.display()));
         Health { problem: self.shared.problem(), damaged: damaged.collect(), offset: self.offset() }
     }

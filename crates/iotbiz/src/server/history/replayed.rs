@@ -55,7 +55,8 @@ impl History {
             let table =
                 TableId { tenant: what.tenant, venture: what.venture.clone(), kind: kind.clone() };
             let selection = Selection { table, devices: Devices::All, span };
-            let read = self.lake.replay(&selection, &mut |row| {
+            let lake = self.lake().map_err(Unkept::Failed)?;
+            let read = lake.replay(&selection, &mut |row| {
                 rows.push(Said { time: row.time, device: row.device, values: row.values });
                 if rows.len() > ROWS_MAX {
                     ControlFlow::Break(())
