@@ -6,6 +6,7 @@
 mod care;
 mod dry;
 mod quiet;
+mod server;
 mod shown;
 
 use std::time::Duration;
@@ -35,6 +36,8 @@ pub(crate) use care::{
 pub(crate) use dry::{__path_dry_run, dry_run};
 pub use dry::{Recording, Said, Take};
 pub(crate) use quiet::{__path_quiet, quiet};
+pub(crate) use server::{__path_server, server};
+pub use server::{ServerAlarm, ServerAlarms};
 pub(crate) use shown::{AlarmJson, alarm_json};
 
 /// The longest note, in characters.

@@ -12,6 +12,7 @@ use model::{Clock, DeviceId, TenantId, Timestamp};
 use pipeline::{Relay, Shard};
 use registry::Registry;
 
+use crate::alarms::ServerAlarms;
 use crate::audience::Audience;
 use crate::authorities::Challenges;
 use crate::case::Studies;
@@ -129,6 +130,8 @@ pub struct Facts {
     pub presence: Presence,
     /// Extra text for `/metrics`: counters of the door that devices use.
     pub metrics: Metrics,
+    /// What is wrong with the server itself, and was.
+    pub server_alarms: ServerAlarms,
 }
 
 /// Everything a handler can reach.

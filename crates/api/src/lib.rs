@@ -59,7 +59,7 @@ mod ventures;
 mod write;
 
 pub use admission::admit;
-pub use alarms::{Recording, Said, Take};
+pub use alarms::{Recording, Said, ServerAlarm, ServerAlarms, Take};
 pub use app::{Access, App, Facts, HttpTls, Metrics, Mode, PhonePage, Presence};
 pub use audience::Audience;
 pub use authorities::Challenges;

@@ -80,6 +80,7 @@ fn devices_routes() -> OpenApiRouter<App> {
 fn alarms_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(alarms::list))
+        .routes(routes!(alarms::server))
         .routes(routes!(alarms::show))
         .routes(routes!(alarms::acknowledge))
         .routes(routes!(alarms::verdict))

@@ -3,6 +3,8 @@
 //! *Invariant:* one process holds a data folder, by a lock on a file in it. Stopping is: take
 //! nothing more, let the log cover what was read, answer it, write snapshots.
 
+mod alarms;
+mod aside;
 mod facts;
 mod history;
 mod https;
@@ -181,7 +183,11 @@ impl Server {
         let http_tls = if https.is_some() { HttpTls::On } else { HttpTls::Off };
         warn_of_plain(config);
         let ports = Ports { http, http_tls, mqtt, mqtts };
+        let alarms = alarms::Alarms::open(&config.data);
+        let watched = watched(&on, &history, &notices);
+        tasks.spawn(alarms.clone().watch(watched, stop.clone()));
         let parts = facts::Seen {
+            alarms,
             ingress: Arc::clone(&ingress),
             history: Arc::clone(&history),
             notices: Arc::clone(&notices),
@@ -306,6 +312,22 @@ fn refuse_open_console(config: &Config, trust: Trust) -> Result<(), Failure> {
     Err(Failure::new(exit::USAGE, what)
         .why("without tokens whoever reaches the console owns everything")
         .fix("listen on 127.0.0.1, or start without --trust-loopback"))
+}
+
+/// What can be wrong with the server itself, and whom to tell.
+fn watched(
+    on: &Foundation,
+    history: &Arc<history::History>,
+    notices: &notices::Notices,
+) -> alarms::Watched {
+    alarms::Watched {
+        log: on.log.clone(),
+        history: Arc::clone(history),
+        clock: Arc::clone(&on.clock),
+        registry: on.registry.clone(),
+        handle: notices.handle(),
+        public_url: notices.public_url().to_owned(),
+    }
 }
 
 /// History, from where its snapshot ends.

@@ -31,6 +31,8 @@ pub enum Source {
     Main,
     /// The log of the urgent lane.
     Urgent,
+    /// The server itself, which numbers what it says of its own state.
+    Server,
 }
 
 impl Source {
@@ -40,6 +42,7 @@ impl Source {
         match self {
             Self::Main => "main",
             Self::Urgent => "urgent",
+            Self::Server => "server",
         }
     }
 }
@@ -220,7 +223,7 @@ pub struct Notification {
     /// Which alarm; none when it is about an idea.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alarm: Option<AlarmId>,
-    /// Whose alarm.
+    /// Whose alarm; none when it is the server's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<DeviceId>,
     /// Which idea; none when it is about an alarm.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use api::{
     Access, App, Asked, DayKept, DaysAsked, ExportFormat, Exported, Facts, Forgotten, Health,
-    History, Kept, KeptReading, Metrics, Mode, Refusals, StateAsked, StateKept, Unkept,
+    History, Kept, KeptReading, Metrics, Mode, Refusals, ServerAlarms, StateAsked, StateKept, Unkept,
 };
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -233,6 +233,7 @@ impl Site {
                 usage_ledger: api::UsageLedger::new(Arc::new(OsDisk), &folder.path().join("usage")),
                 presence: api::Presence(Arc::new(|_| false)),
                 metrics: Metrics(Arc::new(String::new)),
+                server_alarms: ServerAlarms(Arc::new(Vec::new)),
             }),
             clock,
         };

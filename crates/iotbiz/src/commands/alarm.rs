@@ -18,6 +18,13 @@ pub(crate) enum AlarmCommand {
                             --all --device box-0001 --severity warning --json"
     )]
     List(ListArgs),
+    /// Alarms of the server itself: its disk, its history, its clock. They clear by themselves.
+    #[command(after_help = "Examples:\n  iotbiz alarm server\n  iotbiz alarm server --all --json")]
+    Server {
+        /// Those that are over too.
+        #[arg(long)]
+        all: bool,
+    },
     /// One alarm and everything that happened to it.
     Show {
         /// Id, as `alarm ls` prints it.
@@ -162,6 +169,10 @@ pub(crate) struct TryArgs {
 pub(crate) fn run(command: &AlarmCommand, client: &Client, format: Format) -> anyhow::Result<()> {
     match command {
         AlarmCommand::List(args) => list(args, client, format),
+        AlarmCommand::Server { all } => {
+            let state = if *all { "all" } else { "open" };
+            server(&client.get(&format!("/api/v1/server/alarms?state={state}"))?, format)
+        }
         AlarmCommand::Show { alarm } => show(&read(alarm, client)?, format),
         AlarmCommand::Trace { alarm } => trace(&read(alarm, client)?, format),
         AlarmCommand::Ack(args) => {
@@ -213,6 +224,17 @@ fn list(args: &ListArgs, client: &Client, format: Format) -> anyhow::Result<()> 
         output::talk("there are more: raise --limit, or choose with --device, --rule, --severity");
     }
     Ok(())
+}
+
+fn server(found: &Value, format: Format) -> anyhow::Result<()> {
+    if format == Format::Json {
+        return output::json(found);
+    }
+    let rows = found["items"].as_array().into_iter().flatten().map(|alarm| {
+        let keys = ["raised", "cleared", "severity", "title", "why", "fix"];
+        keys.into_iter().map(|key| text(&alarm[key])).collect()
+    });
+    output::table(&["RAISED", "CLEARED", "SEVERITY", "WHAT", "WHY", "WHAT TO DO"], rows.collect())
 }
 
 const HEADS: [&str; 7] = ["RAISED", "ID", "DEVICE", "SEVERITY", "STATE", "WHAT", "VERDICT"];

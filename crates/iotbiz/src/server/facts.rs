@@ -9,6 +9,7 @@ use eventlog::Log;
 use ingress::Ingress;
 use model::{Disk, Timestamp};
 
+use super::alarms::Alarms;
 use super::history::History;
 use super::notices::Notices;
 use super::{Ports, Trust, public_host, tasks};
@@ -21,6 +22,7 @@ pub(super) struct Seen {
     pub(super) notices: Arc<Notices>,
     pub(super) log: Log,
     pub(super) disk: Arc<dyn Disk>,
+    pub(super) alarms: Alarms,
 }
 
 /// What handlers know of this server.
@@ -28,7 +30,7 @@ pub(super) fn facts(
     config: &Config,
     (trust, access): (Trust, Access),
     (ports, started_at): (Ports, Timestamp),
-    Seen { ingress, history, notices, log, disk }: Seen,
+    Seen { ingress, history, notices, log, disk, alarms }: Seen,
 ) -> Facts {
     let (figures, kept, told) = (Arc::clone(&ingress), Arc::clone(&history), Arc::clone(&history));
     Facts {
@@ -45,6 +47,7 @@ pub(super) fn facts(
         log_retention: config.driver_options().retention,
         readings: Readings(Arc::new(move |wanted, tell| told.readings(wanted, tell))),
         usage_ledger: UsageLedger::new(disk, &config.data.join("usage")),
+        server_alarms: alarms.shown(),
         metrics: Metrics(Arc::new(move || {
             let committed = log.committed();
             tasks::door_metrics(figures.figures())

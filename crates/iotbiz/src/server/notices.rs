@@ -46,6 +46,7 @@ const IDEAS_MAX: usize = 10_000;
 /// The running thread and the sender behind it.
 pub(super) struct Notices {
     handle: Handle,
+    public_url: String,
     shared: Arc<Shared>,
 }
 
@@ -124,6 +125,7 @@ impl Notices {
             public_url: public_url.trim_end_matches('/').to_owned(),
             ideas: BTreeMap::new(),
         };
+        let public_url = follower.public_url.clone();
         tasks.spawn(sender.run(stop.clone()));
         let thread = tasks.spawn_blocking(move || follower.run());
         let (stop, told) = (stop.clone(), Arc::clone(&shared));
@@ -134,7 +136,17 @@ impl Notices {
                 tracing::error!("the reader of notices panicked");
             }
         });
-        Ok(Self { handle, shared })
+        Ok(Self { handle, public_url, shared })
+    }
+
+    /// For whoever else has something to tell.
+    pub(super) fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Where people find the console.
+    pub(super) fn public_url(&self) -> &str {
+        &self.public_url
     }
 
     /// The log may be trimmed below this.

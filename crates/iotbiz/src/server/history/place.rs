@@ -15,6 +15,7 @@ use objects::S3;
 use serde::{Deserialize, Serialize};
 
 use crate::config::HistoryConfig;
+use crate::server::aside;
 
 /// Name of the note, below the data folder.
 pub(crate) const PLACE: &str = "history.json";
@@ -61,15 +62,12 @@ impl Noted {
         noted.map(Some).with_context(|| format!("read {}", path.display()))
     }
 
-    /// Written aside, then renamed: half a note would be another owner.
+    /// Half a note would be another owner.
     fn write(&self, data: &Path) -> anyhow::Result<()> {
         let path = data.join(PLACE);
         let write = || format!("write {}", path.display());
-        let aside = data.join(format!("{PLACE}.tmp"));
         let text = serde_json::to_vec(self).with_context(write)?;
-        fs::write(&aside, text).with_context(write)?;
-        fs::File::open(&aside).and_then(|file| file.sync_all()).with_context(write)?;
-        fs::rename(&aside, &path).with_context(write)
+        aside::replace(&path, &text).with_context(write)
     }
 
     fn keep(data: &Path, url: String) -> anyhow::Result<Option<Self>> {
