@@ -1,0 +1,215 @@
+//! The server's own alarms: raised, cleared, and whether people were told.
+//!
+//! *Invariant:* one alarm for each condition that holds, however often it is looked at; a change is
+//! told until it stands in the state of the sender, with the numbers that it got first. Pure: time
+//! and conditions are handed in.
+
+use api::ServerAlarm;
+use model::{AlarmId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// Alarms that are kept; the oldest that are over go first.
+const ALARMS_MAX: usize = 200;
+
+/// Something that is wrong with the server now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Condition {
+    /// As `/readyz` says it.
+    pub(super) word: &'static str,
+    pub(super) severity: notify::Severity,
+    pub(super) title: &'static str,
+    pub(super) why: String,
+    pub(super) fix: &'static str,
+}
+
+/// How far telling of a change got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Step {
+    /// It has no numbers yet.
+    Due,
+    /// The first of its numbers, one for each tenant.
+    Numbered(u64),
+    /// The sender has it on disk.
+    Told,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Entry {
+    alarm: ServerAlarm,
+    raised: Step,
+    cleared: Step,
+}
+
+/// What there is to tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Change {
+    pub(super) alarm: ServerAlarm,
+    pub(super) transition: notify::Transition,
+    /// The first of its numbers.
+    pub(super) first: u64,
+}
+
+/// All of them, oldest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Book {
+    entries: Vec<Entry>,
+    /// The last number that was given.
+    last: u64,
+}
+
+fn id(at: Timestamp, nth: usize) -> AlarmId {
+    // Sorted by time, as ids are.
+    let millis = u128::try_from(at.as_millis()).unwrap_or_default();
+    AlarmId::from_u128((millis << 80) | (nth as u128 & 0xFFFF))
+}
+
+impl Book {
+    /// Newest first.
+    pub(super) fn alarms(&self) -> Vec<ServerAlarm> {
+        self.entries.iter().rev().map(|entry| entry.alarm.clone()).collect()
+    }
+
+    /// Takes in what holds now.
+    pub(super) fn observe(&mut self, conditions: &[Condition], now: Timestamp) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.alarm.cleared.is_none()) {
+            match conditions.iter().find(|found| found.word == entry.alarm.condition) {
+                Some(found) => found.why.clone_into(&mut entry.alarm.why),
+                None => entry.alarm.cleared = Some(now),
+            }
+        }
+        for (nth, found) in conditions.iter().enumerate() {
+            let open = |entry: &Entry| {
+                entry.alarm.cleared.is_none() && entry.alarm.condition == found.word
+            };
+            if !self.entries.iter().any(open) {
+                self.entries.push(Entry {
+                    alarm: ServerAlarm {
+                        id: id(now, nth),
+                        condition: found.word.to_owned(),
+                        severity: found.severity.as_str().to_owned(),
+                        title: found.title.to_owned(),
+                        why: found.why.clone(),
+                        fix: found.fix.to_owned(),
+                        raised: now,
+                        cleared: None,
+                    },
+                    raised: Step::Due,
+                    cleared: Step::Due,
+                });
+            }
+        }
+        self.make_room();
+    }
+
+    fn make_room(&mut self) {
+        while self.entries.len() > ALARMS_MAX {
+            let over = self.entries.iter().position(|entry| entry.alarm.cleared.is_some());
+            let Some(oldest) = over else { return };
+            self.entries.remove(oldest);
+        }
+    }
+
+    /// Changes that the sender does not have on disk, with numbers for so many tenants. Numbers
+    /// are of the clock, so that they grow even if this book is lost.
+    pub(super) fn untold(&mut self, tenants: u64, now: Timestamp) -> Vec<Change> {
+        let mut last = self.last;
+        let mut changes = Vec::new();
+        for Entry { alarm, raised, cleared } in &mut self.entries {
+            let is_over = alarm.cleared.is_some();
+            let steps = [
+                (Some(raised), notify::Transition::Raised),
+                (Some(cleared).filter(|_| is_over), notify::Transition::Cleared),
+            ];
+            for (step, transition) in steps {
+                let Some(step) = step else { continue };
+                if *step == Step::Due {
+                    let first = (last + 1).max(now.as_millis().unsigned_abs());
+                    last = first + tenants.saturating_sub(1);
+                    *step = Step::Numbered(first);
+                }
+                if let Step::Numbered(first) = *step {
+                    changes.push(Change { alarm: alarm.clone(), transition, first });
+                }
+            }
+        }
+        self.last = last;
+        changes
+    }
+
+    /// The sender has everything up to this number on disk.
+    pub(super) fn told(&mut self, durable: u64, tenants: u64) {
+        for entry in &mut self.entries {
+            for step in [&mut entry.raised, &mut entry.cleared] {
+                if let Step::Numbered(first) = *step
+                    && first + tenants.saturating_sub(1) <= durable
+                {
+                    *step = Step::Told;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn full(why: &str) -> Condition {
+        Condition {
+            word: "disk_full",
+            severity: notify::Severity::Critical,
+            title: "The disk is full",
+            why: why.to_owned(),
+            fix: "free space",
+        }
+    }
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    #[test]
+    fn a_condition_that_holds_is_one_alarm_and_clears_by_itself() {
+        let mut book = Book::default();
+        book.observe(&[full("one")], at(1_000));
+        book.observe(&[full("two")], at(2_000));
+        let [alarm] = &book.alarms()[..] else { panic!("{book:?}") };
+        assert_eq!((alarm.raised, alarm.cleared, &*alarm.why), (at(1_000), None, "two"));
+        book.observe(&[], at(3_000));
+        assert_eq!(book.alarms()[0].cleared, Some(at(3_000)));
+        book.observe(&[full("again")], at(4_000));
+        assert_eq!(book.alarms().len(), 2);
+    }
+
+    #[test]
+    fn a_change_keeps_its_numbers_until_the_sender_has_it_on_disk() {
+        let mut book = Book::default();
+        book.observe(&[full("one")], at(1_000));
+        let first = book.untold(3, at(1_000));
+        assert_eq!(first[0].first, 1_000);
+        let text = serde_json::to_string(&book).unwrap();
+        let mut again: Book = serde_json::from_str(&text).unwrap();
+        assert_eq!(again.untold(3, at(9_000)), first);
+        book.told(1_001, 3);
+        assert_eq!(book.untold(3, at(1_000)), first);
+        book.told(1_002, 3);
+        assert!(book.untold(3, at(1_000)).is_empty());
+        book.observe(&[], at(1_001));
+        let over = book.untold(3, at(1_001));
+        assert_eq!((over[0].transition, over[0].first), (notify::Transition::Cleared, 1_003));
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_and_what_is_open_stays() {
+        let mut book = Book::default();
+        book.observe(&[full("one")], at(0));
+        let other = Condition { word: "clock_step_held", ..full("x") };
+        for n in 1..500 {
+            book.observe(&[full("one"), other.clone()], at(2 * n));
+            book.observe(&[full("one")], at(2 * n + 1));
+        }
+        assert_eq!(book.alarms().len(), ALARMS_MAX);
+        assert!(book.alarms().iter().any(|alarm| alarm.raised == at(0)));
+    }
+}
