@@ -14,6 +14,7 @@ import mtls
 import notify
 import projects
 import readme
+import s3
 import schema
 import thingsboard
 from server import Login, Refused, Server
@@ -121,6 +122,7 @@ def main():
     abuse.facts()
     schema.facts()
     lake.facts()
+    s3.facts()
     kills.facts(arguments.kills, arguments.seed)
     backup.facts(arguments.seed)
     sys.exit(1 if verdicts.failed else 0)

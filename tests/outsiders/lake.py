@@ -1,14 +1,16 @@
 """History as others see it: Influx's own client writes, deltalake and DuckDB count the same rows after
-each stop in order, with kills in between. It waits for no compaction: that is `crates/lake/tests`.
+each stop in order, with kills in between, and before, during and after the files are merged.
 
 These clients need pyarrow's weight, so they have an environment of their own: `facts` starts this file
 there.
 """
 
+import json
 import os
 import pathlib
 import subprocess
 import sys
+import time
 
 from server import Server
 from verdicts import eventually, fact
@@ -17,6 +19,7 @@ import verdicts
 FIRST = 1_795_608_000
 ROUNDS = 4
 ROWS = 500
+MERGE_SECONDS_MAX = 120
 
 
 def facts():
@@ -49,6 +52,49 @@ def counted_by_duckdb(path):
 def kept(server):
     """Rows of an export: files and memory."""
     return server.command("export", "--kind", "probe").count("\n") - 2
+
+
+def versions(path):
+    """The actions of each version of the Delta log."""
+    names = sorted(pathlib.Path(path, "_delta_log").glob("*.json"))
+    return {int(one.stem): [json.loads(line) for line in one.read_text().splitlines()] for one in names}
+
+
+def merges(path):
+    """Versions that replace files by others with the same rows."""
+
+    def is_one(actions):
+        found = {kind: [one[kind] for one in actions if kind in one] for kind in ("add", "remove")}
+        changes = [one["dataChange"] for kind in found.values() for one in kind]
+        return bool(found["add"]) and bool(found["remove"]) and not any(changes)
+
+    return [number for number, actions in versions(path).items() if is_one(actions)]
+
+
+def merge_facts(server, written):
+    """The server merges the files of days that are over within a minute of its start."""
+    import deltalake
+
+    path = table(server)
+    before = merges(path)
+    opened = deltalake.DeltaTable(path)
+    files = set(opened.file_uris())
+    with fact("deltalake and DuckDB count the same rows before and while files are merged"):
+        until = time.monotonic() + MERGE_SECONDS_MAX
+        looks = 0
+        while len(merges(path)) == len(before):
+            counts = (counted_by_delta(path), counted_by_duckdb(path))
+            assert counts == (written, written), f"{counts} of {written}"
+            looks += 1
+            assert time.monotonic() < until, "no version of the log merges files"
+        assert looks > 0, "the files were merged before anybody looked"
+    with fact("deltalake and DuckDB count the same rows after files were merged"):
+        counts = (counted_by_delta(path), counted_by_duckdb(path))
+        assert counts == (written, written), f"{counts} of {written}"
+        after = set(deltalake.DeltaTable(path).file_uris())
+        assert after != files and len(after) <= len(files), f"{len(files)} files became {len(after)}"
+    with fact("a reader that opened the table before the merge still counts all rows"):
+        assert opened.to_pyarrow_table().num_rows == written
 
 
 def write(server, token, first, rows):
@@ -86,6 +132,7 @@ def reader_facts(server, token):
             server.start()
             eventually("all rows", lambda: kept(server) == written, seconds=20)
             assert counted_by_delta(table(server)) == written
+    merge_facts(server, written)
 
 
 def main():

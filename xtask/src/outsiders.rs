@@ -23,9 +23,14 @@ const THINGSBOARD: [&str; 3] =
 const FACTURX: [&str; 2] = ["factur-x==7.8", "saxonche==13.1.1"];
 /// Makes requests of the API's own document; it needs half of PyPI.
 const SCHEMATHESIS: [&str; 1] = ["schemathesis==4.32.5"];
-/// Readers and writers of history; they bring pyarrow.
-const LAKE: [&str; 4] =
-    ["deltalake==1.6.6", "duckdb==2.0.1", "influxdb-client==1.50.0", "pyarrow==26.0.1"];
+/// Readers and writers of history, which bring pyarrow, and a store that speaks S3.
+const LAKE: [&str; 5] = [
+    "deltalake==1.6.6",
+    "duckdb==2.0.1",
+    "influxdb-client==1.50.0",
+    "moto[server]==MOTO",
+    "pyarrow==26.0.1",
+];
 const NPM: [&str; 1] = ["mqtt@5.16.0"];
 
 /// Runs every script of `tests/outsiders` and counts its `PASS` and `FAIL` lines.

@@ -1,6 +1,6 @@
 //! What can be wrong with a place before the first request.
 //!
-//! *Invariant:* an error names the key of the configuration or the variable that is to be mended.
+//! *Invariant:* an error says what is to be mended.
 
 use model::ErrorKind;
 
@@ -16,25 +16,24 @@ pub enum Error {
         /// What is wrong with it.
         why: &'static str,
     },
-    /// What it takes to speak with the store is missing or contradictory.
-    #[error("the access to {place} is not complete")]
-    Access {
+    /// No key to sign requests with.
+    #[error("there is no key for {place}")]
+    NoKey {
         /// Where to.
         place: String,
-        /// What the library said.
-        source: object_store::Error,
+    },
+    /// The endpoint is no address.
+    #[error("{endpoint:?} is no address of a store: it is http:// or https://, a host and a port")]
+    Endpoint {
+        /// What was given.
+        endpoint: String,
     },
     /// The authority's certificate cannot be read.
     #[error("the authority of {place} is no PEM certificate")]
     Authority {
         /// Where to.
         place: String,
-        /// What the library said.
-        source: object_store::Error,
     },
-    /// No thread to send requests from.
-    #[error("start the thread of requests")]
-    Thread(#[source] std::io::Error),
 }
 
 impl Error {
@@ -42,8 +41,10 @@ impl Error {
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
         match self {
-            Self::Url { .. } | Self::Access { .. } | Self::Authority { .. } => ErrorKind::Invalid,
-            Self::Thread(_) => ErrorKind::Internal,
+            Self::Url { .. }
+            | Self::NoKey { .. }
+            | Self::Endpoint { .. }
+            | Self::Authority { .. } => ErrorKind::Invalid,
         }
     }
 }

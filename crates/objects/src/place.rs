@@ -50,18 +50,20 @@ impl fmt::Display for Place {
     }
 }
 
-/// How to reach a store; what is empty comes from the usual `AWS_*` variables.
+/// How to reach a store.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Access {
-    /// `https://minio.example:9000`; empty: Amazon's.
+    /// `https://minio.example:9000`, the bucket is part of the path; empty: Amazon's.
     pub endpoint: String,
-    /// Such as `eu-central-1`.
+    /// Such as `eu-central-1`; empty: `us-east-1`.
     pub region: String,
     /// The name of the key.
     pub access_key_id: String,
     /// The key.
     pub secret_access_key: String,
-    /// PEM certificate of the authority behind the endpoint; empty: the usual ones.
+    /// What comes with a key that is lent; usually empty.
+    pub session_token: String,
+    /// PEM certificate of the authority behind the endpoint; empty: the public ones.
     pub authority: Vec<u8>,
 }
 

@@ -1,165 +1,47 @@
 //! A bucket, by the S3 protocol.
 //!
-//! *Invariant:* a request is tried at most [`RETRIES_MAX`] times more, for [`RETRY_FOR`] at most;
-//! whoever needs it after that asks again. A conditional put is not repeated blindly: its error is
-//! told, and the caller looks what became of it.
+//! *Invariant:* a conditional put is sent once, and its error is told: the caller looks what became
+//! of it. An object in parts appears whole when it is finished, or never.
 
-use std::error::Error as _;
 use std::fmt::Write as _;
 use std::io;
 use std::ops::Range;
-use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::sync::Arc;
 
 use model::{Objects, Put, Upload};
-use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
-use object_store::path::Path;
-use object_store::{
-    BackoffConfig, Certificate, ClientOptions, GetOptions, GetRange, MultipartUpload, ObjectStore,
-    ObjectStoreExt as _, PutMode, PutOptions, PutPayload, RetryConfig,
-};
-use tokio::runtime::{Builder, Runtime};
 
-use crate::{Access, Error, Place};
+use crate::wire::{Again, Answer, Ask, Wire};
+use crate::{Access, Error, Place, xml};
 
-/// How often a request is tried again.
-const RETRIES_MAX: usize = 2;
-/// How long a request is tried again at most.
-const RETRY_FOR: Duration = Duration::from_secs(10);
-/// How long one try may take: a part of 8 MiB over a slow line.
-const REQUEST_MAX: Duration = Duration::from_secs(30);
-/// How long a connection may take.
-const CONNECT_MAX: Duration = Duration::from_secs(5);
-/// The longest reason that is told, in characters.
-const WHY_CHARS_MAX: usize = 500;
+/// Pages of a list: a folder of history has far fewer names than a thousand of these hold.
+const PAGES_MAX: usize = 1_000;
 
 /// Objects below a prefix of a bucket.
 #[derive(Debug)]
 pub struct S3 {
-    store: Arc<AmazonS3>,
     place: Place,
-    requests: Option<Runtime>,
+    wire: Arc<Wire>,
 }
 
 impl S3 {
     /// Gets ready to speak with a store; nothing is sent yet.
     ///
     /// # Errors
-    /// What it takes is missing, or is no certificate.
-    pub fn open(place: Place, access: &Access) -> Result<Self, Error> {
-        // Another part may have installed one already; any will do.
-        let _installed = rustls::crypto::ring::default_provider().install_default();
-        let store = Arc::new(client(&place, access)?);
-        let requests = Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("objects")
-            .enable_all()
-            .build()
-            .map_err(Error::Thread)?;
-        Ok(Self { store, place, requests: Some(requests) })
+    /// What it takes is missing, or is no address or certificate.
+    pub fn new(place: Place, access: Access) -> Result<Self, Error> {
+        let wire = Arc::new(Wire::new(&place, access)?);
+        Ok(Self { place, wire })
     }
 
-    fn path(&self, name: &str) -> io::Result<Path> {
+    fn key(&self, name: &str) -> String {
         let parts = [self.place.prefix.as_str(), name];
-        let whole: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-        Path::parse(whole.join("/"))
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
+        let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        parts.join("/")
     }
 
-    /// Runs a request on the thread of requests; the calling thread waits.
-    fn wait<T: Send + 'static>(
-        &self,
-        request: impl Future<Output = object_store::Result<T>> + Send + 'static,
-    ) -> io::Result<T> {
-        let runtime = self.requests.as_ref().ok_or_else(gone)?;
-        wait(runtime.handle(), request)
-    }
-}
-
-/// The same for whoever holds no [`S3`].
-fn wait<T: Send + 'static>(
-    on: &tokio::runtime::Handle,
-    request: impl Future<Output = object_store::Result<T>> + Send + 'static,
-) -> io::Result<T> {
-    let (answer, answered) = mpsc::sync_channel(1);
-    on.spawn(async move {
-        // Whoever asked may be gone.
-        let _gone = answer.send(request.await).is_err();
-    });
-    answered.recv().map_err(|_dropped| gone())?.map_err(told)
-}
-
-fn gone() -> io::Error {
-    io::Error::other("the thread of requests has ended")
-}
-
-fn client(place: &Place, access: &Access) -> Result<AmazonS3, Error> {
-    let broken = |source| Error::Access { place: place.to_string(), source };
-    let mut builder = AmazonS3Builder::from_env().with_bucket_name(&place.bucket);
-    if !access.endpoint.is_empty() {
-        builder = builder.with_endpoint(&access.endpoint);
-    }
-    if !access.region.is_empty() {
-        builder = builder.with_region(&access.region);
-    }
-    if !access.access_key_id.is_empty() {
-        builder = builder
-            .with_access_key_id(&access.access_key_id)
-            .with_secret_access_key(&access.secret_access_key);
-    }
-    let endpoint = builder.get_config_value(&AmazonS3ConfigKey::Endpoint).unwrap_or_default();
-    let mut options = ClientOptions::new()
-        .with_timeout(REQUEST_MAX)
-        .with_connect_timeout(CONNECT_MAX)
-        .with_allow_http(endpoint.starts_with("http://"));
-    if !access.authority.is_empty() {
-        let read = Certificate::from_pem_bundle(&access.authority);
-        let read =
-            read.map_err(|source| Error::Authority { place: place.to_string(), source })?;
-        for certificate in read {
-            options = options.with_root_certificate(certificate);
-        }
-    }
-    let retry = RetryConfig {
-        backoff: BackoffConfig::default(),
-        max_retries: RETRIES_MAX,
-        retry_timeout: RETRY_FOR,
-    };
-    builder.with_client_options(options).with_retry(retry).build().map_err(broken)
-}
-
-/// A library's error in one line, with the kind that callers look at.
-fn told(error: object_store::Error) -> io::Error {
-    use object_store::Error as Said;
-    let kind = match &error {
-        Said::NotFound { .. } => io::ErrorKind::NotFound,
-        Said::AlreadyExists { .. } | Said::Precondition { .. } => io::ErrorKind::AlreadyExists,
-        Said::PermissionDenied { .. } | Said::Unauthenticated { .. } => {
-            io::ErrorKind::PermissionDenied
-        }
-        // The library may add situations.
-        _ => io::ErrorKind::Other,
-    };
-    let mut said = error.to_string();
-    let mut cause = error.source();
-    while let Some(deeper) = cause {
-        let text = deeper.to_string();
-        if !said.contains(&text) {
-            // Writing to a String cannot fail.
-            let _ok = write!(said, ": {text}");
-        }
-        cause = deeper.source();
-    }
-    let line = said.split_whitespace().collect::<Vec<_>>().join(" ");
-    io::Error::new(kind, line.chars().take(WHY_CHARS_MAX).collect::<String>())
-}
-
-impl Drop for S3 {
-    fn drop(&mut self) {
-        // The last holder may be a task of another runtime, which must not wait.
-        if let Some(requests) = self.requests.take() {
-            requests.shutdown_background();
-        }
+    fn get(&self, name: &str, headers: &[(&str, &str)]) -> io::Result<Answer> {
+        let (key, again) = (self.key(name), Again::Same);
+        self.wire.ask(&Ask { method: "GET", key: &key, query: &[], headers, body: &[], again })
     }
 }
 
@@ -169,59 +51,78 @@ impl Objects for S3 {
     }
 
     fn size(&self, name: &str) -> io::Result<u64> {
-        let (store, path) = (Arc::clone(&self.store), self.path(name)?);
-        self.wait(async move { store.head(&path).await }).map(|about| about.size)
+        let (key, again) = (self.key(name), Again::Same);
+        let ask = Ask { method: "HEAD", key: &key, query: &[], headers: &[], body: &[], again };
+        let answer = self.wire.ask(&ask)?;
+        let length = answer.header("content-length").and_then(|length| length.parse().ok());
+        length.ok_or_else(|| io::Error::other("HEAD told no length"))
     }
 
     fn read(&self, name: &str, range: Range<u64>) -> io::Result<Vec<u8>> {
         if range.is_empty() {
             return Ok(Vec::new());
         }
-        let (store, path) = (Arc::clone(&self.store), self.path(name)?);
-        let options = GetOptions { range: Some(GetRange::Bounded(range)), ..GetOptions::default() };
-        let read = async move { store.get_opts(&path, options).await?.bytes().await };
-        self.wait(read).map(Vec::from)
+        let bytes = format!("bytes={}-{}", range.start, range.end - 1);
+        self.get(name, &[("range", &bytes)]).map(|answer| answer.body)
     }
 
     fn read_all(&self, name: &str) -> io::Result<Vec<u8>> {
-        let (store, path) = (Arc::clone(&self.store), self.path(name)?);
-        let read = async move { store.get(&path).await?.bytes().await };
-        self.wait(read).map(Vec::from)
+        self.get(name, &[]).map(|answer| answer.body)
     }
 
     fn put(&self, name: &str, bytes: Vec<u8>, put: Put) -> io::Result<()> {
-        let (store, path) = (Arc::clone(&self.store), self.path(name)?);
-        let mode = match put {
-            Put::Create => PutMode::Create,
-            Put::Replace => PutMode::Overwrite,
+        let key = self.key(name);
+        let (headers, again): (&[(&str, &str)], Again) = match put {
+            Put::Create => (&[("if-none-match", "*")], Again::Never),
+            Put::Replace => (&[], Again::Same),
         };
-        let options = PutOptions::from(mode);
-        let written =
-            async move { store.put_opts(&path, PutPayload::from(bytes), options).await };
-        self.wait(written).map(drop)
+        let ask = Ask { method: "PUT", key: &key, query: &[], headers, body: &bytes, again };
+        self.wire.ask(&ask).map(drop)
     }
 
     fn upload(&self, name: &str) -> io::Result<Box<dyn Upload>> {
-        let (store, path) = (Arc::clone(&self.store), self.path(name)?);
-        let parts = self.wait(async move { store.put_multipart(&path).await })?;
-        let on = self.requests.as_ref().ok_or_else(gone)?.handle().clone();
-        Ok(Box::new(Parts { parts: Some(parts), on }))
+        let (key, again) = (self.key(name), Again::Same);
+        let query = [("uploads", "")];
+        let ask = Ask { method: "POST", key: &key, query: &query, headers: &[], body: &[], again };
+        let answer = self.wire.ask(&ask)?;
+        let id = xml::first(&answer.text(), "UploadId");
+        let id = id.ok_or_else(|| io::Error::other("the store named no upload"))?;
+        let wire = Arc::clone(&self.wire);
+        Ok(Box::new(Parts { wire, key, id, tags: Vec::new(), done: false }))
     }
 
     fn list(&self, folder: &str) -> io::Result<Vec<String>> {
-        let (store, path) = (Arc::clone(&self.store), self.path(folder)?);
-        let found = self.wait(async move { store.list_with_delimiter(Some(&path)).await })?;
-        let names = found.objects.iter().filter_map(|object| object.location.filename());
-        let mut names: Vec<String> = names.map(str::to_owned).collect();
-        names.sort();
-        Ok(names)
+        let folder = self.key(folder);
+        let prefix = if folder.is_empty() { folder } else { format!("{folder}/") };
+        let (mut names, mut token) = (Vec::new(), String::new());
+        for _page in 0..PAGES_MAX {
+            let mut query = Vec::new();
+            if !token.is_empty() {
+                query.push(("continuation-token", token.as_str()));
+            }
+            query.extend([("delimiter", "/"), ("list-type", "2"), ("prefix", prefix.as_str())]);
+            let again = Again::Same;
+            let ask =
+                Ask { method: "GET", key: "", query: &query, headers: &[], body: &[], again };
+            let text = self.wire.ask(&ask)?.text();
+            let found = xml::all(&text, "Contents").filter_map(|one| xml::first(&one, "Key"));
+            names.extend(found.filter_map(|key| key.strip_prefix(&prefix).map(str::to_owned)));
+            if xml::first(&text, "IsTruncated").as_deref() != Some("true") {
+                names.retain(|name| !name.is_empty());
+                names.sort();
+                return Ok(names);
+            }
+            token = xml::first(&text, "NextContinuationToken").unwrap_or_default();
+        }
+        Err(io::Error::other(format!("a list of more than pages_max = {PAGES_MAX} pages")))
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        let (store, path) = (Arc::clone(&self.store), self.path(name)?);
-        match self.wait(async move { store.delete(&path).await }) {
+        let (key, again) = (self.key(name), Again::Same);
+        let ask = Ask { method: "DELETE", key: &key, query: &[], headers: &[], body: &[], again };
+        match self.wire.ask(&ask) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            Ok(()) | Err(_) => Ok(()),
+            Ok(_) | Err(_) => Ok(()),
         }
     }
 }
@@ -229,28 +130,60 @@ impl Objects for S3 {
 /// An object that is sent part by part.
 #[derive(Debug)]
 struct Parts {
-    parts: Option<Box<dyn MultipartUpload>>,
-    on: tokio::runtime::Handle,
+    wire: Arc<Wire>,
+    key: String,
+    id: String,
+    tags: Vec<String>,
+    done: bool,
 }
 
 impl Upload for Parts {
     fn part(&mut self, bytes: Vec<u8>) -> io::Result<()> {
-        let parts = self.parts.as_mut().ok_or_else(gone)?;
-        let part = parts.put_part(PutPayload::from(bytes));
-        wait(&self.on, part)
+        let number = (self.tags.len() + 1).to_string();
+        let query = [("partNumber", number.as_str()), ("uploadId", self.id.as_str())];
+        let (key, again) = (&self.key, Again::Same);
+        let ask = Ask { method: "PUT", key, query: &query, headers: &[], body: &bytes, again };
+        let answer = self.wire.ask(&ask)?;
+        let tag = answer.header("etag").map(str::to_owned);
+        self.tags.push(tag.ok_or_else(|| io::Error::other("the store gave a part no tag"))?);
+        Ok(())
     }
 
     fn finish(mut self: Box<Self>) -> io::Result<()> {
-        let mut parts = self.parts.take().ok_or_else(gone)?;
-        wait(&self.on, async move { parts.complete().await }).map(drop)
+        let mut body = String::from("<CompleteMultipartUpload>");
+        for (number, tag) in (1..).zip(&self.tags) {
+            // Writing to a String cannot fail.
+            let _ok = write!(
+                body,
+                "<Part><PartNumber>{number}</PartNumber><ETag>{tag}</ETag></Part>"
+            );
+        }
+        body.push_str("</CompleteMultipartUpload>");
+        let query = [("uploadId", self.id.as_str())];
+        let headers = [("if-none-match", "*")];
+        let (key, body, again) = (&self.key, body.as_bytes(), Again::Never);
+        let ask = Ask { method: "POST", key, query: &query, headers: &headers, body, again };
+        let answer = self.wire.ask(&ask)?;
+        // It may begin well and fail later, with the status sent.
+        let text = answer.text();
+        if text.contains("<Error>") {
+            let said = xml::first(&text, "Message").unwrap_or_default();
+            return Err(io::Error::other(format!("the parts were not joined: {said}")));
+        }
+        self.done = true;
+        Ok(())
     }
 }
 
 impl Drop for Parts {
     fn drop(&mut self) {
-        if let Some(mut parts) = self.parts.take() {
+        if !self.done {
+            let query = [("uploadId", self.id.as_str())];
+            let (key, again) = (&self.key, Again::Never);
+            let ask =
+                Ask { method: "DELETE", key, query: &query, headers: &[], body: &[], again };
             // Best effort: what stays behind is invisible, and a rule of the bucket ends it.
-            self.on.spawn(async move { drop(parts.abort().await) });
+            drop(self.wire.ask(&ask));
         }
     }
 }

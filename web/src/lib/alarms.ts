@@ -39,6 +39,17 @@ export interface Alarm {
   escalated: string | null;
   why: string;
 }
+/** What is wrong with the server itself, or was. */
+export interface ServerAlarm {
+  id: string;
+  condition: string;
+  severity: Severity;
+  title: string;
+  why: string;
+  fix: string;
+  raised: string;
+  cleared: string | null;
+}
 /** A value that a condition looked at; neither value nor text: it was missing. */
 export interface Looked {
   name: string;
@@ -94,6 +105,7 @@ const act = (alarm: string, what: string, body: Record<string, unknown>) =>
 
 export const alarmsApi = {
   list: (values: Query, signal?: AbortSignal) => request<Page<Alarm>>(`/alarms${query(values)}`, { signal }),
+  server: (state: 'open' | 'all') => request<{ items: ServerAlarm[] }>(`/server/alarms${query({ state })}`),
   one: (alarm: string) => request<AlarmDetail>(`/alarms/${id(alarm)}`),
   acknowledge: (alarm: string, note: string) => act(alarm, 'acknowledge', noted(note)),
   judge: (alarm: string, verdict: Verdict, note: string) => act(alarm, 'verdict', { verdict, ...noted(note) }),

@@ -83,13 +83,38 @@ impl HistoryConfig {
         if named(&self.ca) {
             access.authority = file("ca", &self.ca)?;
         }
-        if goes_in_the_clear(&self.endpoint) {
+        usual(&mut access);
+        if goes_in_the_clear(&access.endpoint) {
             tracing::warn!(
-                endpoint = self.endpoint,
+                endpoint = access.endpoint,
                 "history goes over the network without TLS: use https:// and history.ca"
             );
         }
         Ok(Some((place, access)))
+    }
+}
+
+/// Takes what the section leaves open from the variables that other programs read.
+fn usual(access: &mut Access) {
+    let said = |name| std::env::var(name).unwrap_or_default();
+    if access.endpoint.is_empty() {
+        access.endpoint = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]
+            .map(said)
+            .into_iter()
+            .find(|url| !url.is_empty())
+            .unwrap_or_default();
+    }
+    if access.region.is_empty() {
+        access.region = ["AWS_REGION", "AWS_DEFAULT_REGION"]
+            .map(said)
+            .into_iter()
+            .find(|region| !region.is_empty())
+            .unwrap_or_default();
+    }
+    if access.access_key_id.is_empty() {
+        access.access_key_id = said("AWS_ACCESS_KEY_ID");
+        access.secret_access_key = said("AWS_SECRET_ACCESS_KEY");
+        access.session_token = said("AWS_SESSION_TOKEN");
     }
 }
 

@@ -34,3 +34,5 @@ mod program;
 mod projects;
 #[cfg(test)]
 mod restart;
+#[cfg(test)]
+mod server_alarms;

@@ -102,7 +102,7 @@ impl Place {
         };
         let noted = Noted::keep(data, place.to_string())?;
         let owner = noted.map(|noted| noted.owner).context("note the place of history")?;
-        let store = S3::open(place, &access).context("open the place of history")?;
+        let store = S3::new(place, access).context("open the place of history")?;
         Ok(Self::Objects { objects: Arc::new(store), owner })
     }
 }
