@@ -28,7 +28,7 @@ const LAKE: [&str; 5] = [
     "deltalake==1.6.6",
     "duckdb==2.0.1",
     "influxdb-client==1.50.0",
-    "moto[server]==MOTO",
+    "moto[server]==5.2.5",
     "pyarrow==26.0.1",
 ];
 const NPM: [&str; 1] = ["mqtt@5.16.0"];

@@ -6,6 +6,7 @@
 mod alarms;
 mod aside;
 mod facts;
+mod folder;
 mod history;
 mod https;
 mod keys;
@@ -18,9 +19,8 @@ mod tasks;
 mod tenancy;
 mod tls;
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -165,7 +165,7 @@ impl Server {
         time: &Time,
     ) -> anyhow::Result<Self> {
         refuse_open_console(config, trust)?;
-        let lock = lock_folder(&config.data)?;
+        let lock = folder::lock(&config.data)?;
         let (on, relay_task) = open(config, time).await?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         tasks.spawn(relay_task.run(stop.clone()));
@@ -184,7 +184,7 @@ impl Server {
         warn_of_plain(config);
         let ports = Ports { http, http_tls, mqtt, mqtts };
         let alarms = alarms::Alarms::open(&config.data);
-        let watched = watched(&on, &history, &notices);
+        let watched = alarms::Watched::new(&on, &history, &notices);
         tasks.spawn(alarms.clone().watch(watched, stop.clone()));
         let parts = facts::Seen {
             alarms,
@@ -314,22 +314,6 @@ fn refuse_open_console(config: &Config, trust: Trust) -> Result<(), Failure> {
         .fix("listen on 127.0.0.1, or start without --trust-loopback"))
 }
 
-/// What can be wrong with the server itself, and whom to tell.
-fn watched(
-    on: &Foundation,
-    history: &Arc<history::History>,
-    notices: &notices::Notices,
-) -> alarms::Watched {
-    alarms::Watched {
-        log: on.log.clone(),
-        history: Arc::clone(history),
-        clock: Arc::clone(&on.clock),
-        registry: on.registry.clone(),
-        handle: notices.handle(),
-        public_url: notices.public_url().to_owned(),
-    }
-}
-
 /// History, from where its snapshot ends.
 fn follow(config: &Config, on: &Foundation) -> anyhow::Result<history::History> {
     let parts = history::Parts {
@@ -358,44 +342,6 @@ fn certificates(
     }
     let listeners: Vec<_> = std::iter::once(config.http.listen).chain(config.tls.mqtts).collect();
     tls::Certificates::new(config, keyring, clock, &listeners).map(Some)
-}
-
-/// One process for one folder.
-fn lock_folder(data: &Path) -> anyhow::Result<File> {
-    let make = || format!("make the data folder {}", data.display());
-    std::fs::create_dir_all(data).with_context(make)?;
-    private(data).with_context(make)?;
-    let path = data.join("lock");
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .with_context(|| format!("open {}", path.display()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            let what = format!("{} is in use by another iotbiz", data.display());
-            Err(Failure::new(exit::CONFLICT, what)
-                .fix("stop the other one, or name another folder: --data DIR")
-                .into())
-        }
-        Err(TryLockError::Error(error)) => {
-            Err(error).with_context(|| format!("lock {}", path.display()))
-        }
-    }
-}
-
-/// Records hold hashes of secrets and people's names: the folder is its owner's only.
-#[cfg(unix)]
-fn private(data: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(data, std::fs::Permissions::from_mode(0o700))
-}
-
-#[cfg(not(unix))]
-fn private(_data: &Path) -> std::io::Result<()> {
-    Ok(())
 }
 
 async fn open(config: &Config, time: &Time) -> anyhow::Result<(Foundation, RelayTask)> {

@@ -297,12 +297,12 @@ impl DeltaLog {
         let bytes = encode(&self.table, &self.app, actions, now).into_bytes();
         match self.store.naming() {
             Naming::Renamed => self.rename(&bytes),
-            Naming::Put => self.push(&bytes).map_err(|error| match error {
-                conflict @ Error::Conflict { .. } => conflict,
-                lost => {
-                    self.doubt = Some(Doubt::Push { bytes, actions: actions.to_vec() });
-                    self.in_doubt(lost)
+            Naming::Put => self.push(&bytes).map_err(|error| {
+                if matches!(error, Error::Conflict { .. }) {
+                    return error;
                 }
+                self.doubt = Some(Doubt::Push { bytes, actions: actions.to_vec() });
+                self.in_doubt(error)
             }),
         }
     }

@@ -187,20 +187,20 @@ pub(crate) fn said_format(bytes: &[u8]) -> u64 {
 }
 
 /// Makes sure that a store refuses to create what exists: commits rest on it.
-fn admit(store: &Store) -> Result<(), Error> {
+fn admit(store: &Store, place: &str) -> Result<(), Error> {
     let refused = |created| match created {
         Ok(()) => Ok(false),
         Err(Error::Disk { source, .. }) if source.kind() == AlreadyExists => Ok(true),
         Err(error) => Err(error),
     };
-    let mut create = || refused(store.publish(PROBE, b"iotbiz", Put::Create));
+    let create = || refused(store.publish(PROBE, b"iotbiz", Put::Create));
     // One that is there already is of an attempt before.
     let safe = create()? || create()?;
     store.remove(PROBE)?;
     if safe {
         return Ok(());
     }
-    Err(Error::Unconditional { place: store.path("").display().to_string() })
+    Err(Error::Unconditional { place: place.to_owned() })
 }
 
 impl Lake {
@@ -237,7 +237,7 @@ impl Lake {
             Some(other) if other != owner => return Err(Error::Taken { place }),
             Some(_) => Self::at(store, index, clock, settings),
             None => {
-                admit(&store)?;
+                admit(&store, &place)?;
                 let claimed = Index { owner: Some(owner.to_owned()), ..index };
                 claimed.write(&store)?;
                 Self::at(store, claimed, clock, settings)

@@ -95,6 +95,7 @@ impl HistoryConfig {
 }
 
 /// Takes what the section leaves open from the variables that other programs read.
+#[expect(clippy::disallowed_methods, reason = "this is the configuration")]
 fn usual(access: &mut Access) {
     let said = |name| std::env::var(name).unwrap_or_default();
     if access.endpoint.is_empty() {

@@ -17,8 +17,9 @@ use notify::{Handle, MessageKey, Notification, Severity, Source, Transition};
 use registry::{Kind, Registry};
 use tokio_util::sync::CancellationToken;
 
-use super::aside;
 use super::history::History;
+use super::notices::Notices;
+use super::{Foundation, aside};
 use book::{Book, Change, Condition};
 
 /// Name of the book, below the data folder.
@@ -39,6 +40,19 @@ pub(super) struct Watched {
     pub(super) handle: Handle,
     /// Where people find the console.
     pub(super) public_url: String,
+}
+
+impl Watched {
+    pub(super) fn new(on: &Foundation, history: &Arc<History>, notices: &Notices) -> Self {
+        Self {
+            log: on.log.clone(),
+            history: Arc::clone(history),
+            clock: Arc::clone(&on.clock),
+            registry: on.registry.clone(),
+            handle: notices.handle(),
+            public_url: notices.public_url().to_owned(),
+        }
+    }
 }
 
 /// The alarms, as others see them; clones are the same.

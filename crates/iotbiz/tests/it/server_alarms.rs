@@ -7,6 +7,8 @@ use crate::program::{End, Server};
 
 /// Long enough for the try after the one that failed.
 const QUESTIONS_MAX: usize = 20_000;
+/// What history has to write at once.
+const ERASE: [&str; 6] = ["erase", "box-1", "--reason", "asked", "--confirm", "box-1"];
 
 /// Alarms of the server, once they are as wanted.
 fn once(server: &Server, wanted: &dyn Fn(&[Value]) -> bool) -> Vec<Value> {
@@ -50,8 +52,7 @@ fn history_that_cannot_be_written_is_an_alarm_that_people_hear_of_and_ends_by_it
     std::fs::rename(&lake, &away).unwrap();
     std::fs::write(&lake, "in the way").unwrap();
     std::thread::scope(|scope| {
-        let erasing = ["erase", "box-1", "--reason", "asked", "--confirm", "box-1"];
-        let erasing = scope.spawn(|| server.json(&erasing));
+        let erasing = scope.spawn(|| server.json(&ERASE));
         let raised = once(&server, &|items| !items.is_empty());
         assert_eq!(raised[0]["condition"], "history_unwritable", "{raised:?}");
         assert_eq!(raised[0]["cleared"], Value::Null);

@@ -64,7 +64,8 @@ impl Opening {
         let lake = match place {
             Place::Folder(_) => Lake::open(Arc::clone(disk), Arc::clone(clock), settings),
             Place::Objects { objects, owner } => {
-                Lake::open_objects((Arc::clone(objects), owner), Arc::clone(clock), settings)
+                let owned = (Arc::clone(objects), owner.as_str());
+                Lake::open_objects(owned, Arc::clone(clock), settings)
             }
         };
         lake.context("open the history")
