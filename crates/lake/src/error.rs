@@ -126,10 +126,9 @@ impl Error {
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
         match self {
-            Self::Disk { .. }
-            | Self::Doubt { .. }
-            | Self::Unsettled { .. }
-            | Self::Export(_) => ErrorKind::Unavailable,
+            Self::Disk { .. } | Self::Doubt { .. } | Self::Unsettled { .. } | Self::Export(_) => {
+                ErrorKind::Unavailable
+            }
             Self::Damaged { .. } => ErrorKind::Corrupt,
             Self::Format { .. } => ErrorKind::Invalid,
             Self::Full { .. } => ErrorKind::Overloaded,

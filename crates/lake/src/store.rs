@@ -99,9 +99,7 @@ impl Store {
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         match &self.medium {
             Medium::Disk(_) => self.root.join(name),
-            Medium::Objects(shelf) => {
-                Path::new(&shelf.objects.place()).join(&self.root).join(name)
-            }
+            Medium::Objects(shelf) => Path::new(&shelf.objects.place()).join(&self.root).join(name),
         }
     }
 

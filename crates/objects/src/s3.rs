@@ -102,8 +102,7 @@ impl Objects for S3 {
             }
             query.extend([("delimiter", "/"), ("list-type", "2"), ("prefix", prefix.as_str())]);
             let again = Again::Same;
-            let ask =
-                Ask { method: "GET", key: "", query: &query, headers: &[], body: &[], again };
+            let ask = Ask { method: "GET", key: "", query: &query, headers: &[], body: &[], again };
             let text = self.wire.ask(&ask)?.text();
             let found = xml::all(&text, "Contents").filter_map(|one| xml::first(&one, "Key"));
             names.extend(found.filter_map(|key| key.strip_prefix(&prefix).map(str::to_owned)));
@@ -153,10 +152,8 @@ impl Upload for Parts {
         let mut body = String::from("<CompleteMultipartUpload>");
         for (number, tag) in (1..).zip(&self.tags) {
             // Writing to a String cannot fail.
-            let _ok = write!(
-                body,
-                "<Part><PartNumber>{number}</PartNumber><ETag>{tag}</ETag></Part>"
-            );
+            let _ok =
+                write!(body, "<Part><PartNumber>{number}</PartNumber><ETag>{tag}</ETag></Part>");
         }
         body.push_str("</CompleteMultipartUpload>");
         let query = [("uploadId", self.id.as_str())];
@@ -180,8 +177,7 @@ impl Drop for Parts {
         if !self.done {
             let query = [("uploadId", self.id.as_str())];
             let (key, again) = (&self.key, Again::Never);
-            let ask =
-                Ask { method: "DELETE", key, query: &query, headers: &[], body: &[], again };
+            let ask = Ask { method: "DELETE", key, query: &query, headers: &[], body: &[], again };
             // Best effort: what stays behind is invisible, and a rule of the bucket ends it.
             drop(self.wire.ask(&ask));
         }

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use api::{
     Access, App, Asked, DayKept, DaysAsked, ExportFormat, Exported, Facts, Forgotten, Health,
-    History, Kept, KeptReading, Metrics, Mode, Refusals, ServerAlarms, StateAsked, StateKept, Unkept,
+    History, Kept, KeptReading, Metrics, Mode, Refusals, ServerAlarms, StateAsked, StateKept,
+    Unkept,
 };
 use axum::Router;
 use axum::body::{Body, to_bytes};

@@ -77,7 +77,8 @@ impl HistoryConfig {
         };
         if named(&self.secret_access_key_file) {
             let secret = file("secret_access_key_file", &self.secret_access_key_file)?;
-            let secret = String::from_utf8(secret).context("read history.secret_access_key_file")?;
+            let secret =
+                String::from_utf8(secret).context("read history.secret_access_key_file")?;
             secret.trim_end().clone_into(&mut access.secret_access_key);
         }
         if named(&self.ca) {

@@ -152,8 +152,9 @@ fn conditions(log: &Log, history: &History) -> Vec<Condition> {
             word: "disk_full",
             severity: Severity::Critical,
             title: "The disk is full: devices wait",
-            why: "the log cannot grow; nothing that was acknowledged is lost, devices keep the rest"
-                .to_owned(),
+            why:
+                "the log cannot grow; nothing that was acknowledged is lost, devices keep the rest"
+                    .to_owned(),
             fix: "free space on the disk of the data folder; it goes on by itself",
         });
     }

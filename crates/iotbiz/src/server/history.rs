@@ -27,8 +27,8 @@ use pipeline::{DECODER_VERSION, Decoder, Meaning, Told};
 use tokio::sync::Notify;
 
 use opening::Opening;
-pub(crate) use place::{Noted, PLACE};
 pub(super) use place::Place;
+pub(crate) use place::{Noted, PLACE};
 
 /// Bytes read from the log at once.
 const READ_BYTES_MAX: usize = 1 << 20;

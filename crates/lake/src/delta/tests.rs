@@ -144,8 +144,7 @@ fn the_state_is_the_same_after_checkpoints_and_a_bad_one_is_done_without() {
     let mut expected = String::new();
     for n in 0..350 {
         let path = format!("_day=2026-11-25/{n}");
-        let remove =
-            Action::Remove { path: path.clone(), day, at: 7, changes: Changes::Layout };
+        let remove = Action::Remove { path: path.clone(), day, at: 7, changes: Changes::Layout };
         let last = n % 10 == 0;
         let add = vec![file(&path, n)];
         expected = commit(&mut log, if last { add } else { [add, vec![remove]].concat() });

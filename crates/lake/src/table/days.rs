@@ -9,6 +9,7 @@ use std::sync::Arc;
 use model::Timestamp;
 
 use super::Table;
+use crate::Error;
 use crate::columns::{BatchBuilder, Columns};
 use crate::day::Day;
 use crate::delta::{FileEntry, Level};
@@ -16,7 +17,6 @@ use crate::file::{self, Effort};
 use crate::memtable::Memtable;
 use crate::merge::{Keep, Stored, reduce};
 use crate::store::Store;
-use crate::Error;
 
 /// One flush of one table.
 pub(super) struct Flush<'t> {
@@ -29,7 +29,11 @@ pub(super) struct Flush<'t> {
 
 impl Flush<'_> {
     /// Writes a file for each day; returns how many values were repetitions.
-    pub(super) fn write(&self, rows: &Memtable, files: &mut Vec<Arc<FileEntry>>) -> Result<u64, Error> {
+    pub(super) fn write(
+        &self,
+        rows: &Memtable,
+        files: &mut Vec<Arc<FileEntry>>,
+    ) -> Result<u64, Error> {
         let mut days: BTreeMap<Day, Vec<&Stored>> = BTreeMap::new();
         for row in rows.rows() {
             days.entry(Day::of(row.time)).or_default().push(row);

@@ -46,7 +46,12 @@ impl api::History for History {
             property: asked.property.clone(),
         };
         let span = Span { from: asked.from, to: asked.to };
-        let chart = self.lake().map_err(Unkept::Failed)?.chart(&series, span, u32::from(asked.px), asked.gap);
+        let chart = self.lake().map_err(Unkept::Failed)?.chart(
+            &series,
+            span,
+            u32::from(asked.px),
+            asked.gap,
+        );
         let chart = chart.map_err(unkept)?;
         let width = i64::try_from(chart.width.as_millis()).unwrap_or(i64::MAX);
         let buckets = chart.buckets.iter().map(|bucket| {
