@@ -118,7 +118,10 @@ impl Alarms {
         let count = u64::try_from(tenants.len()).unwrap_or(u64::MAX);
         let now = watched.clock.now();
         let changes = self.with(|book| book.untold(count, now));
-        for change in changes.iter().filter(|change| !offered.contains(&change.first)) {
+        for change in &changes {
+            if offered.contains(&change.first) {
+                continue;
+            }
             for (number, tenant) in (change.first..).zip(&tenants) {
                 let told = notification(change, *tenant, number, &watched.public_url);
                 if watched.handle.offer(Offset(number), told).is_err() {
