@@ -370,10 +370,7 @@ impl DeltaLog {
             Some(Doubt::Undo) => {
                 let name = format!("{DIR}/{}", file_name(self.next));
                 let undone = self.store.remove(&name).and_then(|()| self.store.sync_dir(DIR));
-                undone.map(|()| Vec::new()).map_err(|error| {
-                    self.doubt = Some(Doubt::Undo);
-                    error
-                })
+                undone.map(|()| Vec::new()).inspect_err(|_| self.doubt = Some(Doubt::Undo))
             }
             Some(Doubt::Push { bytes, actions }) => match self.push(&bytes) {
                 Ok(()) => Ok(actions),
