@@ -1,4 +1,5 @@
-//! A seeded clock, disk, object store and source of chance for tests, so that a failure is a number to type in.
+//! A seeded clock, disk, object store and source of chance for tests, so that a failure is a
+//! number to type in.
 //!
 //! *Invariant:* the same seed and the same calls give the same faults, time and bytes.
 //!

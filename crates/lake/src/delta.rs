@@ -5,8 +5,8 @@
 //! writer 2) sees the same files. Each version carries a checksum and has a copy.
 //!
 //! There is one writer: the process that holds the lock of the data folder. A version that exists
-//! already is a conflict, never overwritten. A commit whose answer was lost is in doubt, and nothing
-//! else is committed before [`DeltaLog::settle`] has ended that. Protocol: `PROTOCOL.md` of
+//! already is a conflict, never overwritten. A commit whose answer was lost is in doubt, and
+//! nothing else is committed before [`DeltaLog::settle`] has ended that. Protocol: `PROTOCOL.md` of
 //! delta-io/delta.
 
 mod action;

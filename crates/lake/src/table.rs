@@ -243,7 +243,8 @@ impl Table {
         (told, live.active.bytes() - before)
     }
 
-    /// Writes what is in memory, all of it at or below `up_to`, once the log is settled. Returns what it took there too.
+    /// Writes what is in memory, all of it at or below `up_to`, once the log is settled. Returns
+    /// what it took there too.
     pub(crate) fn flush(&self, up_to: Offset, now: Timestamp) -> Result<(Flushed, usize), Error> {
         let mut log = self.log();
         let (frozen, columns, state) = {

@@ -1,7 +1,7 @@
 //! Signature Version 4 of AWS, as S3 wants it.
 //!
-//! *Invariant:* every header that is sent is signed, and the hash of the body too, so nothing can be
-//! changed on the way. Specification: "Authenticating Requests (AWS Signature Version 4)" of the
+//! *Invariant:* every header that is sent is signed, and the hash of the body too, so nothing can
+//! be changed on the way. Specification: "Authenticating Requests (AWS Signature Version 4)" of the
 //! Amazon S3 API reference, whose examples are the tests.
 
 use std::fmt::Write as _;
