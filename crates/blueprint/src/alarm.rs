@@ -28,6 +28,8 @@ pub struct Alarm {
     pub when: Formula,
     /// How long that must hold first (`for`).
     pub hold: Duration,
+    /// How soon after the trouble begins it is promised to be raised (`within`).
+    pub within: Option<Duration>,
     /// When it is cleared; when `when` no longer holds if absent.
     pub clear: Option<Formula>,
     /// What hides it, because the cause is elsewhere.
@@ -101,6 +103,7 @@ pub(crate) const ALARM_KEYS: &[&str] = &[
     "device",
     "when",
     "for",
+    "within",
     "clear",
     "clear_for",
     "unless",
@@ -242,6 +245,7 @@ impl<'s> Reader<'s> {
         }
         let severity = table.choice(self, "severity", SEVERITIES);
         let hold = table.duration(self, "for").unwrap_or_default();
+        let within = table.duration(self, "within");
         let clear_hold = table.duration(self, "clear_for").unwrap_or_default();
         let notify = table.text(self, "notify");
         let notify = notify.and_then(|text| self.name(&text.text, text.span));
@@ -268,6 +272,7 @@ impl<'s> Reader<'s> {
             device,
             when,
             hold,
+            within,
             clear,
             clear_hold,
             unless,

@@ -16,14 +16,16 @@ use crate::metrics::GateScope;
 use crate::plan::Market;
 use crate::source::{Reader, Section, quoted, span};
 use crate::{
-    Alarm, Assumption, Case, Diagnostic, Experiment, Gate, Kind, Plan, Severity, Stage, Usage,
-    Zone, codes,
+    Alarm, Assumption, Case, Diagnostic, Edit, Experiment, Fix, Gate, Kind, Plan, Severity, Stage,
+    Usage, Zone, codes,
 };
 
 /// The longest source, in bytes.
 pub const SOURCE_BYTES_MAX: usize = 256 * 1024;
 /// The version of the format this program reads.
 pub const FORMAT: u64 = 1;
+/// Begins the line that says which revision a text was written from.
+const BASED_ON: &str = "# based on revision ";
 
 /// A venture as code.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,7 +69,7 @@ pub struct Blueprint {
 pub struct Parsed {
     /// The blueprint, when there is no error.
     pub blueprint: Option<Blueprint>,
-    /// Every finding, in order of place.
+    /// Every finding: what is no TOML, other errors, warnings; each in order of place.
     pub diagnostics: Vec<Diagnostic>,
 }
 
@@ -78,7 +80,9 @@ impl Blueprint {
         let mut reader = Reader::new(source);
         let blueprint = reader.document();
         let mut diagnostics = reader.found;
-        diagnostics.sort_by(|a, b| (a.span, a.severity, a.code).cmp(&(b.span, b.severity, b.code)));
+        // A text that is no TOML causes most of what follows; what only warns can wait.
+        let rank = |found: &Diagnostic| (found.severity, found.code != codes::SYNTAX);
+        diagnostics.sort_by(|a, b| (rank(a), a.span, a.code).cmp(&(rank(b), b.span, b.code)));
         diagnostics.dedup();
         let refused = diagnostics.iter().any(|found| found.severity == Severity::Error);
         Parsed { blueprint: blueprint.filter(|_| !refused), diagnostics }
@@ -94,7 +98,14 @@ impl Blueprint {
 /// The revision a text says it is based on: `# based on revision 9`.
 #[must_use]
 pub fn based_on(source: &str) -> Option<u64> {
-    source.lines().find_map(|line| line.strip_prefix("# based on revision ")?.trim().parse().ok())
+    source.lines().find_map(|line| line.strip_prefix(BASED_ON)?.trim().parse().ok())
+}
+
+/// The text with the revision it is based on in its first line.
+#[must_use]
+pub fn marked(source: &str, revision: u64) -> String {
+    let rest = source.split_inclusive('\n').filter(|line| !line.starts_with(BASED_ON));
+    [format!("{BASED_ON}{revision}\n")].into_iter().chain(rest.map(str::to_owned)).collect()
 }
 
 impl<'s> Reader<'s> {
@@ -111,7 +122,13 @@ impl<'s> Reader<'s> {
         for error in &errors {
             let at = error.span().map(span).unwrap_or_default();
             let message = error.message().lines().next().unwrap_or_default().to_owned();
-            self.report(Diagnostic::error(codes::SYNTAX, at, message));
+            let found = Diagnostic::error(codes::SYNTAX, at, message);
+            self.report(match straight(self.source, at) {
+                Some(fix) => {
+                    found.help("these quotes are typographic: write \" instead").certain(fix)
+                }
+                None => found,
+            });
         }
         let root = self.root(table.get_ref());
         self.root_section(&root)
@@ -188,7 +205,17 @@ impl<'s> Reader<'s> {
             return None;
         }
         let text = root.text(self, "venture")?;
-        self.name(&text.text, text.span)
+        let name = self.name(&text.text, text.span);
+        // Nothing else in the text says this name, so there is one way to write it. A name in the
+        // text that devices send is not ours to change.
+        if name.is_none()
+            && let Some(found) = self.found.last_mut()
+            && let Some(plain) = found.help.as_deref().and_then(|help| help.strip_prefix("write "))
+        {
+            let text_now = format!("{plain:?}");
+            found.fix = Some(Fix { edits: vec![Edit { span: text.span, text: text_now }] });
+        }
+        name
     }
 
     fn currency(&mut self, root: &Section<'s, '_>) -> Option<Currency> {
@@ -199,7 +226,11 @@ impl<'s> Reader<'s> {
         if currency.is_none() {
             let message = format!("{} is not a currency", quoted(&text.text));
             let found = Diagnostic::error(codes::CURRENCY, text.span, message);
-            self.report(found.help("use a code of ISO 4217 such as \"EUR\""));
+            let found = found.help("use a code of ISO 4217 such as \"EUR\"");
+            self.report(match currency_meant(&text.text) {
+                Some(code) => found.put(text.span, format!("{code:?}")),
+                None => found,
+            });
         }
         currency
     }
@@ -215,10 +246,45 @@ impl<'s> Reader<'s> {
                 Some(near) => format!("did you mean {near:?}?"),
                 None => "use a name such as \"Europe/Berlin\"".to_owned(),
             };
-            self.report(found.help(help));
+            let found = found.help(help);
+            self.report(match expr::slip(&text.text, names.iter().map(String::as_str)) {
+                Some(name) => found.put(text.span, format!("{name:?}")),
+                None => found,
+            });
         }
         text.text
     }
+}
+
+/// A code of ISO 4217 in small letters, or a sign that only one currency has.
+fn currency_meant(text: &str) -> Option<String> {
+    let upper = match text.trim() {
+        "€" => "EUR".to_owned(),
+        "£" => "GBP".to_owned(),
+        other => other.to_uppercase(),
+    };
+    let unit = expr::Unit::parse(&upper).ok()?;
+    unit.dimension().currency().filter(|code| code.as_str() == upper).map(|code| code.to_string())
+}
+
+/// Straight quotes for typographic ones in the line of a mistake that has no others.
+fn straight(source: &str, at: Span) -> Option<Fix> {
+    const CURLY: [char; 3] = ['\u{201c}', '\u{201d}', '\u{201e}'];
+    let start = source.get(..at.start)?.rfind('\n').map_or(0, |newline| newline + 1);
+    let line = source.get(start..)?.split('\n').next()?;
+    let code = line.split('#').next()?;
+    if code.contains('"') {
+        return None;
+    }
+    let edits: Vec<Edit> = code
+        .char_indices()
+        .filter(|(_, c)| CURLY.contains(c))
+        .map(|(n, c)| Edit {
+            span: Span::new(start + n, start + n + c.len_utf8()),
+            text: "\"".to_owned(),
+        })
+        .collect();
+    (!edits.is_empty() && edits.len() % 2 == 0).then_some(Fix { edits })
 }
 
 pub(crate) const SECTIONS: &[&str] = &[

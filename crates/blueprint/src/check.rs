@@ -5,8 +5,11 @@
 //! changes one.
 
 mod alarms;
+mod coverage;
 mod economics;
+mod lifetime;
 mod radio;
+mod supply;
 
 use crate::source::Reader;
 use crate::{Blueprint, Severity};
@@ -20,6 +23,8 @@ impl Reader<'_> {
         // Sums over parts that were left out would be wrong.
         if self.found.iter().all(|found| found.severity != Severity::Error) {
             economics::check(self, blueprint);
+            supply::check(self, blueprint);
+            coverage::check(self, blueprint);
         }
     }
 }

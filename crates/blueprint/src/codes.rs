@@ -136,10 +136,24 @@ codes! {
          gate's bar.";
     UNBILLED = "B523", "a plan that bills nothing",
         "The plan has no line with a price, so its ventures earn nothing.";
-}
-
-/// The explanation of a code, for `iotbiz explain B520`.
-#[must_use]
-pub fn explain(id: &str) -> Option<&'static Code> {
-    CODES.iter().find(|code| code.id.eq_ignore_ascii_case(id))
+    BATTERY = "B524", "the battery is empty before its term",
+        "Charge that can be used, divided by what a day takes: each radio session, and sleep between \
+         them. That is less than lasts asks for, so somebody drives out and swaps batteries that no \
+         plan pays for. Send less often, shorten the session, take a larger battery, or shorten the \
+         term. A year has 360 days in checks.";
+    LATE = "B525", "an alarm later than it is promised",
+        "The alarm is promised within a time (within). In the worst case a reading was sent just before \
+         the trouble began, so nothing is known until the next one comes, and then the condition must \
+         hold for as long as for says. Send more often, hold shorter, or promise more time.";
+    UNMEASURED = "B526", "a figure that nothing measures",
+        "A gate or promise asks for a figure that this blueprint gives no source: shares of \
+         expected readings without any every, alarms without an alarm, money without a plan, an \
+         assumption without an experiment. Such a criterion stays missing for ever.";
+    UNUSED = "B527", "a kind of device that nothing uses",
+        "No alarm watches it, no usage counts it, no link leads to it and no tariff carries it. It is \
+         stored and never looked at: use it, or leave it out.";
+    PAYBACK = "B528", "a device never earns back what it costs",
+        "What a device costs at the start, minus what is paid once for it, is more than its monthly \
+         margin brings until the customer leaves or the case ends. The months are 1 / churn, at most \
+         the horizon. Every further device makes the loss larger.";
 }

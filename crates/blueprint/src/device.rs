@@ -13,7 +13,8 @@ use toml::de::DeValue;
 use crate::codes;
 use crate::envelope::{COMMAND_ENVELOPE_KEYS, SETTING_ENVELOPE_KEYS};
 use crate::source::{Reader, Section};
-use crate::{Diagnostic, Envelope, Formula, KindScope};
+use crate::words::{type_word, unit_word};
+use crate::{Diagnostic, Edit, Envelope, Fix, Formula, KindScope, Power};
 
 /// A kind of device.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -32,6 +33,8 @@ pub struct Kind {
     pub links: BTreeMap<Name, Name>,
     /// What may happen on them.
     pub events: BTreeMap<Name, Event>,
+    /// What they run on, when it is a battery.
+    pub power: Option<Power>,
 }
 
 /// The type of a property.
@@ -98,6 +101,8 @@ pub struct Property {
     pub counter: Option<Counter>,
     /// Who dates it.
     pub dated: Dated,
+    /// What devices call it, when not by its name; a position may come as two numbers.
+    pub sent_as: Vec<String>,
     /// For people.
     pub title: Option<String>,
 }
@@ -176,11 +181,13 @@ impl PropertyKind {
 const TYPES: &[&str] = &["number", "boolean", "text", "position"];
 pub(crate) const READING_KEYS: &[&str] = &[
     "type", "unit", "min", "max", "every", "urgent", "counter", "rollover", "step_max", "ts",
-    "title",
+    "sent_as", "title",
 ];
+/// The longest name by which devices may send a reading.
+pub(crate) const SENT_AS_CHARS_MAX: usize = 64;
 
 pub(crate) const KIND_KEYS: &[&str] =
-    &["title", "readings", "derived", "settings", "commands", "links", "events"];
+    &["title", "readings", "derived", "settings", "commands", "links", "events", "power"];
 pub(crate) const SETTING_KEYS: &[&str] =
     &["type", "unit", "min", "max", "default", "drives", "title"];
 pub(crate) const COMMAND_KEYS: &[&str] = &["timeout", "args", "title"];
@@ -209,6 +216,7 @@ impl<'s> Reader<'s> {
             commands: self.commands(section, &readings),
             links: self.links(section),
             events: self.events(section),
+            power: self.power(section),
             derived: self.derived(section, &readings),
             readings,
             settings,
@@ -272,6 +280,7 @@ impl<'s> Reader<'s> {
                 lane: Lane::Normal,
                 counter: None,
                 dated: Dated::Device,
+                sent_as: Vec::new(),
                 title: None,
             });
         }
@@ -289,9 +298,51 @@ impl<'s> Reader<'s> {
             lane: if urgent { Lane::Urgent } else { Lane::Normal },
             counter: counts.then_some(Counter { rollover, step_max }),
             dated: if undated { Dated::Arrival } else { Dated::Device },
+            sent_as: self.sent_as(&table, kind.as_ref()),
             title: table.words(self, "title"),
             kind: kind?,
         })
+    }
+
+    /// `sent_as = "temp_c"`, or `sent_as = ["lat", "lon"]` of a position.
+    fn sent_as(&mut self, table: &Section<'s, '_>, kind: Option<&PropertyKind>) -> Vec<String> {
+        let Some((value, at)) = table.value(self, "sent_as") else { return Vec::new() };
+        let names = match value {
+            DeValue::String(one) => vec![one.to_string()],
+            DeValue::Array(both) => both
+                .iter()
+                .filter_map(|one| match one.get_ref() {
+                    DeValue::String(text) => Some(text.to_string()),
+                    DeValue::Integer(_)
+                    | DeValue::Float(_)
+                    | DeValue::Boolean(_)
+                    | DeValue::Datetime(_)
+                    | DeValue::Array(_)
+                    | DeValue::Table(_) => None,
+                })
+                .collect(),
+            DeValue::Integer(_)
+            | DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_)
+            | DeValue::Table(_) => Vec::new(),
+        };
+        let short = |name: &String| !name.is_empty() && name.chars().count() <= SENT_AS_CHARS_MAX;
+        let position = matches!(kind, Some(PropertyKind::Position));
+        let count = if position { 1..=2 } else { 1..=1 };
+        let reserved = names.iter().any(|name| matches!(name.as_str(), "ts" | "values"));
+        if count.contains(&names.len()) && names.iter().all(short) && !reserved {
+            return names;
+        }
+        let message = "sent_as is the name by which devices send it".to_owned();
+        let found = Diagnostic::error(codes::WRONG_TYPE, at, message);
+        let found = found.label(format!("one name of 1 to {SENT_AS_CHARS_MAX} characters"));
+        self.report(found.help(if position {
+            "write sent_as = [\"lat\", \"lon\"]"
+        } else {
+            "write sent_as = \"temp_c\""
+        }));
+        Vec::new()
     }
 
     /// `lid_open = "boolean"`.
@@ -314,7 +365,12 @@ impl<'s> Reader<'s> {
         } else {
             "use boolean, text, position, or a number: { unit = \"°C\" }".to_owned()
         };
-        self.report(found.help(help));
+        let found = found.help(help);
+        self.report(match type_word(word) {
+            Some(meant) => found.help(format!("write {meant:?}")).put(at, format!("{meant:?}")),
+            None if Unit::parse(word).is_ok() => found.put(at, format!("{{ unit = {word:?} }}")),
+            None => found,
+        });
         None
     }
 
@@ -324,6 +380,13 @@ impl<'s> Reader<'s> {
             Ok(unit) => Some(unit),
             Err(error) => {
                 self.expression(&text, &error);
+                if let Some(meant) = unit_word(&text.text)
+                    && let Some(found) = self.found.last_mut()
+                {
+                    let put = format!("{meant:?}");
+                    found.help = Some(format!("write unit = {put}"));
+                    found.fix = Some(Fix { edits: vec![Edit { span: text.span, text: put }] });
+                }
                 None
             }
         }
@@ -386,9 +449,23 @@ impl<'s> Reader<'s> {
         {
             let message = format!("min {min} is not below max {max}");
             let at = self.entry(&table.child("min"));
-            self.report(Diagnostic::error(codes::BOUNDS, at, message).help("swap them"));
+            let found = Diagnostic::error(codes::BOUNDS, at, message);
+            self.report(if min > max {
+                let found = found.help("swap them");
+                found.certain(self.swapped(table, "min", "max"))
+            } else {
+                found.help("leave room between them")
+            });
         }
         Some(PropertyKind::Number { unit, min, max })
+    }
+
+    /// The values of two keys, each where the other stood.
+    fn swapped(&self, table: &Section<'s, '_>, one: &str, other: &str) -> Fix {
+        let place = |key: &str| self.place(&table.child(key)).value;
+        let (one, other) = (place(one), place(other));
+        let put = |span: Span, from: Span| Edit { span, text: from.text(self.source).to_owned() };
+        Fix { edits: vec![put(one, other), put(other, one)] }
     }
 
     fn settings(

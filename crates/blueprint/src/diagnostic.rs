@@ -7,6 +7,8 @@ use std::fmt::Write as _;
 
 use expr::Span;
 
+use crate::{Edit, Fix};
+
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
@@ -56,6 +58,8 @@ pub struct Diagnostic {
     pub notes: Vec<String>,
     /// What to write instead.
     pub help: Option<String>,
+    /// The same, where only one thing can have been meant.
+    pub fix: Option<Fix>,
 }
 
 impl Diagnostic {
@@ -68,6 +72,7 @@ impl Diagnostic {
             label: String::new(),
             notes: Vec::new(),
             help: None,
+            fix: None,
         }
     }
 
@@ -87,6 +92,22 @@ impl Diagnostic {
 
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
+        self
+    }
+
+    /// A line of the calculation for each of `notes`.
+    pub(crate) fn notes<T: Into<String>>(mut self, notes: impl IntoIterator<Item = T>) -> Self {
+        self.notes.extend(notes.into_iter().map(Into::into));
+        self
+    }
+
+    /// `text` instead of what stands at `at`, because nothing else can have been meant.
+    pub(crate) fn put(self, at: Span, text: impl Into<String>) -> Self {
+        self.certain(Fix { edits: vec![Edit { span: at, text: text.into() }] })
+    }
+
+    pub(crate) fn certain(mut self, fix: Fix) -> Self {
+        self.fix = Some(fix);
         self
     }
 
@@ -140,7 +161,7 @@ pub fn render(diagnostics: &[Diagnostic], file: &str, source: &str) -> String {
 }
 
 fn render_one(out: &mut String, diagnostic: &Diagnostic, file: &str, source: &str) {
-    let Diagnostic { code, severity, message, span, label, notes, help } = diagnostic;
+    let Diagnostic { code, severity, message, span, label, notes, help, fix: _ } = diagnostic;
     let start = diagnostic.start(source);
     let number = start.line.to_string();
     let margin = " ".repeat(number.len());

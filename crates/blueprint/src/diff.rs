@@ -184,6 +184,8 @@ fn felt_by_devices(before: &Blueprint, after: &Blueprint) -> Vec<String> {
 pub struct Conflict {
     /// The entry.
     pub path: String,
+    /// What it was before both; none: not there.
+    pub base: Option<String>,
     /// What one made of it; none: removed.
     pub mine: Option<String>,
     /// What the other made of it; none: removed.
@@ -193,23 +195,39 @@ pub struct Conflict {
 /// The entries that both texts change against `base`, and not to the same value.
 #[must_use]
 pub fn conflicts(base: Source<'_>, mine: Source<'_>, theirs: Source<'_>) -> Vec<Conflict> {
+    let table = |source: &Source<'_>| source.text.parse::<Table>().unwrap_or_default();
+    let (before, own, others) = (table(&base), table(&mine), table(&theirs));
     let theirs = diff(Some(base), theirs);
-    diff(Some(base), mine)
+    let mut found: Vec<Conflict> = diff(Some(base), mine)
         .into_iter()
         .filter_map(|mine| {
             let other = theirs.iter().find(|other| {
                 is_within(&other.path, &mine.path) || is_within(&mine.path, &other.path)
             })?;
-            (mine.path != other.path || mine.after != other.after).then(|| Conflict {
-                path: mine.path,
-                mine: mine.after,
-                theirs: other.after.clone(),
+            let around = if other.path.len() < mine.path.len() { other } else { &mine };
+            let path: Vec<&str> = around.path.split('.').collect();
+            let (one, two) = (lookup(&own, &path), lookup(&others, &path));
+            let value = |value: Option<&Value>| value.map(shown);
+            (one != two).then(|| Conflict {
+                path: around.path.clone(),
+                base: value(lookup(&before, &path)),
+                mine: value(one),
+                theirs: value(two),
             })
         })
-        .collect()
+        .collect();
+    found.dedup_by(|one, other| one.path == other.path);
+    found
 }
 
-fn is_within(path: &str, around: &str) -> bool {
+/// The value of an entry.
+pub(crate) fn lookup<'t>(table: &'t Table, path: &[&str]) -> Option<&'t Value> {
+    let (key, rest) = path.split_first()?;
+    let value = table.get(*key)?;
+    if rest.is_empty() { Some(value) } else { lookup(value.as_table()?, rest) }
+}
+
+pub(crate) fn is_within(path: &str, around: &str) -> bool {
     path.strip_prefix(around).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 

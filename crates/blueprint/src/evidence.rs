@@ -250,7 +250,13 @@ impl<'s> Reader<'s> {
             let message =
                 format!("the experiment passes at {pass}, the assumption holds at {holds}");
             let at = self.entry(&table.child("pass"));
-            self.report(Diagnostic::warning(codes::PASS_WEAK, at, message).label("proves less"));
+            let found = Diagnostic::warning(codes::PASS_WEAK, at, message).label("proves less");
+            let found = found.notes([
+                format!("the assumption holds at  {holds}"),
+                format!("the experiment passes at {pass}"),
+                format!("a result between {} and {} proves nothing", pass.quantity, holds.quantity),
+            ]);
+            self.report(found.help(format!("pass at {holds} or better")));
         }
     }
 }

@@ -12,7 +12,7 @@ use rust_decimal::Decimal;
 use toml::de::DeValue;
 
 use crate::metrics::ContractScope;
-use crate::source::{Reader, Section};
+use crate::source::{Reader, Section, top};
 use crate::{Diagnostic, Formula, Kind, codes};
 
 /// A billable measure.
@@ -435,7 +435,10 @@ impl<'s> Reader<'s> {
             (Some(found), None) => {
                 let message = format!("the price is in {found}, but the blueprint has no currency");
                 let found_at = Diagnostic::error(codes::CURRENCY, at, message);
-                found_at.help(format!("add currency = \"{found}\" at the top"))
+                let line = format!("currency = \"{found}\"\n");
+                found_at
+                    .help(format!("add currency = \"{found}\" at the top"))
+                    .put(top(self.source), line)
             }
             (Some(found), Some(wanted)) => {
                 let message = format!("the price is in {found}, the blueprint in {wanted}");

@@ -14,6 +14,7 @@ use crate::envelope::{COMMAND_ENVELOPE_KEYS, SETTING_ENVELOPE_KEYS};
 use crate::evidence::{ASSUMPTION_KEYS, EXPERIMENT_KEYS};
 use crate::gate::{GATE_KEYS, GATES};
 use crate::plan::{LINE_KEYS, MEASURES, PLAN_KEYS, USAGE_KEYS};
+use crate::power::POWER_KEYS;
 use crate::zone::ZONE_KEYS;
 
 /// Pattern of a name.
@@ -103,7 +104,19 @@ fn kind(key: &str) -> Value {
         "derived" => named(&text("Computed from readings, for example torque * speed")),
         "links" => named(&text("The kind of device it leads to")),
         "events" => named(&object(EVENT_KEYS, property)),
+        "power" => object(POWER_KEYS, power),
         _ => any(""),
+    }
+}
+
+fn power(key: &str) -> Value {
+    match key {
+        "battery" => text("Charge of a fresh battery, for example 2400 mAh"),
+        "usable" => text("The share of it that can be used, 85 % when nothing is said"),
+        "sleep" => text("Current between sessions, for example 5 uA"),
+        "active" => text("Current during a session, for example 40 mA"),
+        "session" => text("How long a radio session takes, for example 1.5 s"),
+        _ => text("How long it must last, for example 5 years"),
     }
 }
 
@@ -119,6 +132,7 @@ fn property(key: &str) -> Value {
         "rollover" => number("The value at which a counter wraps to 0"),
         "step_max" => number("The most a counter grows in one interval; more is another meter"),
         "ts" => json!({ "type": "boolean", "description": "false: the device has no clock" }),
+        "sent_as" => any("What devices call it: temp_c, or [\"lat\", \"lon\"] of a position"),
         "default" => number("What a new device is told"),
         "drives" => text("The interval it sets, for example temperature.every"),
         "rate" => text("How often it may be driven, for example 6 per h"),
@@ -138,6 +152,7 @@ fn alarm(key: &str) -> Value {
         "device" => text("The kind of device it watches"),
         "when" => text("Condition, for example temperature > 8 °C"),
         "for" => text("How long it must hold first"),
+        "within" => text("How soon it is promised to be raised, for example 15 min"),
         "clear" => text("Condition that clears it"),
         "clear_for" => text("How long that must hold first"),
         "critical_when" => text("Condition that makes it critical"),

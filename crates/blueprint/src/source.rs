@@ -6,13 +6,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use expr::{Bar, Expected, Quantity, Reason, Scope, Span, Spread, Unit, nearest};
+use expr::{Bar, Expected, Quantity, Reason, Scope, Span, Spread, Unit, nearest, slip};
 use model::Name;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::codes;
-use crate::{Diagnostic, Formula};
+use crate::{Diagnostic, Edit, Fix, Formula};
 
 /// The longest text of one value.
 const TEXT_CHARS_MAX: usize = 2000;
@@ -127,6 +127,10 @@ impl<'s> Reader<'s> {
         let mut diagnostic = Diagnostic::error(code, text.at(error.span), error.to_string());
         diagnostic.label = error.label();
         diagnostic.help.clone_from(&error.help);
+        if let Some(point) = with_point(&text.text) {
+            diagnostic.help = Some(format!("decimals have a point: {point:?}"));
+            diagnostic = diagnostic.put(text.span, format!("{point:?}"));
+        }
         self.report(diagnostic);
     }
 
@@ -198,6 +202,26 @@ impl<'s, 't> Section<'s, 't> {
         );
     }
 
+    /// As [`Self::wrong`]; a right value that stands in quotes loses them.
+    fn unquote(
+        &self,
+        reader: &mut Reader<'s>,
+        key: &str,
+        wanted: &str,
+        value: &Spanned<DeValue<'s>>,
+    ) {
+        self.wrong(reader, key, wanted, value);
+        let DeValue::String(text) = value.get_ref() else { return };
+        let flag = wanted == "true or false";
+        let fits = if flag { text.parse::<bool>().is_ok() } else { text.parse::<u32>().is_ok() };
+        if fits && let Some(found) = reader.found.last_mut() {
+            let at = span(value.span());
+            let words = text.to_string();
+            found.help = Some(format!("write {key} = {words}"));
+            found.fix = Some(Fix { edits: vec![Edit { span: at, text: words }] });
+        }
+    }
+
     /// Reports every key that is not in `known`.
     pub(crate) fn only(&self, reader: &mut Reader<'s>, known: &[&str]) {
         for (key, at) in self.keys() {
@@ -213,7 +237,12 @@ impl<'s, 't> Section<'s, 't> {
                 Some(near) => format!("did you mean {near:?}?"),
                 None => format!("known here: {}", known.join(", ")),
             };
-            reader.report(found.label("not known here").help(help));
+            let found = found.label("not known here").help(help);
+            let meant = slip(key, known.iter().copied()).filter(|word| !self.has(word));
+            reader.report(match meant {
+                Some(word) => found.put(at, word),
+                None => found,
+            });
         }
     }
 
@@ -225,7 +254,14 @@ impl<'s, 't> Section<'s, 't> {
             format!("[{}] has no", self.path)
         };
         let found = Diagnostic::error(codes::MISSING_KEY, self.span, format!("{place} {key}"));
-        reader.report(found.help(format!("add {key} = {example}")));
+        let found = found.help(format!("add {key} = {example}"));
+        // The version is the only key that has but one value.
+        let version = self.path.is_empty() && key == "blueprint";
+        reader.report(if version {
+            found.put(top(reader.source), format!("{key} = {example}\n"))
+        } else {
+            found
+        });
     }
 
     /// The table under `key`.
@@ -292,7 +328,7 @@ impl<'s, 't> Section<'s, 't> {
         {
             return Some(whole);
         }
-        self.wrong(reader, key, "a whole number from 0", value);
+        self.unquote(reader, key, "a whole number from 0", value);
         None
     }
 
@@ -301,7 +337,7 @@ impl<'s, 't> Section<'s, 't> {
         if let DeValue::Boolean(flag) = value.get_ref() {
             return Some(*flag);
         }
-        self.wrong(reader, key, "true or false", value);
+        self.unquote(reader, key, "true or false", value);
         None
     }
 
@@ -428,7 +464,11 @@ impl<'s, 't> Section<'s, 't> {
             Some(near) => format!("did you mean {near:?}?"),
             None => format!("use one of {}", words.join(", ")),
         };
-        reader.report(Diagnostic::error(codes::CHOICE, text.span, message).help(help));
+        let found = Diagnostic::error(codes::CHOICE, text.span, message).help(help);
+        reader.report(match slip(&text.text, words) {
+            Some(word) => found.put(text.span, format!("{word:?}")),
+            None => found,
+        });
         None
     }
 
@@ -451,9 +491,46 @@ impl<'s, 't> Section<'s, 't> {
             None if known.is_empty() => format!("no {what} is defined yet"),
             None => format!("known: {}", known.join(", ")),
         };
-        reader.report(Diagnostic::error(codes::REFERENCE, text.span, message).help(help));
+        let found = Diagnostic::error(codes::REFERENCE, text.span, message).help(help);
+        // Names are the author's own: only another way of writing the same one is certain.
+        let mut same = known.iter().filter(|name| plain(name) == plain(&text.text));
+        reader.report(match (same.next(), same.next()) {
+            (Some(name), None) => found.put(text.span, format!("{name:?}")),
+            _ => found,
+        });
         None
     }
+}
+
+/// A text in which every comma stands before decimals, with points instead. Three digits behind a
+/// comma may be thousands, so that is no certain thing; nor is a comma between arguments.
+fn with_point(text: &str) -> Option<String> {
+    let bytes = text.as_bytes();
+    let digits = |from: usize| bytes.iter().skip(from).take_while(|b| b.is_ascii_digit()).count();
+    let mut commas = bytes.iter().enumerate().filter(|(_, byte)| **byte == b',').peekable();
+    commas.peek()?;
+    let decimals = commas.all(|(at, _)| {
+        let before = at.checked_sub(1).and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_digit);
+        before && !matches!(digits(at + 1), 0 | 3)
+    });
+    (decimals && !text.contains('(')).then(|| text.replace(',', "."))
+}
+
+/// Letters and digits alone.
+fn plain(name: &str) -> String {
+    name.to_lowercase().chars().filter(|c| c.is_alphanumeric()).collect()
+}
+
+/// Where a first key can be put: behind the comments at the top.
+pub(crate) fn top(source: &str) -> Span {
+    let mut at = 0;
+    for line in source.split_inclusive('\n') {
+        if !line.trim_start().starts_with('#') || !line.ends_with('\n') {
+            break;
+        }
+        at += line.len();
+    }
+    Span::new(at, at)
 }
 
 /// A text cut to a readable length, in quotes.

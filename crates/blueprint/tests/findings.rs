@@ -43,6 +43,10 @@ fn coolbox_is_told_that_its_radio_costs_more_than_it_earns() {
           --> blueprint.toml:43:37
         43 | promise = { credit = "10 %", when = "on_time < 99.9 %" }
            |                                     ^^^^^^^^^^^^^^^^^^ the gate is passed at 99.5 %
+           = gate.scale is passed at on_time = 99.5 %
+           = plan.care gives back below on_time = 99.9 %
+           = a fleet at 99.5 % passes, and gives back 10 % of its lines
+        help: ask for 99.9 % in the gate, or promise 99.5 %
     "#]].assert_eq(&check(COOLBOX));
 }
 
@@ -134,13 +138,13 @@ boxes = { usage = "nothing", price = "0.30 USD/device/day" }
          --> blueprint.toml:6:25
         6 | temperature = { unit = "celsius", every = "1 min" }
           |                         ^^^^^^^ not a known unit
-        help: did you mean "°C"?
+        help: write unit = "°C"
 
         error[B105]: "bool" is not a type
          --> blueprint.toml:7:7
         7 | lid = "bool"
           |       ^^^^^^
-        help: did you mean "boolean"?
+        help: write "boolean"
 
         error[B102]: [device.box.readings.humidity] has no unit or type
          --> blueprint.toml:8:1

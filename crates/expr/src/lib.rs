@@ -29,7 +29,7 @@ pub use dimension::{Base, Dimension};
 pub use error::{Error, Reason};
 pub use functions::{FUNCTIONS, Function};
 pub use literal::{Bar, Family, Quantity, Spread};
-pub use nearest::nearest;
+pub use nearest::{nearest, slip};
 pub use parser::{EXPRESSION_BYTES_MAX, parse};
 pub use program::{Comparison, Env, Program, Slot, Threshold, WindowFunction};
 pub use scope::{Scope, Type};

@@ -41,9 +41,54 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     best.map(|(_, candidate)| candidate)
 }
 
+/// Letters of a word that one slip of the finger still leaves in no doubt.
+const SLIP_CHARS_MIN: usize = 4;
+
+/// The one word of `known` that was surely meant: `word` written with other capitals, spaces or
+/// dashes, or with one letter too many, too few, wrong, or swapped with its neighbour. None when
+/// two words are as near.
+#[must_use]
+pub fn slip<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let plain = |text: &str| -> Vec<char> {
+        text.to_lowercase().chars().filter(|c| !matches!(c, ' ' | '-' | '_')).collect()
+    };
+    let letters = plain(word);
+    if letters.len() > WORD_CHARS_MAX {
+        return None;
+    }
+    let mut near: Option<(usize, &str)> = None;
+    let mut doubt = false;
+    for candidate in known {
+        let other = plain(candidate);
+        let far = distance(&letters, &other);
+        let long = letters.len().min(other.len()) >= SLIP_CHARS_MIN;
+        if candidate == word || far > usize::from(long) {
+            continue;
+        }
+        match near {
+            Some((least, _)) if far > least => {}
+            Some((least, _)) if far == least => doubt = true,
+            Some(_) | None => (near, doubt) = (Some((far, candidate)), false),
+        }
+    }
+    near.filter(|_| !doubt).map(|(_, candidate)| candidate)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::nearest;
+    use super::{nearest, slip};
+
+    #[test]
+    fn one_slip_is_certain_and_two_words_as_near_are_not() {
+        let known = ["every", "unit", "min", "max", "lid_open"];
+        assert_eq!(slip("evry", known), Some("every"));
+        assert_eq!(slip("unti", known), Some("unit"));
+        assert_eq!(slip("Lid-Open", known), Some("lid_open"));
+        assert_eq!(slip("MIN", known), Some("min"));
+        assert_eq!(slip("mix", known), None);
+        assert_eq!(slip("evrry_", ["every", "evrra"]), None);
+        assert_eq!(slip("temperatur_max", known), None);
+    }
 
     #[test]
     fn a_slip_finds_its_word_and_nonsense_finds_none() {

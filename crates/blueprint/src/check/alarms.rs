@@ -22,6 +22,7 @@ pub(super) fn check(reader: &mut Reader<'_>, blueprint: &Blueprint, name: &Name,
     lanes(reader, &scope, name, alarm);
     hold(reader, &scope, name, alarm);
     windows(reader, &scope, name, alarm);
+    late(reader, &scope, name, alarm);
 }
 
 /// The span of a key of the alarm.
@@ -44,12 +45,19 @@ fn silence(reader: &mut Reader<'_>, scope: &KindScope<'_>, name: &Name, alarm: &
                 None => {
                     let message = format!("alarm.{name} waits for silence of something silent");
                     let found = Diagnostic::warning(codes::NOTHING_EXPECTED, span, message);
-                    reader.report(found.label("no reading of that kind has every"));
+                    let sum = format!("{} readings, of which 0 have every", target.readings.len());
+                    let found = found.label("no reading of that kind has every").note(sum);
+                    reader.report(found.help("give one of them every, for example \"15 min\""));
                 }
                 Some(every) if *over < every => {
                     let message = format!("alarm.{name} is raised between any two readings");
                     let found = Diagnostic::warning(codes::SILENT_SHORT, span, message);
                     let found = found.label(format!("a reading comes every {}", human(every)));
+                    let found = found.notes([
+                        format!("silence is told after {}", human(*over)),
+                        format!("the next reading is due after {}", human(every)),
+                        format!("so it is told {} too early, each time", human(every - *over)),
+                    ]);
                     reader.report(found.help(format!("use at least {}", human(every * 2))));
                 }
                 Some(_) => {}
@@ -74,8 +82,14 @@ fn never(reader: &mut Reader<'_>, scope: &KindScope<'_>, name: &Name, alarm: &Al
     let Some(bound) = bound else { return };
     let message = format!("alarm.{name} can never be raised");
     let found = Diagnostic::warning(codes::NEVER, at(reader, name, "when"), message);
-    let end = if threshold.comparison.is_upward() { "max" } else { "min" };
-    reader.report(found.label(format!("{path} has {end} = {bound} {}", unit.shown())));
+    let upward = threshold.comparison.is_upward();
+    let end = if upward { "max" } else { "min" };
+    let unit = if unit.is_one() { String::new() } else { format!(" {}", unit.shown()) };
+    let found = found.notes([
+        format!("{path} goes {} {bound}{unit}", if upward { "up to" } else { "down to" }),
+        format!("it is raised {} {}{unit}", threshold.comparison, threshold.limit),
+    ]);
+    reader.report(found.label(format!("{path} has {end} = {bound}{unit}")));
 }
 
 /// Where a single comparison holds: up from a limit, or down from it.
@@ -106,6 +120,12 @@ fn clear(reader: &mut Reader<'_>, name: &Name, alarm: &Alarm) {
     }
     let message = format!("alarm.{name} is raised and cleared at once");
     let found = Diagnostic::warning(codes::CLEAR_SIDE, at(reader, name, "clear"), message);
+    let between = format!("both hold between {} and {}", raised.min(cleared), raised.max(cleared));
+    let found = found.notes([
+        format!("raised when  {}", alarm.when),
+        format!("cleared when {formula}"),
+        between,
+    ]);
     reader.report(found.label(format!("it is raised when {}", alarm.when)));
 }
 
@@ -143,6 +163,10 @@ fn windows(reader: &mut Reader<'_>, scope: &KindScope<'_>, name: &Name, alarm: &
         );
         let found = Diagnostic::warning(codes::WINDOW_LONG, at(reader, name, "when"), message);
         let most = every * WINDOW_READINGS_MAX;
+        let found = found.notes([
+            format!("{} / {} = {expected} readings", human(*over), human(every)),
+            format!("{WINDOW_READINGS_MAX} are kept, which is {}", human(most)),
+        ]);
         reader.report(found.help(format!("use a window of at most {}", human(most))));
     }
 }
@@ -156,7 +180,51 @@ fn hold(reader: &mut Reader<'_>, scope: &KindScope<'_>, name: &Name, alarm: &Ala
     let message = format!("alarm.{name} is raised by a single reading");
     let found = Diagnostic::warning(codes::FOR_SHORT, at(reader, name, "for"), message);
     let found = found.label(format!("a reading comes every {}", human(every)));
+    let found = found.notes([
+        format!(
+            "readings within {}: 1, as the next is due after {}",
+            human(alarm.hold),
+            human(every)
+        ),
+        format!("readings within {}: 2", human(every * 2)),
+    ]);
     reader.report(found.help(format!("use at least {}, or leave for out", human(every * 2))));
+}
+
+/// The alarm comes later than it is promised.
+fn late(reader: &mut Reader<'_>, scope: &KindScope<'_>, name: &Name, alarm: &Alarm) {
+    let Some(within) = alarm.within else { return };
+    let silence = alarm.when.program.slots().iter().filter_map(|slot| match slot {
+        Slot::Silent { over, .. } => Some(*over),
+        Slot::Path(_) | Slot::Window { .. } | Slot::Inside { .. } | Slot::Spread(_) => None,
+    });
+    let silence = silence.max().unwrap_or_default();
+    let every = slowest(scope, &alarm.when.program).unwrap_or_default();
+    let delay = every.max(silence) + alarm.hold;
+    if delay <= within {
+        return;
+    }
+    let message = format!("alarm.{name} can come later than it is promised");
+    let found = Diagnostic::warning(codes::LATE, at(reader, name, "within"), message);
+    let mut sums = Vec::new();
+    if !every.is_zero() {
+        sums.push(format!("until the next reading  {}", human(every)));
+    }
+    if !silence.is_zero() {
+        sums.push(format!("until silence is told   {}", human(silence)));
+    }
+    if !alarm.hold.is_zero() {
+        sums.push(format!("then it must hold for   {}", human(alarm.hold)));
+    }
+    sums.push(format!("raised after at most    {}", human(delay)));
+    sums.push(format!("promised within         {}", human(within)));
+    let help = match within.checked_sub(alarm.hold).filter(|left| !left.is_zero()) {
+        Some(left) if silence <= every => format!("use every = {:?} at most", human(left)),
+        Some(left) => format!("use silence of {} at most", human(left)),
+        None => format!("hold it for less than {}, or promise {}", human(within), human(delay)),
+    };
+    let label = format!("up to {} in the worst case", human(delay));
+    reader.report(found.label(label).notes(sums).help(help));
 }
 
 /// The longest interval among the readings of a condition.

@@ -5,15 +5,18 @@
 
 use std::time::Duration;
 
-use expr::{Comparison, Unit};
-use model::Name;
+use expr::Unit;
+use model::{Currency, Name};
+use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive as _;
 
 use super::alarms::slowest;
-use super::radio::{Bill, Tariff, central, sessions, tariffs};
+use super::lifetime;
+use super::radio::{Bill, Tariff, sessions, tariffs};
 use crate::duration::human;
 use crate::source::Reader;
 use crate::{
-    Basis, Blueprint, CostKind, Dated, Diagnostic, KindScope, Measure, Plan, PlanLine, Usage, codes,
+    Blueprint, Dated, Diagnostic, KindScope, Measure, Plan, PlanLine, Usage, codes, price_of,
 };
 
 /// Days of a month in checks.
@@ -39,7 +42,7 @@ pub(super) fn check(reader: &mut Reader<'_>, blueprint: &Blueprint) {
     let earning = Earning { blueprint, name, plan };
     let radio_is_told = radio(reader, &earning);
     if radio_is_told == Told::No {
-        margin(reader, &earning);
+        lifetime::check(reader, &earning);
     }
 }
 
@@ -50,15 +53,15 @@ enum Told {
 }
 
 /// The plan that pays for the case.
-struct Earning<'a> {
-    blueprint: &'a Blueprint,
-    name: &'a Name,
-    plan: &'a Plan,
+pub(super) struct Earning<'a> {
+    pub(super) blueprint: &'a Blueprint,
+    pub(super) name: &'a Name,
+    pub(super) plan: &'a Plan,
 }
 
 impl Earning<'_> {
     /// Money a device brings in a month, when every line can be known.
-    fn per_device(&self, kind: &Name) -> Option<f64> {
+    pub(super) fn per_device(&self, kind: &Name) -> Option<f64> {
         let currency = self.blueprint.currency_or_euro();
         let unit = |per: &str| Unit::parse(&format!("{currency}{per}")).ok();
         let mut earned = 0.0;
@@ -66,7 +69,13 @@ impl Earning<'_> {
             earned += match line {
                 PlanLine::Once { .. } | PlanLine::Credit { .. } => 0.0,
                 PlanLine::Model { .. } => return None,
-                PlanLine::Flat { price } => price.in_unit(&unit("/device/month")?)?,
+                PlanLine::Flat { price } => match price.in_unit(&unit("/device/month")?) {
+                    Some(each) => each,
+                    None => {
+                        let customer = price.in_unit(&unit("/customer/month")?)?;
+                        customer / lifetime::fleet(self.blueprint)?
+                    }
+                },
                 PlanLine::Usage { usage, price } => {
                     let usage = self.blueprint.usages.get(usage)?;
                     if usage.device.as_ref().is_some_and(|of| of != kind) {
@@ -100,18 +109,6 @@ impl Earning<'_> {
             };
         }
         Some(earned)
-    }
-
-    /// Recurring cost of a device, radio apart.
-    fn other_costs(&self) -> Option<f64> {
-        let case = self.blueprint.case.as_ref()?;
-        let mut spent = 0.0;
-        for cost in case.costs.values() {
-            if let CostKind::Each { amount, basis: Basis::DeviceMonth } = &cost.kind {
-                spent += central(amount)?;
-            }
-        }
-        Some(spent)
     }
 }
 
@@ -244,49 +241,6 @@ fn without_unit(duration: Duration, beside: Duration) -> String {
     }
 }
 
-fn margin(reader: &mut Reader<'_>, earning: &Earning<'_>) {
-    let Some(other) = earning.other_costs() else { return };
-    let Some(kind) = earning.blueprint.usages.values().find_map(|usage| usage.device.as_ref())
-    else {
-        return;
-    };
-    let Some(earned) = earning.per_device(kind) else { return };
-    let radio: f64 = tariffs(earning.blueprint)
-        .iter()
-        .filter(|tariff| tariff.of == kind)
-        .map(|tariff| tariff.bill(&tariff.intervals()).cost)
-        .sum();
-    let left = earned - other - radio;
-    let currency = earning.blueprint.currency_or_euro();
-    let sums = |found: Diagnostic| {
-        found
-            .note(format!("plan.{} earns {earned:.2} {currency} per {kind}", earning.name))
-            .note(format!("radio {radio:.2} + other {other:.2} {currency} per {kind}"))
-            .note(format!("leaves {left:.2} {currency} per {kind} and month of 30 days"))
-    };
-    if left < 0.0 {
-        let span = reader.entry("case.revenue");
-        let message = format!("plan.{} loses money with every {kind}", earning.name);
-        reader.report(sums(Diagnostic::warning(codes::LOSS, span, message)));
-        return;
-    }
-    for (stage, gate) in &earning.blueprint.gates {
-        for (name, criterion) in &gate.must {
-            let at_least =
-                matches!(criterion.comparison, Some(Comparison::AtLeast | Comparison::Greater));
-            let about = criterion.metric.as_deref() == Some("economics.margin") && at_least;
-            let Some(target) = criterion.target.filter(|target| about && left < *target) else {
-                continue;
-            };
-            let path = format!("gate.{}.must.{name}", stage.as_str());
-            let message =
-                format!("gate.{} asks for a margin that cannot be reached", stage.as_str());
-            let found = Diagnostic::warning(codes::MARGIN, reader.place(&path).value, message);
-            reader.report(sums(found.label(format!("{target} {currency} at least"))));
-        }
-    }
-}
-
 fn unbilled(reader: &mut Reader<'_>, name: &Name, plan: &Plan) {
     let billed = |line: &PlanLine| !matches!(line, PlanLine::Credit { .. });
     if plan.lines.values().any(billed) {
@@ -295,6 +249,11 @@ fn unbilled(reader: &mut Reader<'_>, name: &Name, plan: &Plan) {
     let span = reader.place(&format!("plan.{name}")).key;
     let message = format!("plan.{name} bills nothing");
     let found = Diagnostic::warning(codes::UNBILLED, span, message);
+    let credits = plan.lines.len();
+    let found = found.notes([
+        format!("0 lines with a price, {credits} that give something back"),
+        "0 x whatever is used = 0".to_owned(),
+    ]);
     reader.report(
         found.help("add a line: boxes = { usage = \"box_days\", price = \"0.30 EUR/device/day\" }"),
     );
@@ -303,7 +262,7 @@ fn unbilled(reader: &mut Reader<'_>, name: &Name, plan: &Plan) {
 /// A customer must not be promised more than a gate asks of the fleet.
 fn promise(reader: &mut Reader<'_>, blueprint: &Blueprint, name: &Name, plan: &Plan) {
     for (line, credit) in &plan.lines {
-        let PlanLine::Credit { when, .. } = credit else { continue };
+        let PlanLine::Credit { when, share } = credit else { continue };
         let Some(threshold) = when.program.threshold() else { continue };
         let expr::Slot::Path(metric) = threshold.slot else { continue };
         if !threshold.comparison.is_downward() {
@@ -313,13 +272,24 @@ fn promise(reader: &mut Reader<'_>, blueprint: &Blueprint, name: &Name, plan: &P
         let weaker = blueprint.gates.iter().find_map(|(stage, gate)| {
             let criteria = gate.must.values().chain(gate.should.values());
             let mut same = criteria.filter(|c| c.metric.as_deref() == Some(&*fleet));
-            same.find_map(|c| c.target).filter(|t| *t < threshold.limit).map(|t| (stage, t))
+            same.find_map(|c| c.target).filter(|t| *t < threshold.limit).map(|t| (*stage, t))
         });
         let Some((stage, target)) = weaker else { continue };
         let span = reader.place(&format!("plan.{name}.{line}.when")).value;
         let message = format!("plan.{name} promises more than gate.{} asks for", stage.as_str());
-        let label = format!("the gate is passed at {} %", percent(target));
-        reader.report(Diagnostic::warning(codes::PROMISE, span, message).label(label));
+        let (gate, promised) = (percent(target), percent(threshold.limit));
+        let found = Diagnostic::warning(codes::PROMISE, span, message);
+        let found = found.notes([
+            format!("gate.{} is passed at {metric} = {gate} %", stage.as_str()),
+            format!("plan.{name} gives back below {metric} = {promised} %"),
+            format!(
+                "a fleet at {gate} % passes, and gives back {} % of its lines",
+                percent(share.to_f64().unwrap_or_default())
+            ),
+        ]);
+        let help = format!("ask for {promised} % in the gate, or promise {gate} %");
+        let label = format!("the gate is passed at {gate} %");
+        reader.report(found.label(label).help(help));
     }
 }
 
@@ -342,5 +312,30 @@ fn undated(reader: &mut Reader<'_>, blueprint: &Blueprint, name: &Name, usage: &
     let span = reader.place(&format!("usage.{name}.property")).value;
     let message = format!("usage.{name} counts a resent {property} twice");
     let found = Diagnostic::warning(codes::UNDATED, span, message);
+    let found = found.notes([
+        format!("{property} has ts = false: a reading is known by its arrival alone"),
+        "1 reading + 1 repeated because the answer was lost = 2 readings".to_owned(),
+    ]);
+    let found = match price_for(blueprint, name) {
+        Some((price, currency)) => found.note(format!(
+            "2 x {price} {currency} = {} {currency} instead of {price} {currency}",
+            price * Decimal::TWO
+        )),
+        None => found,
+    };
     reader.report(found.label("it comes without ts").help("let the device send ts"));
+}
+
+/// What one of a usage costs, when a plan has one price for it.
+fn price_for(blueprint: &Blueprint, usage: &Name) -> Option<(Decimal, Currency)> {
+    let lines = blueprint.plans.values().flat_map(|plan| plan.lines.values());
+    let mut prices = lines.filter_map(|line| match line {
+        PlanLine::Usage { usage: of, price } if of == usage => price_of(price),
+        PlanLine::Usage { .. }
+        | PlanLine::Once { .. }
+        | PlanLine::Flat { .. }
+        | PlanLine::Credit { .. }
+        | PlanLine::Model { .. } => None,
+    });
+    prices.next().map(|price| (price.amount, price.currency))
 }
