@@ -111,7 +111,7 @@ struct BodyReader<'p> {
 /// The message has more than [`VALUES_MAX`] values: the rest is not looked at.
 struct Full;
 
-impl BodyReader<'_> {
+impl<'p> BodyReader<'p> {
     fn bad(&mut self, property: Option<&str>, reason: String) {
         if self.out.bad.len() >= BAD_MAX {
             self.untold += 1;
@@ -212,8 +212,12 @@ impl BodyReader<'_> {
             Again::Again => ReadingMark::Redecoded,
         };
         let first = self.out.readings.len();
+        let paired = self.pairs(values, time, mark);
         for (key, item) in values {
             self.next()?;
+            if paired.contains(&key.as_ref()) {
+                continue;
+            }
             match self.value(key, item) {
                 Ok((property, value)) => {
                     // No longer than the profile, as each name is in it once.
@@ -231,6 +235,36 @@ impl BodyReader<'_> {
         Ok(())
     }
 
+    /// Takes positions that came as two numbers; gives the names that are told by it.
+    fn pairs(
+        &mut self,
+        values: Entries<'_, '_>,
+        time: Timestamp,
+        mark: ReadingMark,
+    ) -> Vec<&'p str> {
+        let profile = self.profile;
+        let mut told = Vec::new();
+        if self.door != Door::Telemetry {
+            return told;
+        }
+        for (latitude, longitude, name) in &profile.pairs {
+            let get = |wanted: &String| values.iter().find(|(key, _)| key.as_ref() == wanted);
+            let (Some((_, north)), Some((_, east))) = (get(latitude), get(longitude)) else {
+                continue;
+            };
+            let Some(rule) = profile.readings.get(name) else { continue };
+            told.extend([latitude.as_str(), longitude.as_str()]);
+            match rule.read(&Item::List(vec![north.clone(), east.clone()])) {
+                Ok(value) => {
+                    let property = name.clone();
+                    self.out.readings.push(Reading { property, time, value, mark });
+                }
+                Err(reason) => self.bad(Some(latitude), reason),
+            }
+        }
+        told
+    }
+
     fn value(&self, key: &str, item: &Item<'_>) -> Result<(Name, Value), String> {
         match self.door {
             Door::Telemetry => self.reading(key, item, Lane::Telemetry),
@@ -240,7 +274,10 @@ impl BodyReader<'_> {
     }
 
     fn reading(&self, key: &str, item: &Item<'_>, lane: Lane) -> Result<(Name, Value), String> {
-        let Some(rule) = self.profile.readings.get(key) else {
+        let Some(rule) = self.profile.reading(key) else {
+            if let Some((latitude, longitude, name)) = self.profile.pair(key) {
+                return Err(format!("is half of {name}: send {latitude} and {longitude} together"));
+            }
             return Err(self.unknown("reading", key, self.profile.readings.keys()));
         };
         match (rule.lane, lane) {
@@ -347,6 +384,8 @@ mod tests {
                 plain("position", Shape::Position),
             ]),
             settings: map(vec![number("interval", "s", Lane::Telemetry)]),
+            aliases: [("Temp-C".to_owned(), "temperature".parse().unwrap())].into(),
+            pairs: vec![("lat".to_owned(), "lon".to_owned(), "position".parse().unwrap())],
         }
     }
 
@@ -375,6 +414,25 @@ mod tests {
                 bad Some("temprature"): no such reading in the blueprint; did you mean temperature?
                 bad Some("position"): 52.5, 200 is no latitude and longitude in degrees
                 bad Some("smoke"): is urgent and must be sent on me/urgent
+            "#]],
+        );
+    }
+
+    #[test]
+    fn what_devices_call_it_is_understood() {
+        check(
+            Door::Telemetry,
+            r#"[{"lat":52.5,"Temp-C":3.9,"lon":13.4},{"lat":52.5},{"lat":99,"lon":1},
+                {"lat":1,"lon":2,"position":[3,4]},{"temperature":1,"Temp-C":2}]"#,
+            &expect![[r#"
+                position Position { latitude: 52.5, longitude: 13.4 } 2026-11-25T12:00:00Z LogTime
+                temperature Number(3.9) 2026-11-25T12:00:00Z LogTime
+                position Position { latitude: 1.0, longitude: 2.0 } 2026-11-25T12:00:00Z LogTime
+                temperature Number(1.0) 2026-11-25T12:00:00Z LogTime
+                bad Some("lat"): is half of position: send lat and lon together
+                bad Some("lat"): 99, 1 is no latitude and longitude in degrees
+                bad Some("position"): is twice in one object; the first value was taken
+                bad Some("Temp-C"): is twice in one object; the first value was taken
             "#]],
         );
     }

@@ -59,6 +59,24 @@ pub struct Profile {
     pub readings: BTreeMap<Name, Rule>,
     /// What can be set, `firmware` and `hardware` not among them.
     pub settings: BTreeMap<Name, Rule>,
+    /// Other names by which devices send readings.
+    pub aliases: BTreeMap<String, Name>,
+    /// Positions that come as two numbers: latitude, longitude, reading.
+    pub pairs: Vec<(String, String, Name)>,
+}
+
+impl Profile {
+    /// How a reading is read, by its name or by what devices call it.
+    pub(crate) fn reading(&self, key: &str) -> Option<&Rule> {
+        let own = self.readings.get(key);
+        own.or_else(|| self.readings.get(self.aliases.get(key)?))
+    }
+
+    /// The pair of which `key` is one half.
+    pub(crate) fn pair(&self, key: &str) -> Option<&(String, String, Name)> {
+        let mut pairs = self.pairs.iter();
+        pairs.find(|(latitude, longitude, _)| key == latitude || key == longitude)
+    }
 }
 
 impl Rule {

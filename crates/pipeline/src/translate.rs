@@ -18,7 +18,21 @@ pub fn profile_of(kind: &Kind) -> Profile {
         .settings
         .iter()
         .map(|(name, setting)| (name.clone(), rule(name, &setting.kind, Lane::Telemetry)));
-    Profile { readings: readings.collect(), settings: settings.collect() }
+    let mut profile = Profile {
+        readings: readings.collect(),
+        settings: settings.collect(),
+        ..Profile::default()
+    };
+    for (name, property) in &kind.readings {
+        match property.sent_as.as_slice() {
+            [] => {}
+            [alias] => drop(profile.aliases.insert(alias.clone(), name.clone())),
+            [latitude, longitude, ..] => {
+                profile.pairs.push((latitude.clone(), longitude.clone(), name.clone()));
+            }
+        }
+    }
+    profile
 }
 
 /// How a value of a setting or an argument is read.

@@ -21,7 +21,7 @@ fn profile() -> Profile {
         (name.clone(), Rule { name, shape, lane: Lane::Telemetry })
     };
     let readings = (0..100).map(rule).collect();
-    Profile { readings, settings: std::collections::BTreeMap::new() }
+    Profile { readings, ..Profile::default() }
 }
 
 /// Decodes on a small stack; the fastest of three, as other tests run beside it.
