@@ -299,6 +299,15 @@ export interface BlueprintChange {
   breaking: boolean;
   words: string;
 }
+/** What two texts make of a third; merged is null where they conflict. */
+export interface BlueprintMerge {
+  base_revision: number;
+  their_revision: number;
+  mine: BlueprintChange[];
+  theirs: BlueprintChange[];
+  conflicts: { path: string; base: string | null; mine: string | null; theirs: string | null; line: number | null }[];
+  merged: string | null;
+}
 export interface BlueprintOutcome {
   diff: BlueprintChange[];
   diagnostics: Diagnostic[];
@@ -329,6 +338,7 @@ export interface ProblemBody {
   fix?: string[];
   trace_id?: string;
   diagnostics?: Diagnostic[];
+  merge?: BlueprintMerge;
 }
 
 /** A refusal in the server's own words, or the fact that there was no server to refuse. */
@@ -340,6 +350,8 @@ export class Problem extends Error {
   readonly fix: string[];
   readonly trace: string | null;
   readonly diagnostics: Diagnostic[];
+  /** Mine and theirs against what both began with, when somebody else was faster. */
+  readonly merge: BlueprintMerge | null;
 
   constructor(status: number, body: ProblemBody) {
     super(body.title ?? (status === 0 ? 'no answer from the server' : `status ${status}`));
@@ -350,6 +362,7 @@ export class Problem extends Error {
     this.fix = body.fix ?? [];
     this.trace = body.trace_id ?? null;
     this.diagnostics = body.diagnostics ?? [];
+    this.merge = body.merge ?? null;
   }
 
   static from(error: unknown): Problem {

@@ -49,6 +49,7 @@ mod problem;
 mod provision;
 mod quarantine;
 mod refusals;
+mod revisions;
 mod service_life;
 mod session;
 mod sites;

@@ -20,8 +20,8 @@ use crate::problem::Problem;
 use crate::{
     alarms, authorities, backfill, case, certificates, claims, code, commands, connect, console,
     credentials, days, desired, devices, erase, evidence, expiry, export, gates, health, history,
-    ideas, import, messages, money, notices, people, provision, quarantine, refusals, service_life,
-    session, sites, status, stream, tokens, ventures,
+    ideas, import, messages, money, notices, people, provision, quarantine, refusals, revisions,
+    service_life, session, sites, status, stream, tokens, ventures,
 };
 
 /// The largest request body.
@@ -111,6 +111,9 @@ fn ventures_routes() -> OpenApiRouter<App> {
         .routes(routes!(gates::rederive))
         .routes(routes!(ventures::list))
         .routes(routes!(ventures::show, ventures::apply))
+        .routes(routes!(revisions::list))
+        .routes(routes!(revisions::show))
+        .routes(routes!(revisions::compare))
 }
 
 /// Ideas, and the form for strangers.

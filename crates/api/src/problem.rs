@@ -40,6 +40,9 @@ pub(crate) struct Problem {
     /// Blueprint diagnostics, when those are the reason.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) diagnostics: Vec<serde_json::Value>,
+    /// What mine and theirs change of the base, when somebody else's revision is the reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) merge: Option<serde_json::Value>,
 }
 
 impl Problem {
@@ -54,6 +57,7 @@ impl Problem {
             fix: Vec::new(),
             trace_id: trace_id(),
             diagnostics: Vec::new(),
+            merge: None,
         }
     }
 

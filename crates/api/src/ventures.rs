@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::http::header::IF_MATCH;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use blueprint::{
@@ -29,6 +30,7 @@ use crate::extract::{Body, Params};
 use crate::json::Counts;
 use crate::page::Page;
 use crate::problem::Problem;
+use crate::revisions::{Texts, three_way};
 use crate::write::{DryRun, applied, etag, if_match, key, put};
 
 /// One product line.
@@ -168,7 +170,7 @@ pub(crate) fn diagnostic_json(found: &Diagnostic, source: &str) -> DiagnosticJso
     }
 }
 
-fn change_json(change: &Change) -> ChangeJson {
+pub(crate) fn change_json(change: &Change) -> ChangeJson {
     ChangeJson {
         path: change.path.clone(),
         kind: change.kind.as_str(),
@@ -294,11 +296,17 @@ pub(crate) async fn apply(
     }
     let based_on = asked.based_on.or_else(|| blueprint::based_on(&asked.text));
     let expect = match (if_match(&headers)?, based_on) {
-        (Expect::Any, None) if revision == 0 => Expect::New,
+        // What another server called a revision means nothing to a venture that is new here.
+        (Expect::Any, _) if revision == 0 && asked.based_on.is_none() => Expect::New,
         (Expect::Any, None) => Expect::Revision(revision),
         (Expect::Any, Some(base)) => Expect::Revision(base),
         (expect, _) => expect,
     };
+    if let Expect::Revision(base) = expect
+        && base != revision
+    {
+        return Err(refuse_stale(&app, tenant, &asked, (base, revision), &headers).await);
+    }
     let content =
         BlueprintContent { venture: new.venture.clone(), text: asked.text.clone(), based_on };
     let record = key(tenant, Kind::Blueprint, new.venture.as_str());
@@ -330,6 +338,36 @@ pub(crate) fn checked(text: &str) -> Result<(Blueprint, Vec<Diagnostic>), Proble
         .map(|found| serde_json::json!(diagnostic_json(found, text)))
         .collect();
     Err(problem.fix("iotbiz check blueprint.toml"))
+}
+
+/// The text rests on another revision than the one in force: both diffs, so that nobody is undone.
+async fn refuse_stale(
+    app: &App,
+    tenant: TenantId,
+    asked: &Apply,
+    (base, revision): (u64, u64),
+    headers: &HeaderMap,
+) -> Problem {
+    let code = if headers.contains_key(IF_MATCH) { code::STALE } else { code::CONFLICT };
+    let message = format!("written on revision {base}, but revision {revision} is in force");
+    let texts = Texts { mine: &asked.text, base: Some(base), theirs: None };
+    match three_way(app, tenant, &texts).await {
+        Ok(found) => {
+            let mut problem = Problem::new(code, message);
+            for conflict in &found.conflicts {
+                problem = problem.at(conflict.path.clone(), conflict.words());
+            }
+            problem.merge = serde_json::to_value(&found).ok();
+            let fix = if found.conflicts.is_empty() {
+                "nothing conflicts: iotbiz apply --merge takes both"
+            } else {
+                "choose for each place, then apply on the new revision: iotbiz diff shows both"
+            };
+            problem.fix(fix)
+        }
+        // A base that nobody has: what is wrong with it is the better answer.
+        Err(problem) => problem,
+    }
 }
 
 /// A type or unit never changes while devices still send it: another type is another property.

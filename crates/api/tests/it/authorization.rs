@@ -137,7 +137,6 @@ fn body(method: &str, path: &str) -> Value {
             json!({ "reason": "twice" })
         }
         ("post", "/ventures/{venture}/gates/{stage}/decisions") => json!({ "decision": "hold" }),
-        ("put", "/ventures/{venture}/blueprint") => json!({ "text": BLUEPRINT }),
         ("post", "/ideas") => json!({ "title": "an alarm at the lid" }),
         ("put", "/ideas/settings") => serde_json::to_value(::ideas::Settings::default()).unwrap(),
         ("put", "/ideas/{idea}/follow") => Value::Null,
@@ -149,6 +148,8 @@ fn body(method: &str, path: &str) -> Value {
         ("post", "/ideas/{idea}/promote") => {
             json!({ "venture": "lid_alarm", "template": "coolbox" })
         }
+        ("put", "/ventures/{venture}/blueprint")
+        | ("post", "/ventures/{venture}/blueprint/diff") => json!({ "text": BLUEPRINT }),
         (method, path) => panic!("say in this test which body {method} {path} takes"),
     }
 }
@@ -194,6 +195,7 @@ fn address(path: &str, known: &Known) -> String {
         .replace("{evidence}", "evi_01J0000000000000000000000")
         .replace("{decision}", "gat_01J0000000000000000000000")
         .replace("{stage}", "scale")
+        .replace("{revision}", "1")
         .replace("{credential}", "cre_01J0000000000000000000000")
         .replace("{token}", "cre_01J0000000000000000000000")
         .replace("{alarm}", &known.alarm)

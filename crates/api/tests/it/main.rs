@@ -28,6 +28,8 @@ mod provision;
 #[cfg(test)]
 mod requests;
 #[cfg(test)]
+mod revisions;
+#[cfg(test)]
 mod service_life;
 #[cfg(test)]
 mod site;
