@@ -80,15 +80,32 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Start a server.
     Run(RunArgs),
-    /// Write a blueprint to start from.
-    #[command(after_help = "Example: iotbiz init --from cold-chain --name coolbox")]
+    /// Write a blueprint to start from: by five questions, from messages of a device, or a template.
+    #[command(after_help = "Examples:\n  iotbiz init                  # five questions; an empty \
+                            line means that nobody knows\n  printf 'temperature in °C\\nevery 15 \
+                            min\\nLTE-M, battery of 2400 mAh\\npharmacies pay 9 EUR per device and \
+                            month\\n12 of 40 sign\\n' | iotbiz init --name coolbox\n  iotbiz init \
+                            --from-message '{\"temp_c\":3.9,\"hum_pct\":41}'\n  iotbiz init \
+                            --from-message old.csv --kind box\n  iotbiz init --from-device \
+                            --seconds 120\n  iotbiz init --from-device=box-0001\n  iotbiz init \
+                            --from coolbox --name my_boxes")]
     Init(commands::init::InitArgs),
     /// Check a blueprint: syntax, units, and whether the business adds up.
-    #[command(after_help = "Example: iotbiz check blueprint.toml")]
+    #[command(
+        after_help = "Examples:\n  iotbiz check blueprint.toml\n  iotbiz check --fix --dry-run\n  \
+                            iotbiz check --fix\n  iotbiz explain B520"
+    )]
     Check(commands::check::CheckArgs),
     /// Put a blueprint in force, after showing what changes.
-    #[command(after_help = "Example: iotbiz apply blueprint.toml --yes")]
+    #[command(
+        after_help = "Examples:\n  iotbiz apply blueprint.toml --yes\n  iotbiz apply --merge \
+                            # with what somebody else applied since"
+    )]
     Apply(commands::apply::ApplyArgs),
+    /// Compare a blueprint with a revision: what mine and theirs change of what both began with.
+    #[command(after_help = "Examples:\n  iotbiz diff\n  iotbiz diff blueprint.toml --against \
+                            3\n  iotbiz diff --list")]
+    Diff(commands::diff::DiffArgs),
     /// Print the blueprint in force, or write readings to a file for other programs.
     #[command(after_help = "Examples:\n  iotbiz export coolbox > blueprint.toml\n  iotbiz export \
                             --kind box --from 2026-11-01T00:00:00Z --format parquet -o \
@@ -144,7 +161,11 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Quarantine(commands::quarantine::QuarantineCommand),
     /// Compute a formula: `npv`, `irr`, `bass`, `beta_update` ...; without one, list them.
-    #[command(after_help = "Example: iotbiz eval 'irr([-1600, 10000, -10000])'")]
+    #[command(
+        after_help = "Example: iotbiz eval 'irr([-1600, 10000, -10000])'\nEach function with units, \
+                      source and example: iotbiz eval --help",
+        after_long_help = commands::eval::library()
+    )]
     Eval(commands::eval::EvalArgs),
     /// The business case of a file.
     #[command(subcommand)]
@@ -199,10 +220,11 @@ pub(crate) enum Command {
     Openapi,
     /// Print the configuration with its defaults, as commented TOML.
     Config,
-    /// Explain a code such as B520 or E0201.
+    /// Explain a code such as B520 or E0201; without one, list them.
+    #[command(after_help = "Example: iotbiz explain B520")]
     Explain {
         /// The code.
-        code: String,
+        code: Option<String>,
     },
     /// What the exit codes mean.
     HelpExitCodes,

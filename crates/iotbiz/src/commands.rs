@@ -13,6 +13,7 @@ pub(crate) mod connect;
 pub(crate) mod contract;
 pub(crate) mod customer;
 pub(crate) mod device;
+pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod entity;
 pub(crate) mod erase;

@@ -11,6 +11,7 @@ mod config;
 mod demo;
 mod exit;
 mod formats;
+mod line_diff;
 mod mqtt_client;
 mod output;
 mod projects;
@@ -66,9 +67,10 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
     match &cli.command {
         Command::Demo(args) => demo::run(args, demo::Then::Stay, format),
         Command::Run(args) => commands::run::run(args, format),
-        Command::Init(args) => commands::init::run(args),
+        Command::Init(args) => commands::init::run(args, &client(), format),
         Command::Check(args) => commands::check::run(args, format),
         Command::Apply(args) => commands::apply::run(args, &client(), format),
+        Command::Diff(args) => commands::diff::run(args, &client(), format),
         Command::Export(args) => commands::export::run(args, &client(), format),
         Command::Import(args) => commands::import::run(args, &client(), format),
         Command::Erase(args) => commands::erase::run(args, &client(), format),
@@ -102,7 +104,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Upgrade(args) => commands::upgrade::run(args, format),
         Command::Openapi => output::json(&api::document()),
         Command::Config => output::print(config::DOCUMENT),
-        Command::Explain { code } => commands::explain::run(code),
+        Command::Explain { code } => commands::explain::run(code.as_deref(), format),
         Command::HelpExitCodes => output::print(exit::TABLE),
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::cli::Format;
 use crate::client::{Client, encoded};
-use crate::commands::check;
+use crate::commands::{check, diff};
 use crate::exit::{self, Failure};
 use crate::output;
 
@@ -25,13 +25,28 @@ pub(crate) struct ApplyArgs {
     /// Only show what would change.
     #[arg(long)]
     dry_run: bool,
+    /// Where somebody else applied since: take both, when they do not conflict, and write the file.
+    #[arg(long)]
+    merge: bool,
+    /// The revision the file was written from; what its first line says by default.
+    #[arg(long, value_name = "REVISION")]
+    based_on: Option<u64>,
 }
 
 pub(crate) fn run(args: &ApplyArgs, client: &Client, format: Format) -> anyhow::Result<()> {
-    let source = check::read(&args.file)?;
-    let parsed = check::parse(&args.file, &source)?;
-    let path = format!("/api/v1/ventures/{}/blueprint", parsed.venture);
-    let body = json!({ "text": source, "based_on": null });
+    let own = check::read(&args.file)?;
+    let parsed = check::parse(&args.file, &own)?;
+    let venture = parsed.venture.as_str();
+    let path = format!("/api/v1/ventures/{}/blueprint", encoded(venture));
+    let base = args.based_on.or_else(|| blueprint::based_on(&own));
+    let (source, base) = match (base, newest(client, venture)?) {
+        (Some(base), Some(newest)) if base != newest => {
+            (together(args, client, venture, &own, (base, format))?, Some(newest))
+        }
+        // On which revision the file rests is not known, or nobody came in between.
+        (_, newest) => (own.clone(), newest),
+    };
+    let body = json!({ "text": source, "based_on": base });
     let shown = client.call("PUT", &format!("{path}?dry_run=true"), Some(&body))?;
     let changes = shown["diff"].as_array().cloned().unwrap_or_default();
     if args.dry_run && format == Format::Json {
@@ -47,13 +62,74 @@ pub(crate) fn run(args: &ApplyArgs, client: &Client, format: Format) -> anyhow::
         return Err(Failure::new(exit::FAILED, "nothing was applied").into());
     }
     let applied = client.call("PUT", &path, Some(&body))?;
+    remember(args, &own, &source, applied["revision"].as_u64());
     if format == Format::Json {
         return output::json(&applied);
     }
     output::line(&format!("{} revision {} is in force", parsed.venture, applied["revision"]))
 }
 
-fn show(changes: &[Value]) -> anyhow::Result<()> {
+/// The revision in force; none when this is the first.
+fn newest(client: &Client, venture: &str) -> Result<Option<u64>, Failure> {
+    match in_force(client, venture) {
+        Ok((_, revision)) => Ok(Some(revision)),
+        Err(failure) if failure.code == exit::NOT_FOUND => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// The text with what others applied since; without `--merge` both diffs and an end.
+fn together(
+    args: &ApplyArgs,
+    client: &Client,
+    venture: &str,
+    own: &str,
+    (base, format): (u64, Format),
+) -> anyhow::Result<String> {
+    let asked = diff::Asked { based_on: Some(base), against: None };
+    let found = diff::three_way(client, venture, own, asked)?;
+    if format == Format::Table {
+        diff::show(&found, &args.file)?;
+    }
+    diff::refuse_conflicts(&found, &args.file)?;
+    let theirs = &found["their_revision"];
+    let behind = format!("{} rests on revision {base}, in force is {theirs}", args.file.display());
+    let Some(merged) = found["merged"].as_str() else {
+        let mut failure = Failure::new(exit::CONFLICT, behind);
+        for one in found["diagnostics"].as_array().into_iter().flatten() {
+            if one["severity"] == "error" {
+                let said = one["message"].as_str().unwrap_or_default();
+                failure = failure.why(format!("both together: {said}"));
+            }
+        }
+        return Err(failure.fix("export revision in force, and make your change there").into());
+    };
+    if !args.merge {
+        return Err(Failure::new(exit::CONFLICT, behind)
+            .why("nothing conflicts, but theirs would be undone")
+            .fix("take both: iotbiz apply --merge")
+            .into());
+    }
+    Ok(merged.to_owned())
+}
+
+/// The file follows what was applied: a merged text, and the revision in its first line.
+fn remember(args: &ApplyArgs, own: &str, applied: &str, revision: Option<u64>) {
+    let Some(revision) = revision else { return };
+    let marked = own != applied || blueprint::based_on(own).is_some();
+    if !marked {
+        return;
+    }
+    let text = blueprint::marked(applied, revision);
+    if text != own
+        && let Err(error) = check::write(&args.file, &text)
+    {
+        // It is in force all the same.
+        output::talk(&format!("revision {revision} is in force, but {error:#}"));
+    }
+}
+
+pub(crate) fn show(changes: &[Value]) -> anyhow::Result<()> {
     if changes.is_empty() {
         return output::line("no differences in meaning");
     }
@@ -117,11 +193,5 @@ pub(crate) fn in_force(client: &Client, venture: &str) -> Result<(String, u64), 
 pub(crate) fn export(asked: Option<&str>, client: &Client) -> anyhow::Result<String> {
     let venture = venture(client, asked)?;
     let (text, revision) = in_force(client, &venture)?;
-    let mark = "# based on revision ";
-    let rest: String = text
-        .lines()
-        .filter(|line| !line.starts_with(mark))
-        .map(|line| format!("{line}\n"))
-        .collect();
-    Ok(format!("{mark}{revision}\n{rest}"))
+    Ok(blueprint::marked(&text, revision))
 }

@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use blueprint::{Blueprint, Diagnostic, Parsed, Severity, render};
+use blueprint::{Applied, Blueprint, Diagnostic, Fixed, Parsed, Severity, fixed, render};
 use clap::Args;
 use serde_json::json;
 
 use crate::cli::Format;
 use crate::exit::{self, Failure};
+use crate::line_diff::line_diff;
 use crate::output;
 
 #[derive(Debug, Args)]
@@ -19,6 +20,12 @@ pub(crate) struct CheckArgs {
     /// Warnings fail too.
     #[arg(long)]
     strict: bool,
+    /// Make the fixes of which there is only one, and show what they change.
+    #[arg(long)]
+    fix: bool,
+    /// With --fix: show what it would change, and change nothing.
+    #[arg(long, requires = "fix")]
+    dry_run: bool,
 }
 
 pub(crate) fn read(file: &Path) -> anyhow::Result<String> {
@@ -48,6 +55,7 @@ pub(crate) fn diagnostic_json(found: &Diagnostic, source: &str) -> serde_json::V
         "label": found.label,
         "notes": found.notes,
         "help": found.help,
+        "fixable": found.fix.is_some(),
     })
 }
 
@@ -69,17 +77,67 @@ pub(crate) fn parse(file: &Path, source: &str) -> Result<Blueprint, Failure> {
 
 pub(crate) fn run(args: &CheckArgs, format: Format) -> anyhow::Result<()> {
     let source = read(&args.file)?;
-    let parsed = Blueprint::parse(&source);
+    if !args.fix {
+        return report(args, &source, None, format);
+    }
+    let Fixed { text, applied } = fixed(&source);
+    let diff = line_diff(&source, &text);
+    if !args.dry_run && !applied.is_empty() {
+        write(&args.file, &text)?;
+    }
+    if format == Format::Table {
+        show_fixes(args, &applied, &diff)?;
+    }
+    let made = Made { applied: &applied, diff: &diff };
+    report(args, &text, Some(&made), format)
+}
+
+/// What `--fix` did.
+struct Made<'a> {
+    applied: &'a [Applied],
+    diff: &'a str,
+}
+
+fn show_fixes(args: &CheckArgs, applied: &[Applied], diff: &str) -> anyhow::Result<()> {
+    let file = args.file.display();
+    if applied.is_empty() {
+        return output::line(&format!("{file}: nothing that could only be meant in one way"));
+    }
+    output::print(diff)?;
+    for Applied { code, message, line } in applied {
+        output::line(&format!("fixed[{code}] line {line}: {message}"))?;
+    }
+    let count = applied.len();
+    output::line(&if args.dry_run {
+        format!("{file}: {count} fixes, not written; what would be left:\n")
+    } else {
+        format!("{file}: {count} fixes written\n")
+    })
+}
+
+fn report(
+    args: &CheckArgs,
+    source: &str,
+    made: Option<&Made<'_>>,
+    format: Format,
+) -> anyhow::Result<()> {
+    let parsed = Blueprint::parse(source);
     let (errors, warnings) = (count(&parsed, Severity::Error), count(&parsed, Severity::Warning));
     match format {
         Format::Json => {
             let found: Vec<_> =
-                parsed.diagnostics.iter().map(|d| diagnostic_json(d, &source)).collect();
-            let body = json!({ "errors": errors, "warnings": warnings, "diagnostics": found });
+                parsed.diagnostics.iter().map(|d| diagnostic_json(d, source)).collect();
+            let mut body = json!({ "errors": errors, "warnings": warnings, "diagnostics": found });
+            if let Some(Made { applied, diff }) = made {
+                let one = |Applied { code, message, line }: &Applied| json!({ "code": code, "message": message, "line": line });
+                body["fixed"] = applied.iter().map(one).collect();
+                body["diff"] = json!(diff);
+                body["written"] = json!(!args.dry_run && !applied.is_empty());
+            }
             output::json(&body)?;
         }
         Format::Table => {
-            let shown = render(&parsed.diagnostics, &args.file.display().to_string(), &source);
+            let shown = render(&parsed.diagnostics, &args.file.display().to_string(), source);
             output::print(&shown)?;
             if parsed.blueprint.is_some() {
                 output::line(&format!(
@@ -91,9 +149,15 @@ pub(crate) fn run(args: &CheckArgs, format: Format) -> anyhow::Result<()> {
     }
     if errors > 0 || (args.strict && warnings > 0) {
         let what = format!("{}: {errors} errors, {warnings} warnings", args.file.display());
-        return Err(Failure::new(exit::CHECK_FAILED, what)
-            .fix("iotbiz explain CODE tells more of a finding"))
-        .context("check");
+        let failure = Failure::new(exit::CHECK_FAILED, what)
+            .fix("iotbiz explain CODE tells more of a finding");
+        let fixable = made.is_none() && parsed.diagnostics.iter().any(|found| found.fix.is_some());
+        let failure = if fixable {
+            failure.fix("some can only be meant in one way: iotbiz check --fix")
+        } else {
+            failure
+        };
+        return Err(failure).context("check");
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! `iotbiz eval`: one formula of the library the business case is made of.
 
+use std::fmt::Write as _;
+
 use bizcase::{Function, functions};
 use clap::Args;
 use serde_json::json;
@@ -46,12 +48,34 @@ fn eval(expression: &str, format: Format) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Every function with its units, formula, source and example, for `--help`.
+pub(crate) fn library() -> String {
+    let mut text = "Functions:\n".to_owned();
+    for function in functions() {
+        let parameters: Vec<_> = function.parameters.iter().map(|p| p.name).collect();
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "\n  {}({})", function.name, parameters.join(", "));
+        let _ = writeln!(text, "      {}", function.summary);
+        for parameter in function.parameters {
+            let _ = writeln!(text, "      {}: {}", parameter.name, parameter.unit);
+        }
+        let _ = writeln!(text, "      gives    {}", function.result);
+        let _ = writeln!(text, "      formula  {}", function.formula);
+        let _ = writeln!(text, "      source   {}", function.source);
+        let _ = writeln!(text, "      example  {} = {}", function.example, function.example_result);
+    }
+    text.push_str("\nExample: iotbiz eval 'irr([-1600, 10000, -10000])'\n");
+    text
+}
+
 fn list(format: Format) -> anyhow::Result<()> {
     if format == Format::Json {
         let one = |function: &Function| {
             let parameters: Vec<_> = function.parameters.iter().map(|p| p.name).collect();
+            let units: Vec<_> = function.parameters.iter().map(|p| p.unit).collect();
             json!({
-                "name": function.name, "parameters": parameters, "result": function.result,
+                "name": function.name, "parameters": parameters, "units": units,
+                "result": function.result,
                 "summary": function.summary, "formula": function.formula,
                 "source": function.source, "example": function.example,
                 "example_result": function.example_result,

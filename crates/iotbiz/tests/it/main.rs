@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod alarms;
 #[cfg(test)]
+mod authoring;
+#[cfg(test)]
 mod backup;
 #[cfg(test)]
 mod commands;
