@@ -284,7 +284,7 @@ fn straight(source: &str, at: Span) -> Option<Fix> {
             text: "\"".to_owned(),
         })
         .collect();
-    (!edits.is_empty() && edits.len() % 2 == 0).then_some(Fix { edits })
+    (!edits.is_empty() && edits.len().is_multiple_of(2)).then_some(Fix { edits })
 }
 
 pub(crate) const SECTIONS: &[&str] = &[

@@ -73,9 +73,9 @@ mod tests {
 
     #[test]
     fn every_word_leads_to_a_unit() {
-        let words = "celsius fahrenheit kelvin percent volt mv amps ma watt kw kwh wh hpa kpa pascal \
-                     mbar bar dbm db ppm ppb lux hertz rpm mm cm metre km mps mm/s kmh gram kg litre \
-                     lpm m3 ugm3 g/m3 ohm seconds minutes hours degrees ph";
+        let words = "celsius fahrenheit kelvin percent volt mv amps ma watt kw kwh wh hpa kpa \
+            pascal mbar bar dbm db ppm ppb lux hertz rpm mm cm metre km mps mm/s kmh \
+            gram kg litre lpm m3 ugm3 g/m3 ohm seconds minutes hours degrees ph";
         for word in words.split_whitespace() {
             let unit = unit_word(word).unwrap_or_else(|| panic!("{word}"));
             assert!(Unit::parse(unit).is_ok(), "{word} is no {unit}");

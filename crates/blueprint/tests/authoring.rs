@@ -143,7 +143,8 @@ fn several_messages_tell_how_often_and_odd_ones_are_told() {
     has(&drafted(&bodies), "temperature = { unit = \"°C\", every = \"15 min\" } # guess: ");
     let odd = drafted(&[
         json!({
-            "values": 3, "ts": 1, "Größe": 1, "1st": 2, "a b": 3, "env": { "temp": 4, "deep": { "x": 1 } },
+            "values": 3, "ts": 1, "Größe": 1, "1st": 2, "a b": 3,
+        "env": { "temp": 4, "deep": { "x": 1 } },
             "list": [1, 2], "none": null, "gps": [52.5, 13.4], "pos": { "lat": 1, "lon": 2 },
             "temp": 3, "temperature": 4, "": 5, "mixed": "1",
         }),
@@ -225,13 +226,20 @@ fn an_answer_that_is_not_understood_names_its_question() {
 
 /// A text for each warning of the business.
 fn warned() -> Vec<(&'static str, String)> {
-    let box_power = "[device.box.power]\nbattery = \"2400 mAh\"\nsleep = \"5 uA\"\nactive = \"40 mA\"\n\
-                     session = \"1.5 s\"\nlasts = \"5 years\"\n[device.box.links]";
+    let box_power = "[device.box.power]\nbattery = \"2400 mAh\"\nsleep = \"5 uA\"\n\
+                     active = \"40 mA\"\nsession = \"1.5 s\"\nlasts = \"5 years\"\n[device.box.links]";
     let calm = COOLBOX.replacen("every = \"1 min\"", "every = \"15 min\"", 1);
     let dated = COOLBOX
         .replacen("battery     = { unit = \"%\"", "battery     = { unit = \"%\", ts = false", 1)
         .replacen("\"days_with_reading\"", "\"count\"\nproperty = \"battery\"", 1)
         .replacen("0.30 EUR/device/day", "0.01 EUR", 1);
+    let before = |part: &str, more: &str| COOLBOX.replacen(part, &format!("{more}{part}"), 1);
+    let free = "[plan.free]\np = { credit = \"1 %\", when = \"on_time < 9 %\" }\n";
+    let held = "for      = \"10 min\"";
+    let soon = calm.replacen(held, &format!("{held}\nwithin = \"20 min\""), 1);
+    let other = "[assumption.other]\nsays = \"x\"\nholds = \">= 1 %\"\n";
+    let untested = before("[experiment.preorder]", other);
+    let untested = untested.replacen("tests = \"will_pay\"", "tests = \"other\"", 1);
     vec![
         ("B402", COOLBOX.replacen("temperature < 7 °C", "temperature < 9 °C", 1)),
         ("B403", COOLBOX.replacen("silent(30 min)", "silent(30 s)", 1)),
@@ -245,11 +253,11 @@ fn warned() -> Vec<(&'static str, String)> {
         ("B520", COOLBOX.to_owned()),
         ("B521", calm.replacen("[case.cost]", "[case.cost]\ncloud = \"12 EUR/device/month\"", 1)),
         ("B522", calm.replacen(">= 4 EUR/device/month", ">= 40 EUR/device/month", 1)),
-        ("B523", calm.replacen("[usage.box_days]", "[plan.free]\np = { credit = \"1 %\", when = \"on_time < 9 %\" }\n[usage.box_days]", 1)),
+        ("B523", before("[usage.box_days]", free)),
         ("B524", calm.replacen("[device.box.links]", box_power, 1)),
-        ("B525", calm.replacen("for      = \"10 min\"", "for = \"10 min\"\nwithin = \"20 min\"", 1)),
-        ("B526", COOLBOX.replacen("[experiment.preorder]\ntests = \"will_pay\"", "[assumption.other]\nsays = \"x\"\nholds = \">= 1 %\"\n[experiment.preorder]\ntests = \"other\"", 1)),
-        ("B527", COOLBOX.replacen("[usage.box_days]", "[device.spare.readings]\nx = \"text\"\n[usage.box_days]", 1)),
+        ("B525", soon),
+        ("B526", untested),
+        ("B527", before("[usage.box_days]", "[device.spare.readings]\nx = \"text\"\n")),
         ("B528", calm.replacen("31 to 38 EUR/device", "3100 to 3800 EUR/device", 1)),
     ]
 }

@@ -80,7 +80,7 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Start a server.
     Run(RunArgs),
-    /// Write a blueprint to start from: by five questions, from messages of a device, or a template.
+    /// Write a blueprint to start from: by five questions, messages of a device, or a template.
     #[command(after_help = "Examples:\n  iotbiz init                  # five questions; an empty \
                             line means that nobody knows\n  printf 'temperature in °C\\nevery 15 \
                             min\\nLTE-M, battery of 2400 mAh\\npharmacies pay 9 EUR per device and \
@@ -162,8 +162,8 @@ pub(crate) enum Command {
     Quarantine(commands::quarantine::QuarantineCommand),
     /// Compute a formula: `npv`, `irr`, `bass`, `beta_update` ...; without one, list them.
     #[command(
-        after_help = "Example: iotbiz eval 'irr([-1600, 10000, -10000])'\nEach function with units, \
-                      source and example: iotbiz eval --help",
+        after_help = "Example: iotbiz eval 'irr([-1600, 10000, -10000])'\nEach function with \
+                      units, source and example: iotbiz eval --help",
         after_long_help = commands::eval::library()
     )]
     Eval(commands::eval::EvalArgs),

@@ -87,9 +87,16 @@ fn promises(reader: &mut Reader<'_>, blueprint: &Blueprint) {
     for (name, plan) in &blueprint.plans {
         for (line, credit) in &plan.lines {
             let PlanLine::Credit { when, .. } = credit else { continue };
-            let due = when.program.slots().iter().any(|slot| {
-                matches!(slot, expr::Slot::Path(path) if matches!(&**path, "on_time" | "completeness"))
+            let shares = ["on_time", "completeness"];
+            let slots = when.program.slots().iter();
+            let mut paths = slots.filter_map(|slot| match slot {
+                expr::Slot::Path(path) => Some(&**path),
+                expr::Slot::Window { .. }
+                | expr::Slot::Silent { .. }
+                | expr::Slot::Inside { .. }
+                | expr::Slot::Spread(_) => None,
             });
+            let due = paths.any(|path| shares.contains(&path));
             let Some(Gap { sums, help }) = expected(blueprint).filter(|_| due) else { continue };
             let span = reader.place(&format!("plan.{name}.{line}.when")).value;
             let message = format!("nothing measures what plan.{name} promises");

@@ -133,7 +133,11 @@ impl Seen {
                 self.told.insert(key.to_owned(), said.to_owned());
                 return;
             }
-            _ => {}
+            Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_)
+            | Value::Object(_) => {}
         }
         self.told.remove(key);
         self.keep(key, value, at);

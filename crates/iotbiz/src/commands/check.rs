@@ -92,6 +92,10 @@ pub(crate) fn run(args: &CheckArgs, format: Format) -> anyhow::Result<()> {
     report(args, &text, Some(&made), format)
 }
 
+fn applied_json(fix: &Applied) -> serde_json::Value {
+    json!({ "code": fix.code, "message": fix.message, "line": fix.line })
+}
+
 /// What `--fix` did.
 struct Made<'a> {
     applied: &'a [Applied],
@@ -129,8 +133,7 @@ fn report(
                 parsed.diagnostics.iter().map(|d| diagnostic_json(d, source)).collect();
             let mut body = json!({ "errors": errors, "warnings": warnings, "diagnostics": found });
             if let Some(Made { applied, diff }) = made {
-                let one = |Applied { code, message, line }: &Applied| json!({ "code": code, "message": message, "line": line });
-                body["fixed"] = applied.iter().map(one).collect();
+                body["fixed"] = applied.iter().map(applied_json).collect();
                 body["diff"] = json!(diff);
                 body["written"] = json!(!args.dry_run && !applied.is_empty());
             }
