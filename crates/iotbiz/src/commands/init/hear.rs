@@ -29,6 +29,8 @@ const DEVICES_MAX: usize = 64;
 const PACKET_BYTES_MAX: u32 = 256 << 10;
 /// The longest head of an HTTP request.
 const HEAD_BYTES_MAX: usize = 16 << 10;
+/// What a request is answered with.
+const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
 /// When it is enough.
 #[derive(Debug, Clone, Copy)]
@@ -165,10 +167,8 @@ fn serve(mut stream: TcpStream, sender: &Sender<Heard>) -> std::io::Result<()> {
         input.extend_from_slice(new);
         if input.starts_with(b"POST ") || input.starts_with(b"PUT ") {
             if let Some(body) = posted(&input)? {
+                stream.write_all(ANSWER)?;
                 drop(sender.send(Heard { at: clock.now().as_millis(), body }));
-                stream.write_all(
-                    b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
-                )?;
                 return Ok(());
             }
             continue;
@@ -210,6 +210,7 @@ fn packet(
     };
     let properties = Properties::default();
     let ack = |packet_id| Ack { packet_id, reason: Reason::Success, properties };
+    let mut heard = None;
     let answer = match &packet {
         Packet::Connect(connect) => {
             *version = connect.version;
@@ -217,9 +218,7 @@ fn packet(
             Some(Packet::ConnAck(ConnAck { session_present: false, reason, properties }))
         }
         Packet::Publish(publish) => {
-            let body = publish.payload.to_vec();
-            // Nobody listens any more: it was enough.
-            drop(sender.send(Heard { at: clock.now().as_millis(), body }));
+            heard = Some(Heard { at: clock.now().as_millis(), body: publish.payload.to_vec() });
             match publish.qos {
                 Qos::AtMostOnce => None,
                 Qos::AtLeastOnce => Some(Packet::PubAck(ack(publish.packet_id))),
@@ -254,6 +253,10 @@ fn packet(
     };
     if let Some(answer) = answer {
         reply(stream, &answer, *version)?;
+    }
+    if let Some(heard) = heard {
+        // After the answer, as the last message ends the program. Nobody listening is no mistake.
+        drop(sender.send(heard));
     }
     Ok(Some(used))
 }
