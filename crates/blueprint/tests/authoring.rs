@@ -14,7 +14,7 @@ fn errors(source: &str) -> Vec<String> {
 }
 
 fn subject() -> Subject {
-    let (venture, kind) = ("fresh".parse().unwrap(), "box".parse().unwrap());
+    let (venture, kind) = ("fresh".parse().expect("a name"), "box".parse().expect("a name"));
     Subject { venture, kind, from: "a test".to_owned() }
 }
 
@@ -270,7 +270,7 @@ fn every_warning_has_an_explanation_and_shows_its_sums() {
         let found = parsed.diagnostics.iter().find(|one| one.code == code);
         let found = found.unwrap_or_else(|| panic!("no {code} among\n{shown}"));
         assert_eq!(found.severity, Severity::Warning, "{shown}");
-        assert!(found.notes.len() >= 1 && found.span.end > 0, "{code}:\n{shown}");
+        assert!(!found.notes.is_empty() && found.span.end > 0, "{code}:\n{shown}");
         assert!(
             found.notes.iter().any(|note| note.contains(|c: char| c.is_ascii_digit())),
             "{shown}"
