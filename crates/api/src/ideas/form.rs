@@ -225,7 +225,7 @@ pub(crate) async fn send(
     let waiting = known.iter().filter(|found| found.idea.status == Status::Waiting).count();
     if waiting >= WAITING_MAX {
         let message = format!("{waiting} ideas wait to be read, waiting_max = {WAITING_MAX}");
-        return Err(Problem::new(code::UNAVAILABLE, message).fix("try again in some days"));
+        return Err(Problem::new(code::TOO_MANY, message).fix("try again in some days"));
     }
     let key = Token::generate()
         .map_err(|error| Problem::new(code::UNAVAILABLE, format!("no randomness: {error}")))?;
