@@ -143,6 +143,26 @@ fn id(closed: &Value) -> &str {
 }
 
 #[tokio::test]
+async fn the_way_from_a_blueprint_to_revenue_ends_with_the_first_number() {
+    let shop = Shop::open().await;
+    shop.say(1, Origin::Real);
+    let cycle = "/api/v1/ventures/coolbox/cycle";
+    let revenue = |cycle: &Value| cycle["to_revenue_ms"].clone();
+    shop.close().await;
+    let shadow = shop.done("GET", cycle, &Value::Null).await;
+    assert_eq!(revenue(&shadow), Value::Null, "a draft in shadow is no money");
+    shop.live().await;
+    shop.site.pass(std::time::Duration::from_secs(5 * 86_400));
+    let draft = id(&shop.close().await).to_owned();
+    assert_eq!(revenue(&shop.done("GET", cycle, &Value::Null).await), Value::Null);
+    shop.number(&draft).await;
+    let earned = shop.done("GET", cycle, &Value::Null).await;
+    assert!(revenue(&earned).as_i64().unwrap() >= 5 * 86_400_000, "{earned}");
+    assert_eq!(earned["stages"][4]["what"], draft, "{earned}");
+    assert_eq!((&earned["idea"], &earned["simulated"]), (&Value::Null, &json!(false)));
+}
+
+#[tokio::test]
 async fn a_month_goes_from_readings_to_a_paid_invoice() {
     let shop = Shop::open().await;
     for day in 1..=10 {
