@@ -248,8 +248,10 @@ mod tests {
     fn a_changed_formula_scores_anew_and_the_old_score_stays() {
         let (formula, inputs) = Preset::Ice.parts();
         let ice = Settings { formula, inputs, ..Settings::default() };
-        let mut twice = Settings::default();
-        twice.formula = "2 * reach * impact * confidence / effort".to_owned();
+        let twice = Settings {
+            formula: "2 * reach * impact * confidence / effort".to_owned(),
+            ..Settings::default()
+        };
         let formulas = [(1, at(50), twice), (2, at(90), ice)];
         let inputs = [(1, at(10), BTreeMap::new()), (2, at(20), given(&RICE))];
         let told = history(&formulas, &inputs);

@@ -182,6 +182,7 @@ fn devices(
     counted.map(|twin| (twin.id, twin.name.clone())).collect()
 }
 
+#[derive(Clone, Copy)]
 struct Asked<'a> {
     tenant: TenantId,
     venture: &'a Name,

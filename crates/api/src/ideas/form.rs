@@ -198,6 +198,7 @@ pub(crate) async fn show(
 #[utoipa::path(post, path = "/public/{tenant}/ideas", tag = "ideas",
     params(("tenant" = String, Path, description = "id or name")), request_body = Sent,
     responses((status = 202, body = Taken), (status = "default", body = Problem)))]
+#[expect(clippy::too_many_arguments, reason = "one extractor for each part of a request")]
 pub(crate) async fn send(
     State(app): State<App>,
     Extension(intake): Extension<Intake>,

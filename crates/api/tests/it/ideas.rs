@@ -46,8 +46,7 @@ async fn home() -> (Site, TenantId, String) {
 }
 
 async fn open_form(site: &Site, owner: &str) {
-    let mut settings = ::ideas::Settings::default();
-    settings.form = ::ideas::Form::Open;
+    let settings = ::ideas::Settings { form: ::ideas::Form::Open, ..::ideas::Settings::default() };
     let body = serde_json::to_value(settings).unwrap();
     ok(site, "PUT", "/api/v1/ideas/settings", owner, &body).await;
 }
@@ -90,8 +89,10 @@ async fn a_score_says_its_formula_and_who_gave_what_and_a_new_formula_scores_ane
     assert_eq!(given("reach"), (json!(500.0), "engineer".to_owned()));
     assert_eq!(given("effort"), (json!(4.0), "owner".to_owned()));
 
-    let mut settings = ::ideas::Settings::default();
-    settings.formula = "2 * reach * impact * confidence / effort".to_owned();
+    let mut settings = ::ideas::Settings {
+        formula: "2 * reach * impact * confidence / effort".to_owned(),
+        ..::ideas::Settings::default()
+    };
     let body = serde_json::to_value(&settings).unwrap();
     let dry = "/api/v1/ideas/settings?dry_run=true";
     let would = ok(&site, "PUT", dry, &owner, &body).await;
