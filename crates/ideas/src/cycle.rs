@@ -1,7 +1,7 @@
 //! How long it took from an idea to the first money.
 //!
-//! *Invariant:* a stage has the time of a record or of a reading, never of a guess; one that was not
-//! reached has none, and what came before the idea itself is said to have been there already.
+//! *Invariant:* a stage has the time of a record or of a reading, never of a guess; one that was
+//! not reached has none, and what came before the idea itself is said to have been there already.
 
 use model::Timestamp;
 

@@ -3,8 +3,8 @@
 //! *Invariant:* pure. No clock, no file, no lock: an idea, the settings and a time give the same
 //! score, the same size of a market and the same news on every machine.
 //!
-//! Start with [`Idea`] (what is kept of one) and [`Settings`] (what a tenant declared). What it does
-//! not do: keep records or send anything; `api` and `iotbiz` do.
+//! Start with [`Idea`] (what is kept of one) and [`Settings`] (what a tenant declared). What it
+//! does not do: keep records or send anything; `api` and `iotbiz` do.
 
 mod competitors;
 mod cycle;

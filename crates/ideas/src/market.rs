@@ -1,7 +1,8 @@
 //! How large a market is: from the top by what others published, from the bottom by counting.
 //!
 //! *Invariant:* every number has a day and a source; both ways end in the same unit, money a year,
-//! and where they lie further apart than the declared factor the warning says the whole calculation.
+//! and where they lie further apart than the declared factor the warning says the whole
+//! calculation.
 
 use std::fmt::Write as _;
 
@@ -347,8 +348,8 @@ fn compare(sizing: &mut Sizing, currency: Currency, factor: f64) {
     let by = ratio.map_or_else(|| "without end".to_owned(), |ratio| format!("by {ratio:.1}"));
     let side = if counted > som { "more" } else { "less" };
     sizing.warning = Some(format!(
-        "from the bottom it is {words}; from the top {} {currency}/year can be obtained. Counted is \
-         {side}, apart {by}; the declared factor is {factor}. One of the two is wrong",
+        "from the bottom it is {words}; from the top {} {currency}/year can be obtained. Counted \
+         is {side}, apart {by}; the declared factor is {factor}. One of the two is wrong",
         grouped(som)
     ));
 }
@@ -394,10 +395,15 @@ mod tests {
     #[test]
     fn sizes_too_far_apart_are_warned_of_with_the_calculation() {
         let sizing = market("54000000 EUR/year", "30 EUR/device/year").size(None, (3.0, now()));
-        let warning = sizing.unwrap().warning.unwrap();
+        let warning = sizing.unwrap().warning.unwrap().replace("; ", ";\n").replace(". ", ".\n");
         expect_test::expect![[r#"
-            from the bottom it is 5,000 customer x 10 device/customer x 30 EUR/device/year = 1,500,000 EUR/year; from the top 54,000,000 EUR/year can be obtained. Counted is less, apart by 36.0; the declared factor is 3. One of the two is wrong"#]]
-        .assert_eq(&warning);
+            from the bottom it is 5,000 customer x 10 device/customer x 30 EUR/device/year
+            = 1,500,000 EUR/year;
+            from the top 54,000,000 EUR/year can be obtained.
+            Counted is less, apart by 36.0;
+            the declared factor is 3.
+            One of the two is wrong"#]]
+        .assert_eq(&warning.replace("device/year = ", "device/year\n= "));
     }
 
     #[test]

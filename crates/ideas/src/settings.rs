@@ -1,4 +1,4 @@
-//! What a tenant declared about ideas: the formula and its inputs, the form, the limits of warnings.
+//! What a tenant declared about ideas: the formula and its inputs, the form, limits of warnings.
 //!
 //! *Invariant:* settings that pass [`Settings::check`] have a formula that compiles over exactly
 //! their inputs.

@@ -54,7 +54,8 @@ mod tests {
 
     #[test]
     fn a_template_is_renamed_and_names_its_idea() {
-        let text = "# a template\nblueprint = 1\nventure = \"coolbox\"\ntitle = \"Cool\"\n\n[device.box]\n\
+        let text = "# a template\nblueprint = 1\nventure = \"coolbox\"\ntitle = \"Cool\"\n\n\
+                    [device.box]\n\
                     title = \"a box\"\n";
         let (id, name) = (IdeaId::from_u128(7), "lid_alarm".parse().unwrap());
         let made = blueprint_of(text, id, Some((&name, "Alarm at the \"lid\"")));

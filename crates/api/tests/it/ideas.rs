@@ -253,7 +253,8 @@ async fn a_market_counted_from_a_plan_is_held_against_the_published_one() {
     let far = ok(&site, "PUT", &put, &owner, &market("54000000 EUR/year")).await;
     let warning = text(&far["sizing"]["warning"]);
     assert!(warning.contains("apart by 10.0; the declared factor is 3"), "{warning}");
-    let unsourced = json!({ "top_down": { "tam": { "value": "1 EUR/year", "on": "2026-11-01", "source": "" } } });
+    let bare = json!({ "value": "1 EUR/year", "on": "2026-11-01", "source": "" });
+    let unsourced = json!({ "top_down": { "tam": bare } });
     let answer =
         refused(&site, "PUT", (&put, &owner), &unsourced, StatusCode::UNPROCESSABLE_ENTITY).await;
     assert!(answer.text.contains("/top_down/tam/source"), "{}", answer.text);

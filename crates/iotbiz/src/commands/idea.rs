@@ -81,9 +81,7 @@ pub(crate) enum IdeaCommand {
         stop: bool,
     },
     /// Move an idea on, and tell those who asked.
-    #[command(
-        after_help = "Example: iotbiz idea status ide_01KB... planned --reason 'three pharmacies pay'"
-    )]
+    #[command(after_help = "Example: iotbiz idea status ide_01KB... planned --reason 'three pay'")]
     Status {
         /// Its id.
         id: String,

@@ -1,7 +1,7 @@
 //! What was decided of an idea, as those who follow it are told.
 //!
-//! *Invariant:* made of the record alone, so a second reading of the log tells the same; whoever has
-//! no account is told nothing here, they have the page behind their link.
+//! *Invariant:* made of the record alone, so a second reading of the log tells the same; whoever
+//! has no account is told nothing here, they have the page behind their link.
 
 use ideas::Idea;
 use model::{Decided, Offset, OutputKey};
