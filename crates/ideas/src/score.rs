@@ -1,8 +1,8 @@
 //! Scores: a declared formula over what people gave, and how they came to be what they are.
 //!
 //! *Invariant:* a score carries the formula, its revision and each input with who gave it; where
-//! one is missing there is no number. A changed formula scores what was given before anew, and what the
-//! old one said stays in the history.
+//! one is missing there is no number. A changed formula scores what was given before anew, and what
+//! the old one said stays in the history.
 
 use std::collections::BTreeMap;
 
