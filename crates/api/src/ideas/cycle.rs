@@ -229,7 +229,7 @@ async fn reading(
             reached.reading = device;
         }
         Ok(None) | Err(Unkept::Nothing) => {
-            let note = "readings came, and none is kept in the history yet or any more";
+            let note = "readings came; the history has none from after the first device was added";
             reached.notes.push(note.to_owned());
         }
         Err(Unkept::Invalid(why) | Unkept::Failed(why)) => {
