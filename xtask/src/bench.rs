@@ -12,6 +12,7 @@ pub mod devices;
 pub mod fanout;
 pub mod fleet;
 pub mod load;
+pub mod money;
 pub mod past;
 pub mod scenes;
 pub mod server;
@@ -65,6 +66,9 @@ pub struct Options {
     /// Messages a second, for the cost of one with few and with many devices
     #[arg(long, default_value_t = 20_000.0)]
     pub rate: f64,
+    /// Keys of usage events that are present; each takes some 180 bytes of disk
+    #[arg(long, default_value_t = 100_000_000)]
+    pub keys: u64,
     /// Log to restart with, in MB
     #[arg(long, default_value_t = 1_000)]
     pub log_mb: u64,
@@ -81,12 +85,12 @@ impl Options {
     #[must_use]
     pub fn command(&self) -> String {
         let Self { seconds, connections, payload_bytes, inflight, subscribers, .. } = self;
-        let Self { idle, devices, children, rate, log_mb, .. } = self;
+        let Self { idle, devices, children, rate, keys, log_mb, .. } = self;
         format!(
             "cargo xtask bench --seconds {seconds} --connections {connections} \
              --payload-bytes {payload_bytes} --inflight {inflight} --subscribers {subscribers} \
              --idle {idle} --devices {devices} --children {children} --rate {rate} \
-             --log-mb {log_mb}"
+             --keys {keys} --log-mb {log_mb}"
         )
     }
 }
@@ -101,6 +105,7 @@ pub fn run(place: &Place, options: &Options) -> Result<()> {
     if !options.no_build {
         demo::build(place, Profile::Release)?;
         build_load(place)?;
+        money::build(place)?;
     }
     let folder = place.target.join(format!("bench-{}", std::process::id()));
     fs::create_dir_all(&folder).context("make the folder of the measurement")?;
@@ -131,5 +136,6 @@ fn measure(place: &Place, options: &Options, folder: &Path) -> Result<Section> {
     devices::per_message(place, options, folder, &mut section)?;
     scenes::slow_flush(place, options, folder, &mut section);
     past::measure(place, folder, &mut section)?;
+    money::measure(place, options.keys, folder, &mut section)?;
     Ok(section)
 }

@@ -17,7 +17,7 @@ use crate::audience::Audience;
 use crate::authorities::Challenges;
 use crate::case::Studies;
 use crate::kept::History;
-use crate::money::{Readings, UsageLedger};
+use crate::money::{Readings, UsageEvents, UsageLedger};
 use crate::provision::Provisioning;
 use crate::refusals::Refusals;
 
@@ -126,6 +126,8 @@ pub struct Facts {
     pub readings: Readings,
     /// What bills were rated from.
     pub usage_ledger: UsageLedger,
+    /// Usage events that were sent from outside.
+    pub usage_events: UsageEvents,
     /// Whether a device has a connection now.
     pub presence: Presence,
     /// Extra text for `/metrics`: counters of the door that devices use.

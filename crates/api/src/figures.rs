@@ -15,6 +15,7 @@ use twin::DeviceTwin;
 use venture::gate::{Aggregates, Counting, Figure, Gate};
 
 use crate::evidence::{Piece, belief};
+use crate::money::economics::Economics;
 
 /// The window of a gate that names none: a month of the blueprint.
 const WINDOW_DEFAULT: Duration = Duration::from_secs(30 * 86_400);
@@ -35,6 +36,8 @@ pub(crate) struct Sources<'a> {
     pub(crate) pieces: &'a [Piece],
     /// What the trials of the case say; none: it has no case, or it has mistakes.
     pub(crate) case: Option<&'a Results>,
+    /// The newest month that is closed; none: nothing is, or no criterion asks.
+    pub(crate) economics: Option<&'a Economics>,
     /// What was due of devices and came; empty when no criterion asks.
     pub(crate) delivered: &'a Delivered,
     pub(crate) now: Timestamp,
@@ -59,6 +62,7 @@ impl Sources<'_> {
             ["assumption", name, "probability"] => self.probability(name),
             ["assumption", name, "evidence"] => self.evidence(name),
             ["fleet", what] => self.fleet(what, window),
+            ["economics", what] => self.of_economics(what),
             ["case", ..] => self.of_case(metric.strip_prefix("case.")?),
             _ => None,
         }
@@ -202,6 +206,19 @@ impl Sources<'_> {
         let kind = self.found.blueprint.kinds.get(&twin.kind);
         let every = kind.and_then(|kind| kind.readings.values().filter_map(|p| p.every).min());
         every.map_or(Duration::MAX, |every| every * SILENT_INTERVALS)
+    }
+
+    /// Of the newest closed month: what a device leaves in a month.
+    fn of_economics(&self, what: &str) -> Option<Figure> {
+        let economics = self.economics?;
+        let figure = economics.figure(what)?;
+        Some(Figure {
+            aggregates: figure.aggregates,
+            basis: figure.basis,
+            at: economics.until?.min(self.now),
+            offset: economics.offset,
+            revision: economics.revision,
+        })
     }
 
     /// Trials over what people believe are computed; without any evidence they are only assumed.

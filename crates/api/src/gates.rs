@@ -26,6 +26,7 @@ use crate::devices::random;
 use crate::evidence::{Piece, pieces};
 use crate::extract::Body;
 use crate::figures::{Sources, counting};
+use crate::money::economics::{Asked, Economics, Months, newest_closed};
 use crate::page::Page;
 use crate::problem::Problem;
 use crate::ventures::in_force;
@@ -167,6 +168,7 @@ impl Scene {
         } else {
             Delivered::default()
         };
+        let economics = self.economics(app, gate).await?;
         let sources = Sources {
             picture: &picture,
             tenant: self.tenant,
@@ -174,11 +176,21 @@ impl Scene {
             pieces: &self.pieces,
             delivered: &delivered,
             case: study.as_deref().map(|study| &study.results),
+            economics: economics.as_ref(),
             now: self.now,
         };
         let figures = sources.of(gate);
         let evaluation = evaluate(gate, &figures, self.now, counting(&picture, self.tenant))?;
         Ok((evaluation, picture.offset.0))
+    }
+
+    /// The newest closed month, when a criterion asks for it.
+    async fn economics(&self, app: &App, gate: &Gate) -> Result<Option<Economics>, Problem> {
+        if !gate.criteria.iter().any(|c| c.metric.starts_with("economics.")) {
+            return Ok(None);
+        }
+        let asked = Asked { tenant: self.tenant, found: &self.found, months: Months::Closed };
+        newest_closed(app, asked, billing::zone::Zone::utc().day(self.now)?).await
     }
 
     fn gate(&self, stage: &str) -> Result<Gate, Problem> {

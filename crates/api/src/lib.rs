@@ -70,7 +70,7 @@ pub use kept::{
     Asked, DayKept, DaysAsked, ExportFormat, Exported, Forgotten, Health, History, Kept, KindOf,
     StateAsked, StateKept, TimedBy, Unkept, ValueKept,
 };
-pub use money::{KeptReading, ReadAll, Readings, UsageLedger, Wanted};
+pub use money::{KeptReading, ReadAll, Readings, UsageEvents, UsageLedger, Wanted};
 pub use notices::DEMO_SENDS_NOTHING;
 pub use openapi::{document, router};
 pub use provision::Provisioning;

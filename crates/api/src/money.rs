@@ -3,16 +3,22 @@
 //! *Invariant:* a bill is rated from its entry in the usage ledger alone; the entry is durable
 //! before the document that names it is written.
 //!
-//! `records` are what people agree on; `rating` turns readings into a bill; `closing` makes drafts
-//! of it; `steps` take a document from a draft to a number and a payment; `documents` shows,
-//! explains and verifies; `compare` holds it against real invoices; `revenue` sums up.
+//! `contracts`, `customers` and `entities` are what people agree on, `agreed` what else stands in a
+//! contract; `events` are usage from outside; `rating` turns both and readings into a bill;
+//! `closing` makes drafts of it; `steps` take a document from a draft to a number and a payment;
+//! `documents` shows, explains and verifies; `compare` holds it against real invoices; `impact`
+//! says what a correction would move; `revenue` sums up, `economics` holds costs against it.
 
+pub(crate) mod agreed;
 pub(crate) mod closing;
 pub(crate) mod compare;
 pub(crate) mod contracts;
 pub(crate) mod customers;
 pub(crate) mod documents;
+pub(crate) mod economics;
 pub(crate) mod entities;
+pub(crate) mod events;
+pub(crate) mod impact;
 mod ledger;
 pub(crate) mod rating;
 pub(crate) mod revenue;
@@ -24,6 +30,7 @@ use std::sync::Arc;
 use model::{DeviceId, Name, Offset, Origin, TenantId, Timestamp, Value};
 use registry::content::{Address, Identifiers};
 
+pub use events::UsageEvents;
 pub use ledger::UsageLedger;
 
 use crate::problem::Problem;

@@ -6,14 +6,14 @@
 
 use std::collections::BTreeMap;
 
-use model::{DeviceId, Money, Name};
+use model::{Currency, DeviceId, Money, Name};
 use rust_decimal::Decimal;
 
 use crate::Error;
 use crate::contract::Contract;
 use crate::plan::ChargeKind;
-use crate::rate::{Catalog, Line, Rated};
-use crate::rounding::split;
+use crate::rate::{Catalog, Line, Rated, Sources, uses};
+use crate::rounding::{RoundingMode, split};
 
 /// Whether an amount comes again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,14 +56,14 @@ pub struct DeviceEconomics {
     pub once_cost: Money,
 }
 
-/// What each device brings and costs. An amount of the whole contract is split by the time that
-/// each device was in it.
+/// What each device brings and costs. A line of usage is split by what each device used, another
+/// amount of the whole contract by the time that each device was in it.
 ///
 /// # Errors
 /// Money of two currencies, too much of it, or a cost of a device that the contract does not have.
 pub fn by_device(
     contract: &Contract,
-    catalog: &Catalog,
+    sources: Sources<'_>,
     rated: &Rated,
     costs: &[CostLine],
 ) -> Result<Vec<DeviceEconomics>, Error> {
@@ -91,8 +91,12 @@ pub fn by_device(
         .collect();
     for line in &rated.lines {
         let device = line.key.device.filter(|id| devices.iter().any(|d| d.device == Some(*id)));
-        let once = recurrence(catalog, line);
-        spread(&mut devices, device, line.amount, |own| match once {
+        let once = recurrence(sources.catalog, line);
+        let used = match device {
+            Some(device) => BTreeMap::from([(device, Decimal::ONE)]),
+            None => uses(contract, sources, (rated.period, rated.cutoff), line)?,
+        };
+        spread(&mut devices, &used, line.amount, |own| match once {
             Recurrence::Recurring => &mut own.revenue,
             Recurrence::Once => &mut own.once_revenue,
         })?;
@@ -105,7 +109,8 @@ pub fn by_device(
                 name: device.to_string(),
             });
         }
-        spread(&mut devices, cost.device, cost.amount, |own| match cost.recurrence {
+        let only = cost.device.map(|device| (device, Decimal::ONE)).into_iter().collect();
+        spread(&mut devices, &only, cost.amount, |own| match cost.recurrence {
             Recurrence::Recurring => &mut own.cost,
             Recurrence::Once => &mut own.once_cost,
         })?;
@@ -114,6 +119,18 @@ pub fn by_device(
         own.margin = own.revenue.plus(Money { minor: -own.cost.minor, ..own.cost })?;
     }
     Ok(devices)
+}
+
+/// Exact amounts as money: their sum is rounded once, and the parts add up to it.
+///
+/// # Errors
+/// Too much money, or more digits than can be computed with.
+pub fn apportion(exact: &[Decimal], currency: Currency) -> Result<Vec<Money>, Error> {
+    let mut total = Decimal::ZERO;
+    for amount in exact {
+        total = crate::error::sum(total, *amount, "sum of costs")?;
+    }
+    split(RoundingMode::HalfUp.money(total, currency)?, exact)
 }
 
 fn recurrence(catalog: &Catalog, line: &Line) -> Recurrence {
@@ -133,21 +150,37 @@ fn recurrence(catalog: &Catalog, line: &Line) -> Recurrence {
     }
 }
 
+/// Splits an amount by what devices used of it; where none did, by time.
 fn spread(
     devices: &mut [DeviceEconomics],
-    only: Option<DeviceId>,
+    used: &BTreeMap<DeviceId, Decimal>,
     amount: Money,
     place: impl Fn(&mut DeviceEconomics) -> &mut Money,
 ) -> Result<(), Error> {
-    let weight = |own: &DeviceEconomics| match only {
-        Some(device) if own.device == Some(device) => Decimal::ONE,
-        Some(_) => Decimal::ZERO,
-        None => Decimal::from(own.millis),
+    let use_of = |own: &DeviceEconomics| {
+        let used = own.device.and_then(|device| used.get(&device));
+        used.copied().unwrap_or_default().max(Decimal::ZERO)
     };
-    let weights: Vec<Decimal> = devices.iter().map(weight).collect();
+    let mut weights: Vec<Decimal> = devices.iter().map(use_of).collect();
+    if weights.iter().all(Decimal::is_zero) {
+        weights = devices.iter().map(|own| Decimal::from(own.millis)).collect();
+    }
     for (own, part) in devices.iter_mut().zip(split(amount, &weights)?) {
         let to = place(own);
         *to = to.plus(part)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousand_costs_below_a_cent_add_up_to_what_they_are_together() {
+        let exact = vec![Decimal::new(4, 3); 1_000];
+        let parts = apportion(&exact, Currency::EUR).unwrap();
+        assert_eq!(parts.iter().map(|part| part.minor).sum::<i64>(), 400);
+        assert!(parts.iter().all(|part| (0..=1).contains(&part.minor)));
+    }
 }

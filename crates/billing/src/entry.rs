@@ -3,6 +3,7 @@
 //! ```text
 //! {"format":"iotbiz-usage-1","contract":"linden","from":...,"to":...,"origins":"real","plan":...}
 //! {"device":"dev_...","offset":4711,"property":"temperature","time":"...","value":"3.9"}
+//! {"contract":"linden","id":"t-3","source":"desk","time":"...","usage":"tickets","value":"2"}
 //! ```
 //!
 //! *Invariant:* an entry alone gives its bill again, byte for byte, on any machine and without a
@@ -48,6 +49,8 @@ pub struct Entry {
     /// The plan text.
     pub plan: String,
     readings: Vec<EntryReading>,
+    /// Lines of events from outside, canonical and sorted.
+    events: Vec<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -95,7 +98,21 @@ impl Entry {
             let what = "readings of one contract and period";
             return Err(Error::Limit { what, limit: "readings_max", max: READINGS_MAX });
         }
-        Ok(Self { contract, period, billable, plan, readings })
+        Ok(Self { contract, period, billable, plan, readings, events: Vec::new() })
+    }
+
+    /// The same with usage lines of events from outside, in any order.
+    ///
+    /// # Errors
+    /// More than 1,000,000 readings and events.
+    pub fn with_events(self, mut events: Vec<String>) -> Result<Self, Error> {
+        events.sort();
+        events.dedup();
+        if self.readings.len() + events.len() > READINGS_MAX {
+            let what = "readings and events of one contract and period";
+            return Err(Error::Limit { what, limit: "readings_max", max: READINGS_MAX });
+        }
+        Ok(Self { events, ..self })
     }
 
     /// Its bytes.
@@ -120,6 +137,10 @@ impl Entry {
         text.push('\n');
         for reading in &self.readings {
             text.push_str(&reading.line());
+            text.push('\n');
+        }
+        for event in &self.events {
+            text.push_str(event);
             text.push('\n');
         }
         Ok(text)
@@ -157,19 +178,20 @@ impl Entry {
         for reading in &self.readings {
             files.add(&reading.line());
         }
+        self.events.iter().for_each(|event| files.add(event));
         Ok(files)
     }
 
     /// How many readings it has.
     #[must_use]
     pub const fn len(&self) -> usize {
-        self.readings.len()
+        self.readings.len() + self.events.len()
     }
 
     /// Whether it has none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.readings.is_empty()
+        self.readings.is_empty() && self.events.is_empty()
     }
 }
 

@@ -28,7 +28,7 @@ use crate::usage::Book;
 use crate::zone::Period;
 
 pub use line::{Explain, Line, LineKey, Part};
-pub use trace::{Trace, TracedReading, trace};
+pub use trace::{Trace, TracedReading, trace, uses};
 
 /// Plans by name and revision.
 pub type Catalog = BTreeMap<(Name, u64), Plan>;

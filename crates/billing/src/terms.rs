@@ -8,6 +8,49 @@ use model::{ContractId, DeviceId, Name, Timestamp};
 
 use crate::invoice::{Party, PaymentTerms};
 
+/// A discount.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CouponOf {
+    /// Its name in the contract.
+    pub name: Name,
+    /// `25 %` or `10 EUR`.
+    pub off: String,
+    /// Only on this charge.
+    pub on: Option<Name>,
+    /// In periods that begin at or after it.
+    pub from: Option<Timestamp>,
+    /// In periods that begin before it.
+    pub to: Option<Timestamp>,
+}
+
+/// Prepaid credit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PrepaidOf {
+    /// Its name in the contract.
+    pub name: Name,
+    /// What is left of it, such as `30.00 EUR`.
+    pub amount: String,
+    /// `paid` or `free`.
+    pub kind: &'static str,
+    /// From when it may be used.
+    pub from: Option<Timestamp>,
+    /// First instant at which it may not.
+    pub expires: Option<Timestamp>,
+}
+
+/// A register that was replaced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SwapOf {
+    /// When.
+    pub time: Timestamp,
+    /// Last reading of the old one.
+    pub last: String,
+    /// First reading of the new one.
+    pub first: String,
+    /// Of the new one.
+    pub multiplier: Option<String>,
+}
+
 /// A device of a contract.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceOf {
@@ -19,6 +62,8 @@ pub struct DeviceOf {
     pub from: Option<Timestamp>,
     /// Until when, if earlier.
     pub to: Option<Timestamp>,
+    /// Registers replaced.
+    pub swaps: Vec<SwapOf>,
 }
 
 /// Who invoices.
@@ -63,6 +108,10 @@ pub struct Terms {
     pub reference: Option<String>,
     /// The tax class of who pays, instead of the plan's.
     pub tax: Option<String>,
+    /// Discounts, in the order in which they apply.
+    pub coupons: Vec<CouponOf>,
+    /// Prepaid credit.
+    pub prepaid: Vec<PrepaidOf>,
 }
 
 /// A text of TOML; JSON escapes all that TOML wants escaped but DEL.
@@ -75,6 +124,24 @@ fn pairs(out: &mut String, pairs: &[(&str, Option<&String>)]) {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
             let _infallible = writeln!(out, "{key} = {}", quoted(value));
         }
+    }
+}
+
+fn times(out: &mut String, times: &[(&str, Option<Timestamp>)]) {
+    for (key, time) in times {
+        if let Some(time) = time {
+            let _infallible = writeln!(out, "{key} = \"{time}\"");
+        }
+    }
+}
+
+impl SwapOf {
+    fn table(&self) -> String {
+        let Self { time, last, first, multiplier } = self;
+        let (last, first) = (quoted(last), quoted(first));
+        let more = multiplier.as_ref().map(|m| format!(", multiplier = {}", quoted(m)));
+        let more = more.unwrap_or_default();
+        format!("{{ time = \"{time}\", last = {last}, first = {first}{more} }}")
     }
 }
 
@@ -127,6 +194,16 @@ impl Terms {
         if let Some(to) = self.to {
             let _infallible = writeln!(out, "to = \"{to}\"");
         }
+        if !self.coupons.is_empty() {
+            let names: Vec<_> = self.coupons.iter().map(|c| quoted(c.name.as_str())).collect();
+            let _infallible = writeln!(out, "coupons = [{}]", names.join(", "));
+        }
+        for credit in &self.prepaid {
+            let _infallible = writeln!(out, "\n[contract.{name}.prepaid.{}]", credit.name);
+            let kind = credit.kind.to_owned();
+            pairs(&mut out, &[("amount", Some(&credit.amount)), ("kind", Some(&kind))]);
+            times(&mut out, &[("from", credit.from), ("expires", credit.expires)]);
+        }
         let _infallible = writeln!(out, "\n[contract.{name}.buyer]");
         party(&mut out, &self.buyer);
         pairs(&mut out, &[("reference", self.reference.as_ref())]);
@@ -138,7 +215,17 @@ impl Terms {
                     let _infallible = write!(out, ", {key} = \"{time}\"");
                 }
             }
+            if !device.swaps.is_empty() {
+                let swaps: Vec<_> = device.swaps.iter().map(SwapOf::table).collect();
+                let _infallible = write!(out, ", swaps = [{}]", swaps.join(", "));
+            }
             out.push_str(" }\n");
+        }
+        for coupon in &self.coupons {
+            let _infallible = writeln!(out, "\n[coupon.{}]", coupon.name);
+            let on = coupon.on.as_ref().map(|name| name.as_str().to_owned());
+            pairs(&mut out, &[("off", Some(&coupon.off)), ("on", on.as_ref())]);
+            times(&mut out, &[("from", coupon.from), ("to", coupon.to)]);
         }
         out
     }

@@ -7,7 +7,7 @@ use billing::document::TaxRules;
 use billing::entry::{Entry, EntryReading};
 use billing::invoice::{Party, PaymentTerms, ubl};
 use billing::ledger::{Books, Draft, Entity, Invoice, InvoiceStep, Mode};
-use billing::terms::{DeviceOf, SellerOf, Terms};
+use billing::terms::{CouponOf, DeviceOf, PrepaidOf, SellerOf, SwapOf, Terms};
 use billing::usage::Amount;
 use billing::zone::{Cadence, Period, Zone};
 use billing::{Billable, Files, PeriodBill, delta_totals};
@@ -54,6 +54,7 @@ fn terms(tax: Option<&str>) -> Terms {
         name: format!("box-{n}"),
         from: None,
         to: None,
+        swaps: Vec::new(),
     };
     Terms {
         id: ContractId::from_u128(7),
@@ -74,6 +75,8 @@ fn terms(tax: Option<&str>) -> Terms {
         buyer: party("Linden \"am Platz\""),
         reference: Some("Bestellung 4711".to_owned()),
         tax: tax.map(str::to_owned),
+        coupons: Vec::new(),
+        prepaid: Vec::new(),
     }
 }
 
@@ -138,7 +141,8 @@ fn drafted(books: &mut Books, bill: &PeriodBill, id: u128) -> Invoice {
     let delta = books.ledger().delta(&bill.rated).unwrap();
     let rules = TaxRules { fallback: bill.rated.tax, rounding: bill.rated.rounding };
     let zero = Money::zero(bill.rated.currency);
-    let totals = delta_totals(std::slice::from_ref(&delta), rules, zero).unwrap();
+    let totals =
+        delta_totals(std::slice::from_ref(&delta), rules, zero, (&mut [], october().to)).unwrap();
     let draft = Draft {
         id: InvoiceId::from_u128(id),
         entity: "acme".parse().unwrap(),
@@ -225,4 +229,55 @@ fn a_plan_text_is_read_back_as_it_was_meant() {
     assert_eq!(files.zone("linden").unwrap().name(), "Europe/Berlin");
     assert_eq!(files.needs("linden").unwrap().len(), 2);
     assert_eq!(files.unmeasured("linden").unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn coupons_prepaid_credit_and_replaced_registers_of_records_are_read_as_a_file() {
+    let text = r#"
+        currency = "EUR"
+        [usage.kwh]
+        measure = "register"
+        property = "energy"
+        [plan.care]
+        energy = { usage = "kwh", price = "1 EUR" }
+    "#;
+    let mut terms = terms(None);
+    let at = |text: &str| text.parse::<Timestamp>().unwrap();
+    terms.devices[0].swaps = vec![SwapOf {
+        time: at("2026-10-15T00:00:00Z"),
+        last: "150".to_owned(),
+        first: "1000.5".to_owned(),
+        multiplier: None,
+    }];
+    terms.coupons = vec![CouponOf {
+        name: "spring".parse().unwrap(),
+        off: "10 %".to_owned(),
+        on: None,
+        from: None,
+        to: Some(at("2026-12-01T00:00:00Z")),
+    }];
+    terms.prepaid = vec![PrepaidOf {
+        name: "welcome".parse().unwrap(),
+        amount: "30.00 EUR".to_owned(),
+        kind: "free",
+        from: None,
+        expires: Some(at("2026-12-01T00:00:00Z")),
+    }];
+    let period = Period { from: at("2026-09-30T22:00:00Z"), to: at("2026-10-31T23:00:00Z") };
+    let mut files = Files::new(&terms.plan_text(text)).unwrap().within(period);
+    for (time, value) in [
+        ("2026-09-30T22:00:00Z", "100"),
+        ("2026-10-20T00:00:00Z", "1010.5"),
+        ("2026-10-31T23:00:00Z", "1020.5"),
+    ] {
+        let device = DeviceId::from_u128(1).to_string();
+        let line = serde_json::json!({
+            "device": device, "property": "energy", "time": time, "value": value,
+        });
+        files.add(&line.to_string());
+    }
+    let bill = files.period("linden").unwrap().unwrap();
+    // 50 of the old register and 20 of the new one, 10 % off, 30 of it paid by the gift.
+    assert_eq!((bill.bill.net.as_str(), bill.bill.due.as_str()), ("63.00", "33.00"));
+    assert_eq!(files.grants("linden").unwrap().len(), 1);
 }

@@ -287,7 +287,8 @@ fn straight(source: &str, at: Span) -> Option<Fix> {
     (!edits.is_empty() && edits.len().is_multiple_of(2)).then_some(Fix { edits })
 }
 
-pub(crate) const SECTIONS: &[&str] = &[
+/// The tables and keys at the top of a blueprint.
+pub const SECTIONS: &[&str] = &[
     "blueprint",
     "venture",
     "idea",

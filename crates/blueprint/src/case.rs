@@ -84,6 +84,14 @@ pub enum Basis {
     CustomerMonth,
 }
 
+impl Basis {
+    /// What stands behind the currency in its unit, for example `/device/month`.
+    #[must_use]
+    pub fn per(self) -> &'static str {
+        BASES.iter().find(|(basis, _)| *basis == self).map_or("", |(_, per)| per)
+    }
+}
+
 const BASES: &[(Basis, &str)] = &[
     (Basis::Device, "/device"),
     (Basis::DeviceMonth, "/device/month"),

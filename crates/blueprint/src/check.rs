@@ -8,7 +8,7 @@ mod alarms;
 mod coverage;
 mod economics;
 mod lifetime;
-mod radio;
+pub(crate) mod radio;
 mod supply;
 
 use crate::source::Reader;

@@ -29,13 +29,14 @@ mod power;
 mod schedule;
 mod schema;
 mod source;
+mod spending;
 mod templates;
 mod words;
 mod zone;
 
 pub use action::{Action, ActionBounds, Effect};
 pub use alarm::{Alarm, AlarmSeverity, Escalation, KindScope, WINDOW_READINGS_MAX};
-pub use blueprint::{Blueprint, FORMAT, Parsed, SOURCE_BYTES_MAX, based_on, marked};
+pub use blueprint::{Blueprint, FORMAT, Parsed, SECTIONS, SOURCE_BYTES_MAX, based_on, marked};
 pub use case::{Basis, Case, Cost, CostKind};
 pub use codes::{CODES, Code};
 pub use device::{
@@ -55,5 +56,6 @@ pub use plan::{Measure, Plan, PlanLine, Usage, price_of};
 pub use power::Power;
 pub use schedule::{SCHEDULE_SPANS_MAX, Schedule};
 pub use schema::schema;
+pub use spending::{Priced, RadioTariff, Said, Spending, spending};
 pub use templates::{Template, templates};
 pub use zone::{Corner, ZONE_CORNERS_MAX, Zone};

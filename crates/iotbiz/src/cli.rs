@@ -191,6 +191,14 @@ pub(crate) enum Command {
     /// Close months, make invoices, explain lines; rating works on files, too, without a server.
     #[command(subcommand)]
     Bill(commands::bill::BillCommand),
+    /// Usage events from outside: send, show, what was put aside.
+    #[command(subcommand)]
+    Usage(commands::usage::UsageCommand),
+    /// What each device or customer brought, cost and left in a month; worst margins first.
+    #[command(after_help = "Examples:\n  iotbiz economics coolbox --month 2026-10\n  iotbiz \
+                            economics --by customer --month last\n  iotbiz economics --explain \
+                            box-0007")]
+    Economics(commands::economics::EconomicsArgs),
     /// Try the alarms of a blueprint on recorded readings, without a server.
     #[command(subcommand)]
     Rule(commands::rule::RuleCommand),
@@ -270,8 +278,9 @@ pub(crate) struct DemoArgs {
     /// Address of MQTT; another free port when it is taken.
     #[arg(long, default_value = "127.0.0.1:1883", value_name = "ADDRESS")]
     pub(crate) mqtt: SocketAddr,
-    /// How far back the past reaches that is simulated first: an age (90d, 36h), a day, or now.
-    #[arg(long, default_value = "30d", value_name = "TIME")]
+    /// How far back the past reaches that is simulated first: an age (90d, 36h), a day, now, or the
+    /// whole of last month, of which only the six boxes of the pilot tell.
+    #[arg(long, default_value = "last-month", value_name = "TIME")]
     pub(crate) from: crate::demo::Since,
     /// Virtual devices.
     #[arg(long, default_value_t = 30)]

@@ -98,6 +98,16 @@ impl Client {
         self.read(self.ask("POST", path, (kind, text))?)
     }
 
+    /// Posts usage events; what was not taken is part of the answer, not a failure of the call.
+    pub(crate) fn send_events(&self, path: &str, lines: &str) -> Result<Value, Failure> {
+        let mut answer = self.ask("POST", path, ("application/x-ndjson", lines))?;
+        let status = answer.status().as_u16();
+        let body = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX);
+        let text = body.read_to_string().map_err(|error| self.unreachable(&error))?;
+        let read = serde_json::from_str::<Value>(&text).ok();
+        read.filter(|read| read["accepted"].is_u64()).ok_or_else(|| problem(status, &text))
+    }
+
     /// One call; an empty answer is null.
     pub(crate) fn call(
         &self,

@@ -5,6 +5,7 @@
 //! ever.
 
 mod lan;
+mod money;
 mod past;
 mod since;
 
@@ -71,6 +72,7 @@ pub(crate) fn run(args: &DemoArgs, then: Then, format: Format) -> anyhow::Result
             format,
             backfill: server.backfill(),
             clock,
+            grown: args.from.grown(SystemClock::new().now()),
             lan: args.lan.map(|wanted| (free(wanted), server.annex())),
             then,
             stop: Arc::clone(&stop),
@@ -135,6 +137,8 @@ struct Facts {
     clock: Arc<PastClock>,
     /// Where phones join, and what that listener is made with.
     lan: Option<(SocketAddr, Annex)>,
+    /// Since when there are boxes that are no pilots; none: since the beginning.
+    grown: Option<Timestamp>,
     then: Then,
     stop: Arc<Notify>,
 }
@@ -177,7 +181,8 @@ async fn begin(facts: &Arc<Facts>) -> anyhow::Result<Option<(Made, Plan, PastRep
         .await
         .context("prepare the demo")??;
     let tenant = made.tenant;
-    let fleet = past::Fleet { tenant, kinds: &plan.kinds, devices: &plan.devices, seed: SEED };
+    let (kinds, devices, grown) = (&plan.kinds, &plan.devices, facts.grown);
+    let fleet = past::Fleet { tenant, kinds, devices, seed: SEED, grown };
     let bar = progress_bar();
     let show = |reached: past::Reached| {
         bar.set_length(reached.until.since(reached.from).as_secs());
@@ -263,6 +268,13 @@ fn prepare(facts: &Facts) -> anyhow::Result<(Made, Plan)> {
     let sites = sites(&client)?;
     let wanted = wanted(&blueprint, facts.devices, &sites);
     let devices = settle(&client, &venture, &wanted, &facts.tokens)?;
+    if let Some(kind) = main_kind(&blueprint.kinds) {
+        let times =
+            money::Times { begins: facts.clock.now(), grown: facts.grown, now: facts.clock.wall() };
+        let later = devices.iter().filter(|device| !past::pilot(&device.name));
+        let later: Vec<_> = later.map(|device| device.name.as_str()).collect();
+        money::settle(&client, (&blueprint, kind), (&sites, &later), times)?;
+    }
     let plan = Plan {
         server: facts.mqtt,
         kinds: blueprint.kinds,
@@ -331,7 +343,7 @@ fn wanted(blueprint: &Blueprint, devices: u16, sites: &[String]) -> Vec<Wanted> 
             name: format!("{}-{number:04}", plain(main_name)),
             kind: main_name.clone(),
             site: Some(site.clone()),
-            tags: if number <= 5 { vec!["pilot".to_owned()] } else { Vec::new() },
+            tags: if number <= past::PILOTS { vec!["pilot".to_owned()] } else { Vec::new() },
             links: main_kind.links.iter().map(link).collect(),
         });
     }
@@ -391,7 +403,9 @@ fn announce(
          send as a device       {iotbiz} send {first} temperature=11.5{server}\n    \
          change a setting       {iotbiz} device set {first} interval='30 s'{server}\n    \
          connect your own       {url}/connect\n    \
-         check the business     {iotbiz} export{server} > blueprint.toml && {iotbiz} check\n\n  \
+         check the business     {iotbiz} export{server} > blueprint.toml && {iotbiz} check\n    \
+         close last month       {iotbiz} bill close --month last{server}\n    \
+         what each box leaves   {iotbiz} economics --month last{server}\n\n  \
          Data is kept in {data}. Ctrl-C stops.\n\n{phones}"
     ))
 }

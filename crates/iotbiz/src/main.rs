@@ -96,6 +96,8 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Contract(command) => commands::contract::run(command, &client(), format),
         Command::Entity(command) => commands::entity::run(command, &client(), format),
         Command::Bill(command) => commands::bill::run(command, &client(), format),
+        Command::Usage(command) => commands::usage::run(command, &client(), format),
+        Command::Economics(args) => commands::economics::run(args, &client(), format),
         Command::Simulate(args) => commands::simulate::run(args, &client(), format),
         Command::Doctor(args) => commands::doctor::run(args, &client(), format),
         Command::Fsck(args) => commands::fsck::run(args, format),

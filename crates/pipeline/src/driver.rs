@@ -23,7 +23,7 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 use twin::View;
 
-pub use self::ask::Delivered;
+pub use self::ask::{Delivered, Sent};
 use self::ask::{QUESTIONS_MAX, Question};
 use crate::catalog::Catalog;
 use crate::error::Error;

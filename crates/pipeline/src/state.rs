@@ -26,12 +26,15 @@ use crate::item::{Item, parse};
 use crate::profile::Profile;
 use crate::quarantine::{Cut, QUARANTINE_BYTES_MAX, Quarantine, Quarantined};
 use crate::records::{Effect, Records};
+use crate::traffic::Traffic;
 
 /// Layout version of the snapshot.
-pub const STATE_VERSION: u32 = 2;
+pub const STATE_VERSION: u32 = 3;
 
 /// The layout before there were rules; still read, and the rules begin with nothing known.
 const STATE_VERSION_WITHOUT_RULES: u32 = 1;
+/// The layout before traffic was counted; still read, and the count begins with nothing known.
+const STATE_VERSION_WITHOUT_TRAFFIC: u32 = 2;
 
 /// What the folds took in since the log began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -104,6 +107,7 @@ pub struct State {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) twins: Twins,
     pub(crate) rules: Rules,
+    pub(crate) traffic: Traffic,
     pub(crate) quarantine: Arc<Quarantine>,
     pub(crate) totals: Totals,
     pending: BTreeMap<OutputKey, (TenantId, Vec<u8>)>,
@@ -214,6 +218,7 @@ impl State {
         if let Ok(device) = erased.subject.parse() {
             Arc::make_mut(&mut self.quarantine).forget_device(erased.tenant, device);
             self.profiles.remove(&device);
+            self.traffic.forget(device);
         }
         self.step(record, Input::Erased(*erased), out);
     }
@@ -226,6 +231,8 @@ impl State {
         watch: &mut dyn Watch,
     ) {
         let Some(device) = raw.device else { return };
+        let radio = raw.path().unwrap_or(device);
+        self.traffic.take(radio, raw.payload.len(), record.log_time);
         let message = Message {
             tenant: raw.tenant,
             device,
@@ -403,6 +410,9 @@ impl State {
         let mut rules = Vec::new();
         self.rules.snapshot(&mut rules);
         out.put_bytes(&rules);
+        let mut traffic = Vec::new();
+        self.traffic.snapshot(&mut traffic);
+        out.put_bytes(&traffic);
         self.quarantine.snapshot(out);
         out.put_count(self.pending.len());
         for output in self.unread() {
@@ -421,7 +431,8 @@ impl State {
     pub fn restore(bytes: &[u8]) -> Result<Self, RestoreError> {
         let mut r = Reader::new(bytes);
         let found = r.u32()?;
-        if found != STATE_VERSION && found != STATE_VERSION_WITHOUT_RULES {
+        let known = [STATE_VERSION, STATE_VERSION_WITHOUT_TRAFFIC, STATE_VERSION_WITHOUT_RULES];
+        if !known.contains(&found) {
             let expected = STATE_VERSION;
             return Err(RestoreError::Version { fold: "state", found, expected });
         }
@@ -435,6 +446,9 @@ impl State {
         state.twins = Twins::restore(r.bytes()?)?;
         if found != STATE_VERSION_WITHOUT_RULES {
             state.rules = Rules::restore(r.bytes()?)?;
+        }
+        if found == STATE_VERSION {
+            state.traffic = Traffic::restore(r.bytes()?)?;
         }
         state.quarantine = Arc::new(Quarantine::restore(&mut r)?);
         for _ in 0..r.count()? {

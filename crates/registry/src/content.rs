@@ -25,8 +25,9 @@ use crate::{Error, Key, Kind};
 mod money;
 
 pub use money::{
-    Address, CONTRACT_DEVICES_MAX, ContractContent, ContractDevice, CustomerContent, EntityContent,
-    Identifiers, InvoiceContent, InvoicePart, Mode,
+    Address, CONTRACT_COUPONS_MAX, CONTRACT_DEVICES_MAX, CONTRACT_PREPAID_MAX, CONTRACT_SWAPS_MAX,
+    ContractContent, ContractDevice, CouponContent, CustomerContent, EntityContent, Identifiers,
+    InvoiceContent, InvoicePart, Mode, PrepaidContent, PrepaidKind, SwapContent,
 };
 
 /// The longest name, title, hardware text or serial number, in characters.

@@ -63,15 +63,20 @@ export interface Customer {
   currency: string;
   entity: string;
   due_days?: number;
+  reference?: string;
+  tax?: string;
 }
 export interface NewCustomer {
   name: string;
   legal_name: string;
   address: { street?: string; post_code?: string; city?: string; country: string };
-  identifiers: { vat_id?: string };
+  identifiers: { vat_id?: string; email?: string };
   timezone: string;
   currency: string;
   entity: string;
+  due_days?: number;
+  reference?: string;
+  tax?: string;
 }
 export interface Contract {
   id: string;
@@ -87,6 +92,8 @@ export interface Contract {
   to?: string;
   accepted_by: string;
   accepted_at: string;
+  coupons?: { name: string; off: string }[];
+  prepaid?: { name: string; amount: string }[];
   unmeasured?: string[];
 }
 export interface NewContract {

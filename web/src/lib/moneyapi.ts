@@ -4,6 +4,7 @@
  * Invariant: as in `api.ts`, nothing is retried here, and a refusal is a `Problem`.
  */
 import { Problem, request, type Page, type ProblemBody } from '../api.ts';
+import type { By, Economics } from './economics.ts';
 import { base, query } from './origin.ts';
 import type {
   Closed, Comparison, Contract, Customer, Entity, Explained, Invoice, NewContract, NewCustomer, RevenueRow, StepName, Verified,
@@ -13,11 +14,14 @@ const id = encodeURIComponent;
 
 export const moneyApi = {
   revenue: (month: string) => request<Page<RevenueRow>>(`/billing/revenue${query({ month })}`),
+  economics: (venture: string, month: string, by: By, limit: number) => request<Economics>(`/ventures/${id(venture)}/economics${query({ month, by, limit: String(limit) })}`),
   entities: () => request<Page<Entity>>('/entities'),
   putEntity: (name: string, body: Record<string, unknown>) => request<Entity>(`/entities/${id(name)}`, { method: 'PUT', body }),
   customers: () => request<Page<Customer>>('/customers'),
   addCustomer: (body: NewCustomer) => request<Customer>('/customers', { method: 'POST', body }),
   contracts: () => request<Page<Contract>>('/contracts'),
+  putCustomer: (name: string, body: NewCustomer) => request<Customer>(`/customers/${id(name)}`, { method: 'PUT', body }),
+  changeContract: (name: string, body: Record<string, unknown>) => request<Contract>(`/contracts/${id(name)}`, { method: 'PATCH', body }),
   addContract: (body: NewContract) => request<Contract>('/contracts', { method: 'POST', body }),
   close: (body: { month: string; shadow: boolean }) => request<Closed>('/billing/close', { method: 'POST', body }),
   compare: (month: string, text: string) => request<Comparison>(`/billing/compare${query({ month })}`, { method: 'POST', text }),

@@ -14,7 +14,7 @@ use billing::entry::sha256;
 use billing::ledger::{Books, Delta, Draft, Entity, Invoice, InvoiceState};
 use billing::zone::Period;
 use identity::Action;
-use model::{InvoiceId, Money, TenantId, Timestamp, UserId};
+use model::{InvoiceId, Money, Name, TenantId, Timestamp, UserId};
 use registry::content::{InvoiceContent, InvoicePart, Mode};
 use registry::{Author, Decision, Expect, Kind, RecordRow};
 use serde::{Deserialize, Serialize};
@@ -112,7 +112,7 @@ pub(crate) async fn documents_of(
 }
 
 /// The books of one contract as its kept documents tell.
-pub(crate) fn books(loaded: &Loaded, documents: &[Kept]) -> Books {
+pub(crate) fn books(loaded: &Loaded, documents: &[Kept]) -> Result<Books, Problem> {
     let content = &loaded.entity;
     let mut entity = Entity::new(&content.invoice_prefix, &content.credit_prefix)
         .resumed(content.invoices, content.credits);
@@ -128,7 +128,18 @@ pub(crate) fn books(loaded: &Loaded, documents: &[Kept]) -> Books {
     for document in documents {
         books.take_in(document.invoice.clone());
     }
-    books
+    books.take_in_grants(loaded.content.customer, loaded.files()?.grants(loaded.name())?);
+    Ok(books)
+}
+
+/// What documents with a number drew from each prepaid credit, in minor units.
+pub(crate) fn drawn(documents: &[Kept]) -> BTreeMap<Name, i64> {
+    let numbered = documents.iter().filter(|kept| kept.invoice.number.is_some());
+    let mut drawn: BTreeMap<Name, i64> = BTreeMap::new();
+    for draw in numbered.flat_map(|kept| &kept.invoice.draft.totals.draws) {
+        *drawn.entry(draw.grant.clone()).or_default() += draw.amount.minor;
+    }
+    drawn
 }
 
 /// A person or program as the ledger knows it: equal texts are equal persons.
@@ -229,7 +240,7 @@ impl Closer<'_> {
             return Err(Problem::new(code::CONFLICT, what).fix("close it then, or use --shadow"));
         }
         let documents = documents_of(self.app, self.tenant, &contract).await?;
-        let books = books(loaded, &documents);
+        let books = books(loaded, &documents)?;
         let mut closed = ClosedPeriod {
             contract: loaded.name().to_owned(),
             from: Some(period.from),
@@ -245,7 +256,10 @@ impl Closer<'_> {
             return Ok(closed);
         };
         closed.readings = making.readings;
-        let totals = delta_totals(&making.deltas, making.rules, making.zero)?;
+        let mut grants = loaded.files()?.grants(loaded.name())?;
+        // Drawn at the last instant of the period, as rating does.
+        let last = Timestamp::from_millis(period.to.as_millis() - 1);
+        let totals = delta_totals(&making.deltas, making.rules, making.zero, (&mut grants, last))?;
         closed.net = Some(totals.net.to_string());
         let mine = |kept: &&Kept| {
             let of_period = kept.content.parts.first().is_some_and(|p| p.from == period.from);

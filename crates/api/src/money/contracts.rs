@@ -22,7 +22,8 @@ use crate::code;
 use crate::devices::{self, parse_filter, random, venture};
 use crate::extract::Body;
 use crate::json::Look;
-use crate::money::{customers, rating, shelf};
+use crate::money::agreed::{NewCoupon, NewPrepaid, NewSwap};
+use crate::money::{agreed, customers, rating, shelf};
 use crate::page::Page;
 use crate::problem::Problem;
 use crate::write::{applied, etag, if_match, key, put};
@@ -57,6 +58,12 @@ pub(crate) struct NewContract {
     accepted_at: Option<Timestamp>,
     /// What else was agreed, in words.
     terms: Option<String>,
+    /// Discounts, in the order in which they apply.
+    #[serde(default)]
+    coupons: Vec<NewCoupon>,
+    /// Prepaid credit.
+    #[serde(default)]
+    prepaid: Vec<NewPrepaid>,
 }
 
 /// A change of a contract; what is left out stays.
@@ -73,6 +80,15 @@ pub(crate) struct ContractChange {
     remove: Vec<String>,
     /// From which day on devices come in or go out; today if left out.
     from: Option<String>,
+    /// Discounts that are added.
+    #[serde(default)]
+    coupons: Vec<NewCoupon>,
+    /// Prepaid credit that is added.
+    #[serde(default)]
+    prepaid: Vec<NewPrepaid>,
+    /// Registers that were replaced.
+    #[serde(default)]
+    swaps: Vec<NewSwap>,
 }
 
 /// One contract.
@@ -213,6 +229,8 @@ async fn content(
         accepted_by: new.accepted_by.clone(),
         accepted_at: new.accepted_at.unwrap_or_else(|| app.clock.now()),
         terms: new.terms.clone(),
+        coupons: agreed::coupons(&zone, &new.coupons)?,
+        prepaid: agreed::prepaid(&zone, &payer.currency, &new.prepaid)?,
     })
 }
 
@@ -255,6 +273,7 @@ fn of_twin(twin: &twin::DeviceTwin) -> ContractDevice {
         name: twin.name.clone(),
         from: None,
         to: None,
+        swaps: Vec::new(),
     }
 }
 
@@ -335,7 +354,13 @@ pub(crate) async fn change(
         let missing = || Problem::invalid("/remove", format!("{text:?} is not in it"));
         device.ok_or_else(missing)?.to = Some(from);
     }
+    content.coupons.extend(agreed::coupons(&zone, &change.coupons)?);
+    let currency = &loaded.customer.currency;
+    content.prepaid.extend(agreed::prepaid(&zone, currency, &change.prepaid)?);
+    agreed::swap(&zone, &mut content.devices, &change.swaps)?;
     free(&app, tenant, (Some(&row.id), &content)).await?;
+    // What cannot be rated is refused here, not at the end of the month.
+    rating::of_content(&app, tenant, (loaded.id, &content)).await?;
     let record = key(tenant, Kind::Contract, &row.id);
     let expect = match if_match(&headers)? {
         Expect::Any => Expect::Revision(row.revision),

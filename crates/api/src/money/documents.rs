@@ -255,7 +255,10 @@ pub(crate) async fn show(
     Ok(Json(shown))
 }
 
-fn entry(app: &App, name: &str) -> Result<(billing::entry::EntryOf, billing::Files), Problem> {
+pub(super) fn entry(
+    app: &App,
+    name: &str,
+) -> Result<(billing::entry::EntryOf, billing::Files), Problem> {
     let text = app.facts.usage_ledger.get(name).map_err(|error| {
         Problem::new(code::UNAVAILABLE, format!("entry {name} of the usage ledger: {error}"))
             .fix("restore the folder usage/ from a backup")

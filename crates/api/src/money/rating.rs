@@ -11,7 +11,7 @@ use billing::terms::{DeviceOf, SellerOf, Terms};
 use billing::usage::Amount;
 use billing::zone::Period;
 use billing::{Billable, Depth, Files, PeriodBill};
-use model::{ContractId, DeviceId, Name, TenantId, Timestamp, Value};
+use model::{ContractId, DeviceId, Name, Offset, Origin, TenantId, Timestamp, Value};
 use registry::content::{
     BlueprintContent, ContractContent, ContractDevice, CustomerContent, EntityContent,
 };
@@ -20,7 +20,8 @@ use std::time::Duration;
 
 use crate::app::App;
 use crate::code;
-use crate::money::{KeptReading, Wanted, party};
+use crate::money::closing::{documents_of, drawn};
+use crate::money::{KeptReading, Wanted, agreed, party};
 use crate::problem::Problem;
 use crate::write::key;
 
@@ -69,8 +70,14 @@ fn unusable(content: &ContractContent, error: &billing::Error) -> Problem {
 
 /// What a contract's record needs.
 pub(crate) async fn load(app: &App, tenant: TenantId, row: &RecordRow) -> Result<Loaded, Problem> {
-    let content: ContractContent = row.content()?;
+    let mut content: ContractContent = row.content()?;
     let id = row.id.parse().map_err(|_| Problem::not_found("contract", &row.id))?;
+    let drawn = if content.prepaid.is_empty() {
+        BTreeMap::new()
+    } else {
+        drawn(&documents_of(app, tenant, &row.id).await?)
+    };
+    agreed::use_up(&mut content.prepaid, &drawn)?;
     of_content(app, tenant, (id, &content)).await
 }
 
@@ -115,6 +122,7 @@ fn terms(
         name: device.name.clone(),
         from: device.from,
         to: device.to,
+        swaps: device.swaps.iter().map(agreed::swap_of).collect(),
     };
     Terms {
         id,
@@ -139,17 +147,47 @@ fn terms(
         buyer: party(&customer.legal_name, &customer.address, &customer.identifiers),
         reference: customer.reference.clone(),
         tax: customer.tax.clone(),
+        coupons: content.coupons.iter().map(agreed::coupon_of).collect(),
+        prepaid: content.prepaid.iter().map(agreed::prepaid_of).collect(),
     }
+}
+
+/// A reading with another value than it has; without one it is taken out.
+#[derive(Debug, Clone)]
+pub(crate) struct Corrected {
+    pub(crate) device: DeviceId,
+    pub(crate) property: Name,
+    pub(crate) time: Timestamp,
+    pub(crate) value: Option<Value>,
 }
 
 /// Rates a period of a contract from what was kept so far.
 pub(crate) async fn rate(
     app: &App,
     tenant: TenantId,
+    of: (&Loaded, Period),
+) -> Result<Outcome, Problem> {
+    rate_with(app, tenant, of, None).await
+}
+
+/// The same as if a reading had been corrected.
+pub(crate) async fn rate_corrected(
+    app: &App,
+    tenant: TenantId,
+    of: (&Loaded, Period),
+    corrected: Corrected,
+) -> Result<Outcome, Problem> {
+    rate_with(app, tenant, of, Some(corrected)).await
+}
+
+async fn rate_with(
+    app: &App,
+    tenant: TenantId,
     (loaded, period): (&Loaded, Period),
+    corrected: Option<Corrected>,
 ) -> Result<Outcome, Problem> {
     let (app, loaded) = (app.clone(), loaded.clone());
-    let work = move || rated(&app, tenant, (&loaded, period));
+    let work = move || rated(&app, tenant, (&loaded, period), corrected.as_ref());
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|error| Problem::from_kind(model::ErrorKind::Internal, &error))?
 }
@@ -158,6 +196,7 @@ fn rated(
     app: &App,
     tenant: TenantId,
     (loaded, period): (&Loaded, Period),
+    corrected: Option<&Corrected>,
 ) -> Result<Outcome, Problem> {
     let files = loaded.files()?;
     let zone = files.zone(loaded.name())?;
@@ -180,19 +219,49 @@ fn rated(
                 to: if days { period.to } else { period.to + EDGE },
             };
             let mut kept = Kept::new(device.device, period, days.then_some(&zone));
+            let other = corrected.filter(|other| {
+                let named = need.property.as_ref().is_none_or(|named| *named == other.property);
+                let inside = wanted.from <= other.time && other.time < wanted.to;
+                other.device == device.device && named && inside
+            });
             let told = (app.facts.readings.0)(&wanted, &mut |reading| {
-                if loaded.billable.counts(reading.origin) {
+                let replaced = other.is_some_and(|other| {
+                    other.time == reading.time && other.property == reading.property
+                });
+                if loaded.billable.counts(reading.origin) && !replaced {
                     kept.take(reading);
                 }
             });
+            if let Some((other, value)) = other.and_then(|o| Some((o, o.value.clone()?))) {
+                kept.take(other.as_kept(value));
+            }
             told.map_err(|why| Problem::new(code::UNAVAILABLE, format!("readings: {why}")))?;
             readings.extend(kept.into_readings());
         }
     }
     let whose = (loaded.name().to_owned(), loaded.plan.clone());
-    let entry = Entry::new(whose, (period, loaded.billable), readings)?;
+    let mut events = Vec::new();
+    let of = (tenant, loaded.id);
+    let told = app.facts.usage_events.lines(of, (period.from, period.to), &mut |line| {
+        events.push(line.to_owned());
+    });
+    told.map_err(|error| Problem::from_kind(error.kind(), &error))?;
+    let entry = Entry::new(whose, (period, loaded.billable), readings)?.with_events(events)?;
     let bill = entry.files()?.period(loaded.name())?;
     Ok(Outcome { entry, bill })
+}
+
+impl Corrected {
+    /// Where it would stand: behind all that was said.
+    fn as_kept(&self, value: Value) -> KeptReading {
+        KeptReading {
+            property: self.property.clone(),
+            time: self.time,
+            value,
+            offset: Offset(u64::MAX >> 1),
+            origin: Origin::Real,
+        }
+    }
 }
 
 /// The readings of a device that a bill looks at.

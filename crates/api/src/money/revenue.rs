@@ -4,7 +4,6 @@
 
 use axum::Json;
 use axum::extract::State;
-use billing::economics::by_device;
 use billing::ledger::InvoiceState;
 use billing::zone::Period;
 use identity::Action;
@@ -131,8 +130,7 @@ async fn rated(
     for period in files.periods_ending(loaded.name(), month)? {
         let outcome = rate(app, tenant, (loaded, period)).await?;
         let Some(bill) = outcome.bill else { continue };
-        let (contract, catalog) = files.kernel(loaded.name())?;
-        let devices = by_device(&contract, &catalog, &bill.rated, &[])?;
+        let devices = outcome.entry.files()?.economics(loaded.name(), &bill.rated)?;
         let sum: i64 = devices.iter().map(|device| device.revenue.minor).sum();
         shown.rated = bill.totals.net.amount().to_string();
         shown.recurring = Money { minor: sum, ..bill.totals.net }.amount().to_string();

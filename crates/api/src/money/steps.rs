@@ -110,7 +110,7 @@ impl Taking<'_> {
                 .fix(format!("iotbiz entity set {} --live", loaded.customer.entity))
                 .fix("close the month again: iotbiz bill close --month 2026-10"));
         }
-        let mut books = books(&loaded, &documents);
+        let mut books = books(&loaded, &documents)?;
         let invoice_id = document.invoice.draft.id;
         let (step, payment) = self.of(&loaded, &document, asked)?;
         let invoice = books.step(invoice_id, &step)?.clone();
@@ -221,7 +221,7 @@ impl Taking<'_> {
             by: person(self.actor),
             ..document.invoice.draft.clone()
         };
-        let mut books = books(loaded, &[]);
+        let mut books = books(loaded, &[])?;
         let invoice = books.draft(draft)?.clone();
         let content = InvoiceContent {
             drafted_by: self.actor.to_owned(),

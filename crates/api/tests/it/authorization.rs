@@ -43,6 +43,9 @@ const SECRET: &[&str] = &[
     "/api/v1/billing/explain",
     "/api/v1/billing/journal",
     "/api/v1/billing/revenue",
+    "/api/v1/usage",
+    "/api/v1/usage/quarantine",
+    "/api/v1/ventures/{venture}/economics",
     "/api/v1/people",
     "/api/v1/people/{person}/notify",
 ];
@@ -89,6 +92,7 @@ fn body(method: &str, path: &str) -> Value {
             | "/devices/import"
             | "/customers/import"
             | "/billing/compare"
+            | "/usage/events"
             | "/authorities/challenge",
         ) => Value::Null,
         ("post", "/devices/{device}/replace" | "/devices/{device}/certificates") => json!({}),
@@ -111,6 +115,10 @@ fn body(method: &str, path: &str) -> Value {
         ("put", "/entities/{entity}") => crate::money::entity(),
         ("post", "/contracts") => crate::money::contract("box-0001"),
         ("patch", "/contracts/{contract}") => json!({}),
+        ("post", "/billing/impact") => json!({
+            "device": "a box", "property": "temperature", "time": "2026-10-05T10:00:00Z",
+            "value": null,
+        }),
         ("post", "/billing/close") => json!({ "month": "2026-10" }),
         ("post", "/invoices/{invoice}/steps") => json!({ "step": "approve" }),
         ("post", "/alarms/{alarm}/acknowledge" | "/alarms/{alarm}/unshelve") => {
@@ -182,6 +190,7 @@ fn address(path: &str, known: &Known) -> String {
     let query = match path.trim_start_matches("/api/v1") {
         "/billing/explain" => "?line=linden/2026-10-01/1",
         "/billing/compare" => "?month=2026-10",
+        "/usage" => "?contract=linden-box&from=2026-10-01&to=2026-11-01",
         path if path.ends_with("/history") || path.ends_with("/days") => "?property=temperature",
         path if path.ends_with("/export") => "?kind=box",
         _ => "",

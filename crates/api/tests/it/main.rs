@@ -12,6 +12,8 @@ mod certificates;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod economics;
+#[cfg(test)]
 mod gates;
 #[cfg(test)]
 mod ideas;

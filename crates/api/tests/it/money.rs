@@ -2,6 +2,8 @@
 //!
 //! *Invariant:* a document that has a number never changes; what comes late is another document.
 
+use std::collections::BTreeSet;
+
 use axum::http::StatusCode;
 use jiff::civil::Date;
 use model::{Offset, Origin, Timestamp, Value as Reading};
@@ -331,4 +333,127 @@ fn the_plan_of_every_template_can_be_rated() {
         let plan = billing::plan::parse(template.text);
         assert!(plan.is_ok(), "{}: {plan:?}", template.name);
     }
+}
+
+#[tokio::test]
+async fn what_a_correction_moves_is_shown_before_anything_is_written() {
+    let shop = Shop::open().await;
+    (1..=10).for_each(|day| shop.say(day, Origin::Real));
+    shop.live().await;
+    let number = shop.number(id(&shop.close().await)).await;
+    let noon = shop.first.with().day(4).build().unwrap().at(12, 0, 0, 0);
+    let time = noon.in_tz("Europe/Berlin").unwrap().timestamp().to_string();
+    let body = json!({
+        "device": "box-0001", "property": "temperature", "time": time, "value": null,
+    });
+    let gone = shop.done("POST", "/api/v1/billing/impact", &body).await;
+    let period = &gone["periods"][0];
+    assert_eq!((&gone["before"], &period["difference"]), (&json!(3.9), &json!("-0.30")), "{gone}");
+    assert_eq!(
+        (&period["document"], &period["lines"][0]["before"]),
+        (&json!(number), &json!("3.00"))
+    );
+    assert!(period["follows"].as_str().unwrap().contains("credit note"), "{period}");
+    // A day is a day whatever was measured on it.
+    let mut body = body;
+    body["value"] = json!(4.5);
+    let same = shop.done("POST", "/api/v1/billing/impact", &body).await;
+    assert_eq!(same["periods"], json!([]));
+    assert!(same["why_nothing"].as_str().unwrap().contains("counts the same"), "{same}");
+    assert_eq!(shop.close().await["what"], "settled", "nothing was written");
+}
+
+#[tokio::test]
+async fn coupons_and_prepaid_credit_are_used_once_whatever_is_drafted() {
+    let shop = Shop::open().await;
+    (1..=10).for_each(|day| shop.say(day, Origin::Real));
+    shop.live().await;
+    let change = json!({
+        "coupons": [{ "name": "spring", "off": "10 %" }],
+        "prepaid": [{ "name": "start", "amount": "2 EUR" }],
+    });
+    shop.done("PATCH", "/api/v1/contracts/linden-box", &change).await;
+    let twice = json!({ "prepaid": [{ "name": "start", "amount": "5 EUR" }] });
+    let twice = shop.site.call("PATCH", "/api/v1/contracts/linden-box", &shop.owner, &twice).await;
+    assert!(twice.status.is_client_error(), "{}", twice.text);
+    let wrong = json!({ "coupons": [{ "name": "bad", "off": "cheap" }] });
+    let wrong = shop.site.call("PATCH", "/api/v1/contracts/linden-box", &shop.owner, &wrong).await;
+    assert!(wrong.status.is_client_error(), "{}", wrong.text);
+
+    let closed = shop.close().await;
+    let draft = id(&closed).to_owned();
+    let path = format!("/api/v1/invoices/{draft}");
+    let shown = shop.done("GET", &path, &Value::Null).await;
+    // 3.00 less 10 %, 19 % of tax, 2.00 of it paid before.
+    let sums = ["net", "gross", "due"].map(|key| shown[key].as_str().unwrap().to_owned());
+    assert_eq!(sums, ["2.70", "3.21", "1.21"]);
+    shop.number(&draft).await;
+    shop.say(12, Origin::Real);
+    let late = shop.close().await;
+    let path = format!("/api/v1/invoices/{}", id(&late));
+    let shown = shop.done("GET", &path, &Value::Null).await;
+    assert_eq!((&shown["net"], &shown["due"]), (&json!("0.27"), &json!("0.32")), "{shown}");
+    for invoice in [draft.as_str(), id(&late)] {
+        let path = format!("/api/v1/invoices/{invoice}/verification");
+        assert_eq!(shop.done("GET", &path, &Value::Null).await["equal"], true);
+    }
+}
+
+#[tokio::test]
+async fn events_from_outside_count_once_and_a_conflict_is_put_aside() {
+    let shop = Shop::open().await;
+    let text = format!("{BLUEPRINT}tickets = {{ usage = \"tickets\", price = \"2 EUR\" }}\n")
+        .replace(
+            "[plan.care]",
+            "[usage.tickets]\nmeasure = \"sum\"\nproperty = \"tickets\"\n[plan.care]",
+        );
+    shop.done("PUT", "/api/v1/ventures/coolbox/blueprint", &json!({ "text": text })).await;
+    let mut second = contract("box-0001");
+    second["name"] = "desk".into();
+    second["devices"] = json!([]);
+    second["from"] = shop.first.to_string().into();
+    shop.done("POST", "/api/v1/contracts", &second).await;
+    let day = shop.first.with().day(5).build().unwrap();
+    let cloud = |id: &str, value: &str, region: &str| {
+        json!({
+            "specversion": "1.0", "id": id, "source": "desk-7", "type": "tickets",
+            "subject": "desk", "time": format!("{day}T10:00:00Z"),
+            "data": { "value": value, "dimensions": { "region": region } },
+        })
+    };
+    let send = async |body: Value| {
+        shop.site.call("POST", "/api/v1/usage/events", &shop.owner, &body).await
+    };
+    let batch = json!([
+        cloud("t-1", "2", "north"),
+        cloud("t-2", "1.5", "south"),
+        cloud("t-1", "2", "north")
+    ]);
+    let first = send(batch).await;
+    assert_eq!(first.status, StatusCode::OK, "{}", first.text);
+    assert_eq!((&first.json()["accepted"], &first.json()["duplicates"]), (&json!(2), &json!(1)));
+    let conflict = send(cloud("t-1", "3", "north")).await;
+    assert_eq!(conflict.status, StatusCode::CONFLICT, "{}", conflict.text);
+    let unknown =
+        send(json!({ "contract": "nobody", "usage": "tickets", "id": "x", "time": 0 })).await;
+    assert_eq!(unknown.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", unknown.text);
+    let held = shop.done("GET", "/api/v1/usage/quarantine", &Value::Null).await;
+    let of = |held: &Value| held["status"].as_u64().unwrap();
+    let reasons: BTreeSet<u64> = held["items"].as_array().unwrap().iter().map(of).collect();
+    assert_eq!(reasons, BTreeSet::from([409, 422]), "{held}");
+
+    let next = shop.first.last_of_month().tomorrow().unwrap();
+    let path = format!("/api/v1/usage?contract=desk&from={}&to={next}&by=region", shop.first);
+    let groups = shop.done("GET", &path, &Value::Null).await;
+    let sums = ["north", "south"].map(|wanted| {
+        let mut items = groups["items"].as_array().unwrap().iter();
+        items.find(|item| item["group"] == wanted).unwrap()["sum"].clone()
+    });
+    assert_eq!(sums, [json!("2"), json!("1.5")]);
+
+    let closed = json!({ "month": shop.month(), "contract": "desk" });
+    let closed = shop.done("POST", "/api/v1/billing/close", &closed).await["items"][0].clone();
+    assert_eq!(closed["net"], "7.00 EUR", "{closed}");
+    let path = format!("/api/v1/invoices/{}/verification", id(&closed));
+    assert_eq!(shop.done("GET", &path, &Value::Null).await["equal"], true);
 }

@@ -232,6 +232,10 @@ impl Site {
                 log_retention: Duration::from_secs(30 * 86_400),
                 readings: said.readings(),
                 usage_ledger: api::UsageLedger::new(Arc::new(OsDisk), &folder.path().join("usage")),
+                usage_events: api::UsageEvents::new(
+                    Arc::new(OsDisk),
+                    &folder.path().join("events"),
+                ),
                 presence: api::Presence(Arc::new(|_| false)),
                 metrics: Metrics(Arc::new(String::new)),
                 server_alarms: ServerAlarms(Arc::new(Vec::new)),

@@ -123,6 +123,28 @@ impl Files {
         Ok((self.contract(name, known)?, self.catalog.clone()))
     }
 
+    /// What each device brings in a rated period.
+    ///
+    /// # Errors
+    /// The contract is unknown, or amounts that do not fit.
+    pub fn economics(
+        &self,
+        contract: &str,
+        rated: &Rated,
+    ) -> Result<Vec<crate::economics::DeviceEconomics>, Error> {
+        let (name, known) = self.known(Some(contract))?;
+        let contract = self.contract(name, known)?;
+        crate::economics::by_device(&contract, self.sources(), rated, &[])
+    }
+
+    /// The prepaid credit of a contract.
+    ///
+    /// # Errors
+    /// The contract is unknown.
+    pub fn grants(&self, contract: &str) -> Result<Vec<crate::prepaid::Grant>, Error> {
+        Ok(self.known(Some(contract))?.1.text.grants.clone())
+    }
+
     /// The calendar of a contract.
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 //! *Invariant:* the lines are those that the ledger books, and the sums are its sums; what was
 //! billed before is named with its document.
 
-use model::Money;
+use model::{Money, Timestamp};
 use rust_decimal::Decimal;
 
 use super::invoice::{sign, title};
@@ -13,21 +13,30 @@ use crate::Error;
 use crate::document::{TaxRules, Totals};
 use crate::invoice::{Document, DocumentLine, Original};
 use crate::ledger::{Delta, DeltaLine, Invoice};
+use crate::prepaid::{Grant, draw};
 use crate::rate::Rated;
 use crate::tax::taxes;
 use crate::zone::Zone;
 
-/// The sums of a document that bills differences.
+/// The sums of a document that bills differences; prepaid credit is drawn from at an instant.
 ///
 /// # Errors
 /// Money of two currencies, or too much of it.
-pub fn delta_totals(deltas: &[Delta], rules: TaxRules, zero: Money) -> Result<Totals, Error> {
+pub fn delta_totals(
+    deltas: &[Delta],
+    rules: TaxRules,
+    zero: Money,
+    (grants, at): (&mut [Grant], Timestamp),
+) -> Result<Totals, Error> {
     let lines = deltas.iter().flat_map(|delta| &delta.lines);
     let amounts: Vec<_> = lines.map(|line| (line.tax, line.amount)).collect();
     let net = amounts.iter().try_fold(zero, |sum, (_, amount)| sum.plus(*amount))?;
     let taxes = taxes(&amounts, rules.fallback, &rules.rounding)?;
     let gross = taxes.iter().try_fold(net, |sum, line| sum.plus(line.tax))?;
-    Ok(Totals { net, taxes, gross, credited: zero, draws: Vec::new(), due: gross })
+    let draws = draw(grants, gross, at)?;
+    let drawn: i64 = draws.iter().map(|draw| draw.amount.minor).sum();
+    let due = Money { minor: gross.minor - drawn, ..gross };
+    Ok(Totals { net, taxes, gross, credited: zero, draws, due })
 }
 
 impl Files {
@@ -81,7 +90,7 @@ impl Files {
         delta: &Delta,
         line: &DeltaLine,
     ) -> Result<DocumentLine, Error> {
-        let last = model::Timestamp::from_millis(delta.period.to.as_millis() - 1);
+        let last = Timestamp::from_millis(delta.period.to.as_millis() - 1);
         let days = (zone.day(delta.period.from)?, zone.day(last)?);
         let device = line.key.device.map(|id| self.device_name(id));
         let now = line.billed.plus(line.amount)?;

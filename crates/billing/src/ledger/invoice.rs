@@ -272,6 +272,11 @@ impl Books {
         self.invoices.insert(invoice.draft.id, invoice);
     }
 
+    /// What is left of a customer's prepaid credit, as kept elsewhere; nothing is posted.
+    pub fn take_in_grants(&mut self, customer: CustomerId, grants: Vec<Grant>) {
+        self.grants.insert(customer, grants);
+    }
+
     /// What was billed.
     #[must_use]
     pub const fn ledger(&self) -> &DeltaLedger {

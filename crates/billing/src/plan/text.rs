@@ -129,13 +129,14 @@ struct Shared {
 }
 
 /// Tables of a blueprint that say nothing about money.
-const BLUEPRINT_KEYS: [&str; 12] = [
+const BLUEPRINT_KEYS: [&str; 13] = [
     "blueprint",
     "venture",
     "title",
     "problem",
     "segment",
     "device",
+    "zone",
     "alarm",
     "assumption",
     "experiment",

@@ -3,13 +3,15 @@
 //! *Invariant:* the readings of a trace are those that the line's receipt was made of: the
 //! receipts are equal.
 
+use std::collections::BTreeMap;
+
 use jiff::civil::Date;
 use model::{DeviceId, Name, Timestamp};
 use rust_decimal::Decimal;
 use sha2::{Digest, Sha256};
 
 use super::charge::{measure_pieces, of_line, rule};
-use super::{Cutoff, Line, Sources, contexts};
+use super::{Cutoff, Line, LineKey, Sources, contexts};
 use crate::Error;
 use crate::contract::Contract;
 use crate::plan::{ChargeKind, Each, Pool};
@@ -54,12 +56,7 @@ pub fn trace(
 ) -> Result<Trace, Error> {
     let contexts = contexts(contract, sources, period, cutoff)?;
     let key = &line.key;
-    let of_segment = |c: &&super::Context<'_>| {
-        c.segment.period.from == key.segment
-            && c.plan.name == key.plan
-            && c.plan.revision == key.revision
-    };
-    let Some(context) = contexts.iter().find(of_segment) else { return Ok(Trace::default()) };
+    let Some(context) = of_segment(&contexts, key) else { return Ok(Trace::default()) };
     let charge = context.plan.charges.iter().find(|charge| charge.name == key.charge);
     let Some(ChargeKind::Usage(usage)) = charge.map(|charge| &charge.kind) else {
         return Ok(Trace::default());
@@ -100,6 +97,47 @@ pub fn trace(
         }
     }
     Ok(trace)
+}
+
+/// How much each device used of a line, alone; empty where no device did, or the line is no usage.
+///
+/// # Errors
+/// As rating.
+pub fn uses(
+    contract: &Contract,
+    sources: Sources<'_>,
+    (period, cutoff): (Period, Cutoff),
+    line: &Line,
+) -> Result<BTreeMap<DeviceId, Decimal>, Error> {
+    let mut used = BTreeMap::new();
+    let contexts = contexts(contract, sources, period, cutoff)?;
+    let key = &line.key;
+    let Some(context) = of_segment(&contexts, key) else { return Ok(used) };
+    let charge = context.plan.charges.iter().find(|charge| charge.name == key.charge);
+    let Some(ChargeKind::Usage(usage)) = charge.map(|charge| &charge.kind) else {
+        return Ok(used);
+    };
+    let rule = rule(context, &usage.usage)?;
+    let place = (key.device, key.group.as_slice());
+    let (streams, pieces) = of_line(context, usage, rule, line.period, place)?;
+    for set in by_device(&streams) {
+        let Some(device) = set.first().map(|stream| stream.device) else { continue };
+        let part = measure_pieces(context, rule, &set, (line.period, pieces.clone()))?;
+        used.insert(device, part.quantity);
+    }
+    Ok(used)
+}
+
+/// The stretch of the contract that a line is of.
+fn of_segment<'c, 'a>(
+    contexts: &'c [super::Context<'a>],
+    key: &LineKey,
+) -> Option<&'c super::Context<'a>> {
+    contexts.iter().find(|context| {
+        context.segment.period.from == key.segment
+            && context.plan.name == key.plan
+            && context.plan.revision == key.revision
+    })
 }
 
 /// The streams of each device.

@@ -39,7 +39,7 @@ pub(super) struct Bill {
 }
 
 /// A formula's value, with the middle of each range.
-pub(super) fn central(formula: &Formula) -> Option<f64> {
+pub(crate) fn central(formula: &Formula) -> Option<f64> {
     let middles: Option<Vec<f64>> = formula
         .program
         .slots()
@@ -72,6 +72,19 @@ pub(super) fn tariffs(blueprint: &Blueprint) -> Vec<Tariff<'_>> {
             })
         })
         .collect()
+}
+
+/// Megabytes in a month of 30 days when the kind's readings come as often as the blueprint says.
+pub(crate) fn planned_megabytes(
+    blueprint: &Blueprint,
+    of: Option<&Name>,
+    increment: Option<u64>,
+) -> Option<f64> {
+    let only = || blueprint.kinds.keys().next().filter(|_| blueprint.kinds.len() == 1);
+    let kind = blueprint.kinds.get(of.or_else(only)?)?;
+    let intervals: Vec<_> = kind.readings.values().filter_map(|p| p.every).collect();
+    let bytes = increment.map_or(SESSION_BYTES, |bytes| bytes as f64);
+    Some(sessions(&intervals) * bytes / 1e6)
 }
 
 impl Tariff<'_> {

@@ -16,6 +16,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use crate::cli::Format;
 use crate::client::Client;
 use crate::commands::check;
+use crate::commands::month::Month;
 use crate::exit::{self, Failure};
 use crate::output;
 
@@ -35,11 +36,15 @@ pub(crate) enum BillCommand {
     },
     /// Rate again and compare every byte with what was rated before.
     #[command(after_help = "Examples:\n  iotbiz bill verify RE-000001\n  iotbiz bill verify \
-                            plan.toml usage.jsonl october.json")]
+                            --month last\n  iotbiz bill verify plan.toml usage.jsonl october.json")]
     Verify {
         /// A document of the server by id or number; or plan, usage and what `rate --json` gave.
-        #[arg(required = true, num_args = 1..=3, value_names = ["INVOICE | PLAN USAGE RATED"])]
+        #[arg(num_args = 1..=3, value_names = ["INVOICE | PLAN USAGE RATED"],
+              required_unless_present = "month", conflicts_with = "month")]
         what: Vec<String>,
+        /// All documents of the server of this month: 2026-10, last or this.
+        #[arg(long)]
+        month: Option<Month>,
     },
     /// Close a month on the server: drafts of all contracts. Repeating it is harmless.
     #[command(after_help = "Example: iotbiz bill close --month 2026-10")]
@@ -69,10 +74,13 @@ pub(crate) enum BillCommand {
     Compare {
         /// CSV of the real invoices.
         file: PathBuf,
-        /// The month: 2026-10.
+        /// The month: 2026-10, last or this.
         #[arg(long)]
-        month: String,
+        month: Month,
     },
+    /// What a corrected reading would move, before anybody accepts it: lines, documents, gates.
+    #[command(after_help = "Example: iotbiz bill impact box-0001 energy 2026-10-05T10:00:00Z 41.5")]
+    Impact(server::ImpactArgs),
     /// The document of one period.
     #[command(after_help = "Example: iotbiz bill invoice plan.toml usage.jsonl --format pdf \
                             --out october.pdf")]
@@ -137,7 +145,8 @@ pub(crate) fn run(command: &BillCommand, client: &Client, format: Format) -> any
             }
             _ => Err(two_words("PLAN USAGE LINE").into()),
         },
-        BillCommand::Verify { what } => match what.as_slice() {
+        BillCommand::Verify { what, month } => match what.as_slice() {
+            [] => server::verify_month(*month, client, format),
             [invoice] => server::verify(invoice, client, format),
             [plan, usage, before] => verify(&Rated::of(plan, usage), Path::new(before)),
             _ => Err(two_words("PLAN USAGE RATED").into()),
@@ -148,7 +157,8 @@ pub(crate) fn run(command: &BillCommand, client: &Client, format: Format) -> any
         BillCommand::Step(args) => server::step(args, client, format),
         BillCommand::Document(args) => server::document(args, client),
         BillCommand::Journal(args) => server::journal(args, client),
-        BillCommand::Compare { file, month } => server::compare((file, month), client, format),
+        BillCommand::Compare { file, month } => server::compare((file, *month), client, format),
+        BillCommand::Impact(args) => server::impact(args, client, format),
         BillCommand::Invoice { rated, order } => invoice(rated, order),
     }
 }

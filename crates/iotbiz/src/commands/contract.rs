@@ -1,10 +1,11 @@
 //! `iotbiz contract`: customer, plan, devices, from and to.
 
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cli::Format;
 use crate::client::{Client, encoded};
+use crate::exit::{self, Failure};
 use crate::output::{self, text};
 
 #[derive(Debug, Subcommand)]
@@ -33,7 +34,10 @@ pub(crate) enum ContractCommand {
         #[arg(long)]
         on: String,
     },
-    /// Let devices come in or go out from a day on.
+    /// Let devices come in or go out; add coupons, prepaid credit, replaced registers.
+    #[command(after_help = "Examples:\n  iotbiz contract change linden-2026 --add box-0009 --on \
+                            2026-11-01\n  iotbiz contract change linden-2026 --coupon 'spring=25 \
+                            %' --prepaid 'start=30 EUR,expires=2027-01-01'")]
     Change {
         /// Id or name.
         contract: String,
@@ -46,6 +50,11 @@ pub(crate) enum ContractCommand {
         /// From this day on; today by default.
         #[arg(long)]
         on: Option<String>,
+        #[command(flatten)]
+        extras: Extras,
+        /// A register that was replaced: box-0001=2026-10-15T08:00:00Z,last=150.5,first=0.
+        #[arg(long, value_name = "DEVICE=TIME,last=N,first=N[,multiplier=N]")]
+        swap: Vec<String>,
     },
 }
 
@@ -83,6 +92,46 @@ pub(crate) struct NewContract {
     /// What else was agreed, in words.
     #[arg(long)]
     terms: Option<String>,
+    #[command(flatten)]
+    extras: Extras,
+}
+
+/// What a contract may have beside its plan.
+#[derive(Debug, Args)]
+pub(crate) struct Extras {
+    /// A discount: `spring=25 %`, `start=10 EUR,on=service,from=2026-10-01,to=2027-01-01`.
+    #[arg(long, value_name = "NAME=OFF[,on=CHARGE][,from=DAY][,to=DAY]")]
+    coupon: Vec<String>,
+    /// Prepaid credit: `welcome=30 EUR,kind=free,expires=2027-01-01`.
+    #[arg(long, value_name = "NAME=AMOUNT[,kind=free][,from=DAY][,expires=DAY]")]
+    prepaid: Vec<String>,
+}
+
+impl Extras {
+    fn json(&self) -> Result<(Vec<Value>, Vec<Value>), Failure> {
+        let coupons = self.coupon.iter().map(|text| parts(text, ("name", "off")));
+        let prepaid = self.prepaid.iter().map(|text| parts(text, ("name", "amount")));
+        Ok((coupons.collect::<Result<_, _>>()?, prepaid.collect::<Result<_, _>>()?))
+    }
+}
+
+/// `a=b,c=d` as an object whose first two keys have other names.
+fn parts(text: &str, (first, second): (&str, &str)) -> Result<Value, Failure> {
+    let wrong = || {
+        Failure::new(exit::USAGE, format!("{text:?} is no list such as name=value,key=value"))
+            .fix("iotbiz contract change --help")
+    };
+    let mut object = serde_json::Map::new();
+    for (place, part) in text.split(',').enumerate() {
+        let (key, value) = part.split_once('=').ok_or_else(wrong)?;
+        if place == 0 {
+            object.insert(first.to_owned(), key.trim().into());
+            object.insert(second.to_owned(), value.trim().into());
+        } else {
+            object.insert(key.trim().to_owned(), value.trim().into());
+        }
+    }
+    Ok(Value::Object(object))
 }
 
 pub(crate) fn run(
@@ -114,7 +163,9 @@ pub(crate) fn run(
             output::json(&client.get(&format!("/api/v1/contracts/{}", encoded(contract)))?)
         }
         ContractCommand::Add(new) => {
+            let (coupons, prepaid) = new.extras.json()?;
             let body = json!({
+                "coupons": coupons, "prepaid": prepaid,
                 "name": new.name, "customer": new.customer, "venture": new.venture,
                 "plan": new.plan, "revision": new.revision, "devices": new.device,
                 "filter": new.filter, "from": new.from, "to": new.to,
@@ -135,8 +186,14 @@ pub(crate) fn run(
         ContractCommand::End { contract, on } => {
             changed(client, format, (contract, &json!({ "to": on })))
         }
-        ContractCommand::Change { contract, add, remove, on } => {
-            let body = json!({ "add": add, "remove": remove, "from": on });
+        ContractCommand::Change { contract, add, remove, on, extras, swap } => {
+            let (coupons, prepaid) = extras.json()?;
+            let swaps = swap.iter().map(|text| parts(text, ("device", "time")));
+            let swaps: Vec<Value> = swaps.collect::<Result<_, _>>()?;
+            let body = json!({
+                "add": add, "remove": remove, "from": on,
+                "coupons": coupons, "prepaid": prepaid, "swaps": swaps,
+            });
             changed(client, format, (contract, &body))
         }
     }
@@ -145,7 +202,7 @@ pub(crate) fn run(
 fn changed(
     client: &Client,
     format: Format,
-    (contract, body): (&str, &serde_json::Value),
+    (contract, body): (&str, &Value),
 ) -> anyhow::Result<()> {
     let path = format!("/api/v1/contracts/{}", encoded(contract));
     let now = client.call("PATCH", &path, Some(body))?;

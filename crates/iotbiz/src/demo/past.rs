@@ -21,6 +21,8 @@ use model::{
 
 use crate::server::{Backfill, PastClock};
 
+/// Boxes of the pilot.
+pub(super) const PILOTS: u16 = 6;
 const HOUR_MS: i64 = 3_600_000;
 /// Intervals in two steps. A reading is on time when it is appended within two intervals, so a step
 /// has to be shorter than that.
@@ -42,6 +44,8 @@ pub(super) struct Fleet<'a> {
     pub(super) kinds: &'a BTreeMap<Name, Kind>,
     pub(super) devices: &'a [VirtualDevice],
     pub(super) seed: u64,
+    /// Since when there are boxes that are no pilots; none: since the beginning.
+    pub(super) grown: Option<Timestamp>,
 }
 
 /// What was simulated.
@@ -136,9 +140,17 @@ fn heard<'a>(fleet: &Fleet<'a>, backfill: &Backfill) -> anyhow::Result<Vec<Heard
         let readings = twin.into_iter().flat_map(|twin| twin.readings.values());
         // A reading of the future would leave a gap behind it.
         let last = readings.map(|reading| reading.time.min(newest)).max();
-        Ok(Heard { device, id, until_ms: last.unwrap_or_else(|| id.time()).as_millis() })
+        let later = fleet.grown.filter(|_| !pilot(&device.name));
+        let begins = || later.map_or(id.time(), |grown| grown.max(id.time()));
+        Ok(Heard { device, id, until_ms: last.unwrap_or_else(begins).as_millis() })
     };
     fleet.devices.iter().map(of).collect()
+}
+
+/// Whether a device is of the pilot: whatever is not numbered, and the first numbers.
+pub(super) fn pilot(name: &str) -> bool {
+    let number = name.rsplit('-').next().and_then(|number| number.parse::<u16>().ok());
+    number.is_none_or(|number| number <= PILOTS)
 }
 
 /// How long a step is for these kinds.

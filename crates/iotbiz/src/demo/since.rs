@@ -10,12 +10,16 @@ use model::Timestamp;
 const DAY: Duration = Duration::from_secs(86_400);
 /// Two years of thirty boxes are some 500,000 messages and two gigabytes of log.
 const DAYS_MAX: u32 = 730;
+/// How long ago a demo's fleet grew beyond its pilot.
+const GROWN_DAYS: u32 = 30;
 
 /// When a demo begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Since {
     /// When it is started.
     Now,
+    /// A day before last month, so that last month is whole in every time zone.
+    LastMonth,
     /// So long before it is started.
     Ago(Duration),
     /// At this moment.
@@ -27,6 +31,7 @@ impl Since {
     pub(crate) fn before(self, now: Timestamp) -> Result<Timestamp, String> {
         let from = match self {
             Self::Now => now,
+            Self::LastMonth => before_last_month(now)?,
             Self::Ago(age) => now - age,
             Self::At(time) => time,
         };
@@ -40,14 +45,37 @@ impl Since {
     }
 }
 
+fn before_last_month(now: Timestamp) -> Result<Timestamp, String> {
+    let outside = |error: jiff::Error| error.to_string();
+    let at = jiff::Timestamp::from_millisecond(now.as_millis()).map_err(outside)?;
+    let first = jiff::tz::TimeZone::UTC.to_datetime(at).date().first_of_month();
+    let last = first.yesterday().map_err(outside)?.first_of_month();
+    format!("{}T00:00:00Z", last.yesterday().map_err(outside)?)
+        .parse()
+        .map_err(|error: model::TimestampError| error.to_string())
+}
+
+impl Since {
+    /// Since when a fleet has more boxes than its pilot's. Of the month before only the pilot
+    /// tells, so that a demo need not simulate two months of all.
+    pub(crate) fn grown(self, now: Timestamp) -> Option<Timestamp> {
+        match self {
+            Self::LastMonth => Some(now - DAY * GROWN_DAYS),
+            Self::Now | Self::Ago(_) | Self::At(_) => None,
+        }
+    }
+}
+
 impl FromStr for Since {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if text == "now" {
-            return Ok(Self::Now);
+        match text {
+            "now" => return Ok(Self::Now),
+            "last-month" => return Ok(Self::LastMonth),
+            _ => {}
         }
-        let said = || format!("{text:?} is no time: use 90d, 36h, 2026-09-01 or now");
+        let said = || format!("{text:?} is no time: use 90d, 36h, 2026-09-01, last-month or now");
         if let Some((number, unit)) = text.split_at_checked(text.len().saturating_sub(1))
             && let Ok(number) = number.parse::<u32>()
             && ["d", "h"].contains(&unit)
@@ -69,6 +97,7 @@ mod tests {
         let now: Timestamp = "2026-11-29T12:00:00Z".parse().unwrap();
         let from = |text: &str| text.parse::<Since>().and_then(|since| since.before(now));
         assert_eq!(from("now"), Ok(now));
+        assert_eq!(from("last-month"), Ok("2026-09-30T00:00:00Z".parse().unwrap()));
         assert_eq!(from("36h"), Ok("2026-11-28T00:00:00Z".parse().unwrap()));
         assert_eq!(from("90d"), Ok("2026-08-31T12:00:00Z".parse().unwrap()));
         assert_eq!(from("2026-09-01"), Ok("2026-09-01T00:00:00Z".parse().unwrap()));

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use api::{Access, Facts, Metrics, Presence, Readings, UsageLedger};
+use api::{Access, Facts, Metrics, Presence, Readings, UsageEvents, UsageLedger};
 use eventlog::Log;
 use ingress::Ingress;
 use model::{Disk, Timestamp};
@@ -46,7 +46,8 @@ pub(super) fn facts(
         history: kept,
         log_retention: config.driver_options().retention,
         readings: Readings(Arc::new(move |wanted, tell| told.readings(wanted, tell))),
-        usage_ledger: UsageLedger::new(disk, &config.data.join("usage")),
+        usage_ledger: UsageLedger::new(Arc::clone(&disk), &config.data.join("usage")),
+        usage_events: UsageEvents::new(disk, &config.data.join("usage").join("events")),
         server_alarms: alarms.shown(),
         metrics: Metrics(Arc::new(move || {
             let committed = log.committed();

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use super::{PATIENCE, Shard};
 use crate::error::Error;
 use crate::state::State;
+use crate::traffic::TrafficDay;
 
 /// How many questions wait.
 pub(super) const QUESTIONS_MAX: usize = 64;
@@ -23,6 +24,8 @@ pub(super) type Question = Box<dyn FnOnce(&State) + Send>;
 
 /// What was due of devices, by device and day since the epoch (UTC).
 pub type Delivered = BTreeMap<DeviceId, BTreeMap<i32, Due>>;
+/// What devices sent over their radio, by device and day since the epoch (UTC).
+pub type Sent = BTreeMap<DeviceId, BTreeMap<i32, TrafficDay>>;
 
 impl Shard {
     async fn ask<T: Send + 'static>(
@@ -78,6 +81,15 @@ impl Shard {
     /// As of [`Shard::explain`].
     pub async fn delivered(&self, devices: Vec<DeviceId>) -> Result<Delivered, Error> {
         let of = |state: &State, device: DeviceId| (device, state.rules.delivery(device));
+        self.ask(move |state| devices.into_iter().map(|device| of(state, device)).collect()).await
+    }
+
+    /// What devices sent over their radio, by day.
+    ///
+    /// # Errors
+    /// As of [`Shard::explain`].
+    pub async fn sent(&self, devices: Vec<DeviceId>) -> Result<Sent, Error> {
+        let of = |state: &State, device: DeviceId| (device, state.traffic.of(device));
         self.ask(move |state| devices.into_iter().map(|device| of(state, device)).collect()).await
     }
 }

@@ -10,6 +10,12 @@ use serde_json::Value;
 
 use super::{DeviceName, at_most, text};
 
+/// Coupons of one contract.
+pub const CONTRACT_COUPONS_MAX: usize = 32;
+/// Prepaid credits of one contract.
+pub const CONTRACT_PREPAID_MAX: usize = 64;
+/// Times that the register of one device in one contract is replaced.
+pub const CONTRACT_SWAPS_MAX: usize = 32;
 /// Devices of one contract; a frame of the log must hold the record.
 pub const CONTRACT_DEVICES_MAX: usize = 4_000;
 
@@ -87,6 +93,70 @@ pub struct CustomerContent {
     pub tax: Option<String>,
 }
 
+/// A discount of a contract.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CouponContent {
+    /// Unique in its contract.
+    pub name: Name,
+    /// `25 %` or `10 EUR`, of each period.
+    pub off: String,
+    /// Only on this charge; none: on everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on: Option<Name>,
+    /// In periods that begin at or after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Timestamp>,
+    /// In periods that begin before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Timestamp>,
+}
+
+/// Where prepaid credit comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PrepaidKind {
+    /// Paid in advance.
+    #[default]
+    Paid,
+    /// A gift.
+    Free,
+}
+
+/// Credit that invoices of a contract are drawn from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PrepaidContent {
+    /// Unique in its contract.
+    pub name: Name,
+    /// `30 EUR`: what was granted.
+    pub amount: String,
+    /// Where it comes from.
+    #[serde(default)]
+    pub kind: PrepaidKind,
+    /// From when it may be used; none: always.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Timestamp>,
+    /// First instant at which it may not; none: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Timestamp>,
+}
+
+/// A register that was replaced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SwapContent {
+    /// When.
+    pub time: Timestamp,
+    /// Last reading of the old one, a decimal.
+    pub last: String,
+    /// First reading of the new one.
+    pub first: String,
+    /// Of the new one, where it has another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub multiplier: Option<String>,
+}
+
 /// A device in a contract.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -103,6 +173,9 @@ pub struct ContractDevice {
     /// Until when, if earlier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<Timestamp>,
+    /// Registers replaced, in order of time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub swaps: Vec<SwapContent>,
 }
 
 /// What was agreed: a customer, a plan at a revision, devices, from and to.
@@ -136,6 +209,12 @@ pub struct ContractContent {
     /// What else was agreed, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub terms: Option<String>,
+    /// Discounts, in the order in which they apply.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub coupons: Vec<CouponContent>,
+    /// Prepaid credit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prepaid: Vec<PrepaidContent>,
 }
 
 /// Whether a legal entity sends.
@@ -259,7 +338,12 @@ pub(super) fn contract(content: &ContractContent) -> Result<(), String> {
     if let Some(to) = content.to.filter(|to| *to <= content.from) {
         return Err(format!("to {to} is not after from {}", content.from));
     }
+    at_most("coupons", content.coupons.len(), CONTRACT_COUPONS_MAX)?;
+    at_most("prepaid", content.prepaid.len(), CONTRACT_PREPAID_MAX)?;
+    unique("coupon", content.coupons.iter().map(|coupon| &coupon.name))?;
+    unique("prepaid credit", content.prepaid.iter().map(|credit| &credit.name))?;
     for device in &content.devices {
+        at_most("swaps", device.swaps.len(), CONTRACT_SWAPS_MAX)?;
         text("devices", &device.name)?;
         let (from, to) = (device.from.unwrap_or(content.from), device.to.or(content.to));
         if let Some(to) = to.filter(|to| *to < from) {
@@ -267,6 +351,16 @@ pub(super) fn contract(content: &ContractContent) -> Result<(), String> {
         }
     }
     content.terms.as_deref().map_or(Ok(()), |terms| at_most("terms", terms.len(), 4_096))
+}
+
+fn unique<'a>(what: &str, names: impl Iterator<Item = &'a Name>) -> Result<(), String> {
+    let mut seen = std::collections::BTreeSet::new();
+    for name in names {
+        if !seen.insert(name) {
+            return Err(format!("{what} {name} is there twice"));
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn entity(content: &EntityContent) -> Result<(), String> {

@@ -13,14 +13,15 @@ use super::DocumentFormat;
 use crate::cli::Format;
 use crate::client::{Client, encoded};
 use crate::commands::check;
+use crate::commands::month::{self, Month};
 use crate::exit::{self, Failure};
 use crate::output::{self, text};
 
 #[derive(Debug, Args)]
 pub(crate) struct CloseArgs {
-    /// The month: 2026-10.
+    /// The month: 2026-10, last or this.
     #[arg(long)]
-    month: String,
+    month: Month,
     /// Only this contract.
     #[arg(long)]
     contract: Option<String>,
@@ -31,9 +32,9 @@ pub(crate) struct CloseArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
-    /// Documents whose period ends in this month.
+    /// Documents whose period ends in this month: 2026-10, last or this.
     #[arg(long)]
-    month: Option<String>,
+    month: Option<Month>,
     /// Of this contract.
     #[arg(long)]
     contract: Option<String>,
@@ -52,7 +53,7 @@ pub(crate) struct StepArgs {
     invoices: Vec<String>,
     /// All documents of this month that can take the step, in the order of their contracts.
     #[arg(long)]
-    month: Option<String>,
+    month: Option<Month>,
     /// Date of the document, of the payment, or to check; today by default.
     #[arg(long)]
     date: Option<String>,
@@ -103,6 +104,20 @@ impl StepWord {
     }
 }
 
+/// A reading as it shall be.
+#[derive(Debug, Args)]
+pub(crate) struct ImpactArgs {
+    /// Id or name of the device.
+    device: String,
+    /// The reading's name.
+    property: String,
+    /// Event time: 2026-10-05T10:00:00Z.
+    time: String,
+    /// The value it shall have; none: there shall be no such reading.
+    #[arg(allow_hyphen_values = true)]
+    value: String,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct DocumentArgs {
     /// Id or number.
@@ -142,7 +157,7 @@ fn query(pairs: &[(&str, Option<&String>)]) -> String {
 
 pub(crate) fn close(args: &CloseArgs, client: &Client, format: Format) -> anyhow::Result<()> {
     let body = json!({
-        "month": args.month, "contract": args.contract, "shadow": args.shadow,
+        "month": args.month.to_string(), "contract": args.contract, "shadow": args.shadow,
     });
     let closed = client.call("POST", "/api/v1/billing/close", Some(&body))?;
     let failed = closed["items"].as_array().into_iter().flatten();
@@ -170,8 +185,9 @@ pub(crate) fn close(args: &CloseArgs, client: &Client, format: Format) -> anyhow
 }
 
 pub(crate) fn list(args: &ListArgs, client: &Client, format: Format) -> anyhow::Result<()> {
+    let month = args.month.map(|month| month.to_string());
     let query = query(&[
-        ("month", args.month.as_ref()),
+        ("month", month.as_ref()),
         ("contract", args.contract.as_ref()),
         ("state", args.state.as_ref()),
     ]);
@@ -210,8 +226,8 @@ pub(crate) fn show(invoice: &str, client: &Client, format: Format) -> anyhow::Re
 
 pub(crate) fn step(args: &StepArgs, client: &Client, format: Format) -> anyhow::Result<()> {
     let mut ids = args.invoices.clone();
-    if let Some(month) = &args.month {
-        let path = format!("/api/v1/invoices?month={}&state={}", encoded(month), args.step.from());
+    if let Some(month) = args.month {
+        let path = format!("/api/v1/invoices?month={month}&state={}", args.step.from());
         let found = client.get(&path)?;
         let items = found["items"].as_array().into_iter().flatten();
         ids.extend(items.filter(|item| item["mode"] == "live").map(|item| text(&item["id"])));
@@ -238,7 +254,8 @@ pub(crate) fn step(args: &StepArgs, client: &Client, format: Format) -> anyhow::
 }
 
 pub(crate) fn explain(line: &str, client: &Client, format: Format) -> anyhow::Result<()> {
-    let found = client.get(&format!("/api/v1/billing/explain?line={}", encoded(line)))?;
+    let line = month::line(line);
+    let found = client.get(&format!("/api/v1/billing/explain?line={}", encoded(&line)))?;
     if format == Format::Json {
         return output::json(&found);
     }
@@ -263,6 +280,90 @@ pub(crate) fn verify(invoice: &str, client: &Client, format: Format) -> anyhow::
         return Ok(());
     }
     Err(Failure::new(exit::CHECK_FAILED, format!("{invoice} is not made again")).into())
+}
+
+/// Every document of a month; none of them may differ.
+pub(crate) fn verify_month(
+    month: Option<Month>,
+    client: &Client,
+    format: Format,
+) -> anyhow::Result<()> {
+    let month = month.map(|month| format!("?month={month}")).unwrap_or_default();
+    let found = client.get(&format!("/api/v1/invoices{month}"))?;
+    let mut done: Vec<Value> = Vec::new();
+    for item in found["items"].as_array().into_iter().flatten() {
+        if item["state"] == "discarded" {
+            continue;
+        }
+        let id = text(&item["id"]);
+        let mut made = client.get(&format!("/api/v1/invoices/{}/verification", encoded(&id)))?;
+        made["contract"] = item["contract"].clone();
+        done.push(made);
+    }
+    let differing = done.iter().filter(|made| made["equal"] != true).count();
+    if format == Format::Json {
+        output::json(&json!({ "items": done }))?;
+    } else {
+        let rows = done.iter().map(|made| {
+            let equal = made["equal"] == true;
+            let verdict = if equal { "equal, byte for byte" } else { "differs" }.to_owned();
+            vec![text(&made["contract"]), text(&made["number"]), verdict, text(&made["invoice"])]
+        });
+        output::table(&["CONTRACT", "NUMBER", "VERDICT", "DOCUMENT"], rows.collect())?;
+    }
+    if done.is_empty() {
+        return Err(Failure::new(exit::NOT_FOUND, "no document of that month")
+            .fix("iotbiz bill close --month last")
+            .into());
+    }
+    if differing == 0 {
+        return Ok(());
+    }
+    let what = format!("{differing} of {} documents are not made again", done.len());
+    Err(Failure::new(exit::CHECK_FAILED, what).into())
+}
+
+pub(crate) fn impact(args: &ImpactArgs, client: &Client, format: Format) -> anyhow::Result<()> {
+    let value = match args.value.as_str() {
+        "none" => Value::Null,
+        // A text that is no number and no truth is a text.
+        other => serde_json::from_str(other).unwrap_or_else(|_| other.into()),
+    };
+    let body = json!({
+        "device": args.device, "property": args.property, "time": args.time, "value": value,
+    });
+    let found = client.call("POST", "/api/v1/billing/impact", Some(&body))?;
+    if format == Format::Json {
+        return output::json(&found);
+    }
+    output::talk(&format!("{} -> {}", text(&found["before"]), text(&found["after"])));
+    let mut rows = Vec::new();
+    for period in found["periods"].as_array().into_iter().flatten() {
+        for line in period["lines"].as_array().into_iter().flatten() {
+            let mut row = ["contract", "from"].map(|key| text(&period[key])).to_vec();
+            row.extend(["charge", "quantity", "before", "difference"].map(|key| text(&line[key])));
+            row.push(text(&period["follows"]));
+            rows.push(row);
+        }
+    }
+    let heads = ["CONTRACT", "FROM", "CHARGE", "QUANTITY", "BEFORE", "DIFFERENCE", "FOLLOWS"];
+    output::table(&heads, rows)?;
+    for gate in found["gates"].as_array().into_iter().flatten() {
+        output::talk(&format!(
+            "gate {} {}: {} from {} to {} (met: {} -> {})",
+            text(&gate["stage"]),
+            text(&gate["criterion"]),
+            text(&gate["metric"]),
+            text(&gate["before"]),
+            text(&gate["after"]),
+            text(&gate["meets_before"]),
+            text(&gate["meets_after"]),
+        ));
+    }
+    if let Some(why) = found["why_nothing"].as_str() {
+        output::talk(&format!("nothing moves: {why}"));
+    }
+    Ok(())
 }
 
 pub(crate) fn document(args: &DocumentArgs, client: &Client) -> anyhow::Result<()> {
@@ -295,11 +396,11 @@ fn written(bytes: &[u8], out: Option<&Path>) -> anyhow::Result<()> {
 }
 
 pub(crate) fn compare(
-    (file, month): (&Path, &str),
+    (file, month): (&Path, Month),
     client: &Client,
     format: Format,
 ) -> anyhow::Result<()> {
-    let path = format!("/api/v1/billing/compare?month={}", encoded(month));
+    let path = format!("/api/v1/billing/compare?month={month}");
     let found = client.send_text(&path, "text/csv", &check::read(file)?)?;
     if format == Format::Json {
         return output::json(&found);

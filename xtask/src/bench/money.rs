@@ -1,0 +1,55 @@
+//! Usage events kept once, and customers rated: two examples that measure by themselves.
+//!
+//! *Invariant:* a figure is what the example printed in this run; one that printed none fails the
+//! measurement.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use super::table::{Figure, Section};
+use crate::place::{Place, cargo};
+use crate::run;
+
+/// Customers of two devices.
+const CUSTOMERS: &str = "100000";
+/// Events that they are rated from.
+const EVENTS: &str = "5000000";
+
+pub fn build(place: &Place) -> Result<()> {
+    let mut command = Command::new(cargo());
+    command.current_dir(&place.root);
+    run::shown(command.args([
+        "build", "--release", "-p", "intake", "-p", "billing", "--example", "keys_load",
+        "--example", "bill_load",
+    ]))
+}
+
+/// Runs an example and gives its lines.
+fn lines(place: &Place, name: &str, arguments: &[&str]) -> Result<Vec<String>> {
+    let example = place.target.join("release/examples").join(name);
+    let done = Command::new(&example).args(arguments).output();
+    let done = done.with_context(|| format!("run {}", example.display()))?;
+    let said = String::from_utf8_lossy(&done.stderr);
+    ensure!(done.status.success(), "{name} failed: {}", said.trim());
+    let text = String::from_utf8(done.stdout).with_context(|| format!("read what {name} says"))?;
+    Ok(text.lines().map(str::to_owned).collect())
+}
+
+/// Exact dedup with so many keys present, and the rating of customers.
+pub fn measure(place: &Place, keys: u64, folder: &Path, section: &mut Section) -> Result<()> {
+    let events = folder.join("events");
+    let events = events.to_str().context("name the folder of events")?;
+    let said = lines(place, "keys_load", &[events, &keys.to_string()])?;
+    ensure!(said.len() == 4, "keys_load said {said:?}");
+    let asked = ["-", ">= 100 k/s", ">= 100 k/s", "p99 < 20 ms, < 1 GB"];
+    for (line, asked) in said.iter().zip(asked) {
+        section.figures.push(Figure::new("usage events, exact dedup", asked, line.clone()));
+    }
+    for line in lines(place, "bill_load", &[EVENTS, CUSTOMERS])? {
+        let asked = if line.contains("rated") { "< 60 s" } else { "-" };
+        section.figures.push(Figure::new("rating kernel, in memory", asked, line));
+    }
+    Ok(())
+}
