@@ -129,7 +129,7 @@ struct Shared {
 }
 
 /// Tables of a blueprint that say nothing about money.
-const BLUEPRINT_KEYS: [&str; 13] = [
+const BLUEPRINT_KEYS: [&str; 14] = [
     "blueprint",
     "venture",
     "title",
@@ -143,6 +143,7 @@ const BLUEPRINT_KEYS: [&str; 13] = [
     "case",
     "gate",
     "customer",
+    "idea",
 ];
 
 /// Reads a plan text.
