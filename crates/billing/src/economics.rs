@@ -56,8 +56,9 @@ pub struct DeviceEconomics {
     pub once_cost: Money,
 }
 
-/// What each device brings and costs. A line of usage is split by what each device used, another
-/// amount of the whole contract by the time that each device was in it.
+/// What each device brings and costs. A line of usage is split by what each device used, one that
+/// is charged once between those that came under contract, and any other amount of the whole
+/// contract by the time that each device was in it.
 ///
 /// # Errors
 /// Money of two currencies, too much of it, or a cost of a device that the contract does not have.
@@ -89,12 +90,21 @@ pub fn by_device(
             once_cost: zero,
         })
         .collect();
+    // What is charged once is for those that came under contract in the period.
+    let first = contract.first_terms(rated.cutoff.offset).into_iter();
+    let begun: BTreeMap<DeviceId, Decimal> = first
+        .filter(|(_, from)| rated.period.holds(*from))
+        .map(|(device, _)| (device, Decimal::ONE))
+        .collect();
     for line in &rated.lines {
         let device = line.key.device.filter(|id| devices.iter().any(|d| d.device == Some(*id)));
         let once = recurrence(sources.catalog, line);
-        let used = match device {
-            Some(device) => BTreeMap::from([(device, Decimal::ONE)]),
-            None => uses(contract, sources, (rated.period, rated.cutoff), line)?,
+        let used = match (device, once) {
+            (Some(device), _) => BTreeMap::from([(device, Decimal::ONE)]),
+            (None, Recurrence::Once) => begun.clone(),
+            (None, Recurrence::Recurring) => {
+                uses(contract, sources, (rated.period, rated.cutoff), line)?
+            }
         };
         spread(&mut devices, &used, line.amount, |own| match once {
             Recurrence::Recurring => &mut own.revenue,

@@ -467,8 +467,7 @@ fn what_devices_bring_adds_up_to_the_bill() {
     };
     let costs = [cost(None, 100), cost(Some(2), 500)];
     let rated = world.rated("2026-01-15T12:00:00Z");
-    let sources =
-        Sources { catalog: &world.catalog, book: &world.book, figures: &world.figures };
+    let sources = Sources { catalog: &world.catalog, book: &world.book, figures: &world.figures };
     let devices = by_device(&world.contract, sources, &rated, &costs).unwrap();
     let margins: Vec<i64> = devices.iter().map(|own| own.margin.minor).collect();
     assert_eq!(margins, [334 - 34, 333 - 33 - 500, 333 - 33]);
