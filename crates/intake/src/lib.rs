@@ -1,8 +1,8 @@
 //! Usage events from outside: kept once, for ever, and found again by whose they are and when.
 //!
 //! *Invariant:* an event is durable when [`Store::put`] returns. Its key is known for ever: the
-//! same content again is a duplicate, another content a conflict, and neither is kept. Memory does not
-//! grow with what is kept, but for some bits a key.
+//! same content again is a duplicate, another content a conflict, and neither is kept. Memory does
+//! not grow with what is kept, but for some bits a key.
 //!
 //! `store` is the journal and what is not in a run yet; `run` a sorted file that never changes;
 //! `merge` makes one run of several; `bloom` says which runs need not be asked.
