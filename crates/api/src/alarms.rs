@@ -26,7 +26,6 @@ use crate::devices::{find, offset_header};
 use crate::extract::{Body, Params};
 use crate::page::{Page, cursor, limit, parse_cursor};
 use crate::problem::Problem;
-use crate::write::PATIENCE;
 use shown::{AlarmDetail, detail};
 
 pub(crate) use care::{
@@ -204,18 +203,34 @@ pub(crate) fn noted(note: Option<&String>) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Appends an act about an alarm and waits until it is applied.
-async fn act(
-    app: &App,
-    (tenant, caller): (TenantId, &Caller),
-    alarm: &Alarm,
-    mut content: Value,
-) -> Result<Json<AlarmDetail>, Problem> {
-    content["by"] = caller.actor().into();
-    let id = alarm.id.to_string();
-    let offset = app.shard.decide(tenant, "alarm", &id, &content.to_string())?;
-    app.shard.applied(offset, PATIENCE).await?;
-    Ok(Json(detail(&*known(app, tenant, &id)?)))
+/// Somebody who may act on an alarm, and what is to be remembered of that.
+struct Acting<'a> {
+    app: &'a App,
+    tenant: TenantId,
+    alarm: AlarmId,
+    by: String,
+    note: Option<&'a String>,
+}
+
+impl<'a> Acting<'a> {
+    fn begin(
+        (app, caller): (&'a App, &Caller),
+        alarm: &str,
+        note: Option<&'a String>,
+    ) -> Result<Self, Problem> {
+        let tenant = caller.may(Action::Operate)?;
+        let alarm = known(app, tenant, alarm)?.id;
+        noted(note)?;
+        Ok(Self { app, tenant, alarm, by: caller.actor().into(), note })
+    }
+
+    /// Appends the act and waits until it is applied.
+    async fn does(self, mut act: Value) -> Result<Json<AlarmDetail>, Problem> {
+        act["by"] = self.by.into();
+        act["note"] = json!(self.note);
+        self.app.shard.decide_alarm(self.tenant, self.alarm, &act.to_string()).await?;
+        Ok(Json(detail(&*known(self.app, self.tenant, &self.alarm.to_string())?)))
+    }
 }
 
 /// Says that somebody takes care of it: it does not escalate any more.
@@ -228,11 +243,8 @@ pub(crate) async fn acknowledge(
     Path(alarm): Path<String>,
     Body(asked): Body<Note>,
 ) -> Result<Json<AlarmDetail>, Problem> {
-    let tenant = caller.may(Action::Operate)?;
-    let alarm = known(&app, tenant, &alarm)?;
-    noted(asked.note.as_ref())?;
-    let content = json!({ "act": "acknowledge", "note": asked.note });
-    act(&app, (tenant, &caller), &alarm, content).await
+    let acting = Acting::begin((&app, &caller), &alarm, asked.note.as_ref())?;
+    acting.does(json!({ "act": "acknowledge" })).await
 }
 
 /// Says whether it was real, false or a test.
@@ -245,13 +257,10 @@ pub(crate) async fn verdict(
     Path(alarm): Path<String>,
     Body(asked): Body<NewVerdict>,
 ) -> Result<Json<AlarmDetail>, Problem> {
-    let tenant = caller.may(Action::Operate)?;
-    let alarm = known(&app, tenant, &alarm)?;
-    noted(asked.note.as_ref())?;
+    let acting = Acting::begin((&app, &caller), &alarm, asked.note.as_ref())?;
     let known = [("real", Verdict::Real), ("false", Verdict::False), ("test", Verdict::Test)];
     let verdict = word("/verdict", &asked.verdict, &known)?;
-    let content = json!({ "act": "verdict", "verdict": verdict, "note": asked.note });
-    act(&app, (tenant, &caller), &alarm, content).await
+    acting.does(json!({ "act": "verdict", "verdict": verdict })).await
 }
 
 /// Tells nobody of it until then.
@@ -264,12 +273,9 @@ pub(crate) async fn shelve(
     Path(alarm): Path<String>,
     Body(asked): Body<Until>,
 ) -> Result<Json<AlarmDetail>, Problem> {
-    let tenant = caller.may(Action::Operate)?;
-    let alarm = known(&app, tenant, &alarm)?;
-    noted(asked.note.as_ref())?;
+    let acting = Acting::begin((&app, &caller), &alarm, asked.note.as_ref())?;
     let until = asked.instant(app.clock.now())?;
-    let content = json!({ "act": "shelve", "until": until, "note": asked.note });
-    act(&app, (tenant, &caller), &alarm, content).await
+    acting.does(json!({ "act": "shelve", "until": until })).await
 }
 
 /// Tells of it again.
@@ -282,9 +288,6 @@ pub(crate) async fn unshelve(
     Path(alarm): Path<String>,
     Body(asked): Body<Note>,
 ) -> Result<Json<AlarmDetail>, Problem> {
-    let tenant = caller.may(Action::Operate)?;
-    let alarm = known(&app, tenant, &alarm)?;
-    noted(asked.note.as_ref())?;
-    let content = json!({ "act": "unshelve", "note": asked.note });
-    act(&app, (tenant, &caller), &alarm, content).await
+    let acting = Acting::begin((&app, &caller), &alarm, asked.note.as_ref())?;
+    acting.does(json!({ "act": "unshelve" })).await
 }

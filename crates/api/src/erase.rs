@@ -175,8 +175,7 @@ async fn finish(
     mut receipt: Receipt,
 ) -> Result<Receipt, Problem> {
     let records = remove(app, (tenant, device), &receipt.by).await?;
-    let offset = app.shard.erase(tenant, device)?;
-    app.shard.applied(offset, PATIENCE).await?;
+    let offset = app.shard.erase(tenant, device).await?;
     let done = forgotten(app, device, offset).await?;
     let id = device.to_string();
     let mut keys = vec![key(tenant, Kind::Device, &id), key(tenant, Kind::Enrolment, &id)];

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use model::Offset;
+use tokio::sync::watch;
 
 use crate::conn::Conn;
 use crate::shared::{Shared, lock};
@@ -22,10 +23,16 @@ pub(crate) struct Ticket {
 /// Runs until the log or the door closes.
 pub(crate) async fn run(shared: Arc<Shared>) {
     let mut committed = shared.log.watch();
+    let mut urgent = shared.urgent.as_ref().map(|lane| lane.log.watch());
     let mut due: Vec<Ticket> = Vec::new();
     let mut answers = Vec::new();
     loop {
-        let last = *committed.borrow_and_update();
+        // Marked as seen before it is asked how far both are.
+        committed.borrow_and_update();
+        if let Some(urgent) = &mut urgent {
+            urgent.borrow_and_update();
+        }
+        let last = shared.answerable();
         {
             let mut tickets = lock(&shared.tickets);
             // Two batches may be pushed in the other order than they were appended; then the
@@ -39,8 +46,17 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         }
         tokio::select! {
             changed = committed.changed() => if changed.is_err() { return },
+            changed = moved(&mut urgent) => if changed.is_err() { return },
             () = shared.ack_nudge.notified() => {}
             () = shared.over.cancelled() => return,
         }
+    }
+}
+
+/// Ready when the log of the urgent lane moved; never without one.
+async fn moved(urgent: &mut Option<watch::Receiver<Offset>>) -> Result<(), watch::error::RecvError> {
+    match urgent {
+        Some(urgent) => urgent.changed().await,
+        None => std::future::pending().await,
     }
 }

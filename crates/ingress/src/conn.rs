@@ -61,6 +61,8 @@ pub(crate) struct State {
     unacked_bytes: usize,
     /// Packets of this read that count against the limits of the device.
     pub(super) counted: usize,
+    /// Bytes of this read that do not, because they are urgent.
+    pub(super) spared: usize,
     /// Not read before that, in steady nanoseconds.
     paused_until: u64,
     /// Of the batch being made, frames that are no messages.
@@ -100,6 +102,8 @@ pub(crate) struct Open {
     pub(crate) answered: Vec<Offset>,
     /// Left by DISCONNECT, so that the will is not sent.
     pub(crate) will_dropped: bool,
+    /// Urgent messages it sent.
+    pub(crate) urgent: u64,
 }
 
 impl Open {
@@ -118,6 +122,7 @@ impl Open {
             held: VecDeque::new(),
             answered: Vec::new(),
             will_dropped: false,
+            urgent: 0,
         }
     }
 }
@@ -425,14 +430,18 @@ impl State {
 
     fn answer_now(&mut self, shared: &Shared) {
         let Stage::Open(open) = &mut self.stage else { return };
-        let count = open.machine.committed(shared.log.committed(), &mut self.out);
+        let count = open.machine.committed(shared.answerable(), &mut self.out);
         shared.counters.acks_pending.sub(count);
     }
 
     /// Counts what a read brought against the limits of the device and its tenant.
     fn weigh(&mut self, conn: &Conn, shared: &Shared, bytes: usize) {
         let messages = std::mem::take(&mut self.counted);
+        let bytes = bytes.saturating_sub(std::mem::take(&mut self.spared));
         let Stage::Open(open) = &self.stage else { return };
+        if messages == 0 && bytes == 0 {
+            return;
+        }
         let now = shared.now_ns();
         let limits = (&shared.limits, Caller::of(&open.who.identity));
         let read = (wide(messages), wide(bytes));

@@ -25,6 +25,7 @@ use crate::refusal::Refusals;
 use crate::sessions;
 use crate::shared::{Shared, lock};
 use crate::strangers::Strangers;
+use crate::urgent::Lane;
 use crate::{Error, Figures, Limits, Tls, acks, descriptors, follow, http, listen};
 
 /// Where to listen, and within which limits.
@@ -45,6 +46,8 @@ pub struct Config {
 pub struct Parts {
     /// The order of everything.
     pub log: Log,
+    /// The log of the urgent lane; without one its messages go the way of all others.
+    pub urgent: Option<Log>,
     /// Who may come in.
     pub door: Arc<Door>,
     /// Time.
@@ -92,6 +95,7 @@ impl Ingress {
             refusals: Arc::new(Refusals::new(limits.refusals_max)),
             http_waiting: Semaphore::new(limits.http_waiting_max),
             log: parts.log,
+            urgent: parts.urgent.map(Lane::new),
             door: parts.door,
             clock: parts.clock,
             limits,
@@ -220,7 +224,14 @@ impl Ingress {
 async fn settle(shared: &Shared) {
     let last = shared.appended();
     let mut committed = shared.log.watch();
-    let wait = committed.wait_for(|committed| *committed >= last);
+    let wait = async {
+        let _main = committed.wait_for(|committed| *committed >= last).await;
+        if let Some(lane) = &shared.urgent {
+            let last = lane.log.appended();
+            let mut committed = lane.log.watch();
+            let _urgent = committed.wait_for(|committed| *committed >= last).await;
+        }
+    };
     // A log that is closed or stuck answers nothing more.
     let _settled = tokio::time::timeout(STOP_WAIT, wait).await;
     shared.ack_nudge.notify_one();

@@ -23,11 +23,14 @@ use crate::hub::Hub;
 use crate::listen::Conns;
 use crate::refusal::{Refusal, Refusals};
 use crate::strangers::Strangers;
+use crate::urgent::Lane;
 
 /// Everything a connection needs.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) log: Log,
+    /// The log of the urgent lane, and what of it answers wait for.
+    pub(crate) urgent: Option<Lane>,
     pub(crate) door: Arc<Door>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) limits: Limits,
@@ -85,11 +88,17 @@ impl Shared {
         Ok(appended)
     }
 
+    /// Up to where answers may go: what is urgent must be durable in both logs.
+    pub(crate) fn answerable(&self) -> Offset {
+        let committed = self.log.committed();
+        self.urgent.as_ref().map_or(committed, |lane| committed.min(lane.barrier()))
+    }
+
     /// Lets answers wait for the log.
     pub(crate) fn wait_for(&self, ticket: Ticket) {
         let last = ticket.last;
         lock(&self.tickets).push_back(ticket);
-        if self.log.committed() >= last {
+        if self.answerable() >= last {
             // The commit came before the ticket, so it wakes nobody for this one.
             self.ack_nudge.notify_one();
         }

@@ -18,6 +18,7 @@ mod standing;
 mod tasks;
 mod tenancy;
 mod tls;
+mod urgent;
 
 use std::fs::File;
 use std::net::{IpAddr, SocketAddr};
@@ -31,7 +32,7 @@ use eventlog::{Log, OsDisk, SlowFlush, Snapshots};
 use identity::{Door, Keyring, Setup};
 use ingress::{Ingress, Tls};
 use model::{Clock, Disk, SystemClock};
-use pipeline::{Driver, Relay, RelayTask, Shard};
+use pipeline::{Beside, Driver, Relay, RelayTask, Shard};
 use registry::Registry;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -91,6 +92,7 @@ pub(crate) struct Server {
     ingress: Arc<Ingress>,
     driver: Driver,
     shard: Shard,
+    urgent: urgent::UrgentLane,
     history: Arc<history::History>,
     log: Log,
     registry: Registry,
@@ -105,6 +107,7 @@ pub(crate) struct Server {
 fn door_parts(config: &Config, on: &Foundation, tls: Option<Arc<Tls>>) -> ingress::Parts {
     ingress::Parts {
         log: on.log.clone(),
+        urgent: Some(on.urgent.log.clone()),
         door: Arc::clone(&on.door),
         clock: Arc::clone(&on.clock),
         disk: Arc::clone(&on.disk),
@@ -148,6 +151,7 @@ struct Foundation {
     keyring: Arc<Keyring>,
     driver: Driver,
     shard: Shard,
+    urgent: urgent::UrgentLane,
     relay: Relay,
     floor: Arc<AtomicU64>,
     audience: Arc<Audience>,
@@ -200,7 +204,8 @@ impl Server {
         let app = app(config, &on, (facts, setup, refusals.clone()))?;
         tasks.spawn(tasks::forward_refusals(ingress.refusals(), refusals, stop.clone()));
         let needs = (Arc::clone(&ingress), Arc::clone(&history), notices);
-        tasks.spawn(tasks::keep_floor(needs, on.floor, stop.clone()));
+        let floors = (on.floor, Arc::clone(&on.urgent.floor));
+        tasks.spawn(tasks::keep_floor(needs, floors, stop.clone()));
         if let Some(certificates) = certificates {
             certificates.tend(https.clone(), (on.door, on.keyring), (&tasks, &stop));
         }
@@ -214,6 +219,7 @@ impl Server {
             ingress,
             driver: on.driver,
             shard: on.shard,
+            urgent: on.urgent,
             history,
             log: on.log,
             registry: on.registry,
@@ -229,6 +235,7 @@ impl Server {
     pub(crate) fn backfill(&self) -> Backfill {
         Backfill {
             log: self.log.clone(),
+            urgent: self.urgent.log.clone(),
             shard: self.shard.clone(),
             history: Arc::clone(&self.history),
         }
@@ -246,10 +253,15 @@ impl Server {
 
     /// Serves until `stop` is ready or the disk refuses for good, then stops in order.
     pub(crate) async fn serve_until(self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let mut fatal = self.log.on_fatal();
+        let (mut fatal, mut urgent) = (self.log.on_fatal(), self.urgent.log.on_fatal());
         tokio::select! {
             () = stop => {}
-            Ok(ended) = fatal.wait_for(Option::is_some) => {
+            Ok(ended) = async {
+                tokio::select! {
+                    ended = fatal.wait_for(Option::is_some) => ended,
+                    ended = urgent.wait_for(Option::is_some) => ended,
+                }
+            } => {
                 let why = ended.as_ref().map(|fatal| fatal.message.clone()).unwrap_or_default();
                 // A failed flush must never be retried in the same process (fsyncgate): the
                 // supervisor starts another, which reads what the disk really has.
@@ -273,10 +285,12 @@ impl Server {
         }
         self.tasks.close();
         self.tasks.wait().await;
-        let (driver, history) = (self.driver, self.history);
+        let (driver, history, urgent) = (self.driver, self.history, self.urgent);
         let stopped = tokio::task::spawn_blocking(move || {
             history.stop();
-            driver.stop()
+            // First the urgent lane, which hands what its rules want to the main log.
+            let urgent = urgent.stop();
+            driver.stop().map_err(anyhow::Error::new).and(urgent)
         });
         stopped.await.context("stop the folds")?.context("stop the folds")?;
         self.registry.close().await;
@@ -369,6 +383,7 @@ async fn open(config: &Config, time: &Time) -> anyhow::Result<(Foundation, Relay
     }
     let snapshots = Snapshots::open(Arc::clone(&disk), &config.data.join("snapshots"), "pipeline")
         .context("open the snapshots")?;
+    let (urgent, lane) = urgent::open(config, (&disk, &clock), &log)?;
     let door = Arc::new(Door::new(Arc::clone(&clock)));
     // Nothing is trimmed before the door has said what it needs.
     let floor = Arc::new(AtomicU64::new(0));
@@ -384,13 +399,16 @@ async fn open(config: &Config, time: &Time) -> anyhow::Result<(Foundation, Relay
             api::admit(&opened, decided);
             hears.admit(decided);
         }),
+        beside: Beside::UrgentLane(lane),
     };
     let (driver, shard) =
         Driver::start(parts, config.driver_options()).context("restore the folds")?;
     let (relay, relay_task) = Relay::new(registry.clone(), log.clone());
+    let relay_task = relay_task.beside(urgent.log.clone());
     // The door must know its credentials before it lets anybody in.
     let patience = Duration::from_secs(600);
     shard.applied(log.committed(), patience).await.context("apply what the log holds")?;
+    shard.equip_urgent(patience).await.context("give the urgent lane its rules")?;
     let keyring = Arc::new(keys::open(&config.data, &*clock).context("open the authorities")?);
     let foundation = Foundation {
         clock,
@@ -401,6 +419,7 @@ async fn open(config: &Config, time: &Time) -> anyhow::Result<(Foundation, Relay
         keyring,
         driver,
         shard,
+        urgent,
         relay,
         floor,
         audience,

@@ -104,6 +104,15 @@ pub enum Output {
     },
     /// Something happened to an alarm, and people may want to know.
     Notify(Box<Notice>),
+    /// A decision for the main log: what an urgent rule wants of a device, whose twin is there.
+    Act {
+        /// As of [`Decided::kind`].
+        kind: String,
+        /// As of [`Decided::id`].
+        id: String,
+        /// As of [`Decided::content`].
+        content: String,
+    },
 }
 
 /// What people are told of an alarm.
@@ -182,6 +191,7 @@ impl Notice {
 // First byte of an output. 2 is left to what is no message to a device.
 const PUBLISH: u8 = 1;
 const PUBLISH_UNTIL: u8 = 3;
+const ACT: u8 = 4;
 
 impl Output {
     /// Appends the output's bytes.
@@ -200,6 +210,12 @@ impl Output {
             Self::Notify(notice) => {
                 out.put_u8(2);
                 notice.encode(out);
+            }
+            Self::Act { kind, id, content } => {
+                out.put_u8(ACT);
+                for text in [kind, id, content] {
+                    out.put_text(text);
+                }
             }
         }
     }
@@ -223,6 +239,11 @@ impl Output {
                 payload: r.bytes()?.to_owned(),
             },
             2 => Self::Notify(Box::new(Notice::decode(&mut r)?)),
+            ACT => Self::Act {
+                kind: r.text()?.to_owned(),
+                id: r.text()?.to_owned(),
+                content: r.text()?.to_owned(),
+            },
             _ => return Err(error),
         };
         r.end()?;

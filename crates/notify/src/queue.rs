@@ -82,6 +82,11 @@ struct Seen {
 }
 
 impl Seen {
+    fn forget(&mut self, source: Source) {
+        self.order.retain(|key| key.source != source);
+        self.set = self.order.iter().copied().collect();
+    }
+
     fn insert(&mut self, key: MessageKey) -> Accepted {
         // After a restart the set is made of the list.
         if self.set.len() != self.order.len() {
@@ -181,6 +186,12 @@ impl Queue {
             self.last_unheard.insert(notification.tenant, Trouble::new(now, &why));
         }
         Accepted::Taken
+    }
+
+    /// A log was made anew: its offsets begin again, and what was seen of the old one is no double.
+    pub(crate) fn begin_again(&mut self, source: Source) {
+        self.offsets.remove(&source);
+        self.seen.forget(source);
     }
 
     /// A log was read up to there, and there was nothing to tell.

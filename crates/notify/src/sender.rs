@@ -134,6 +134,15 @@ impl Sender {
         Ok((sender, handle))
     }
 
+    /// Says that a log was made anew, so that nothing of it is taken for a double; before
+    /// [`Sender::run`].
+    pub fn begin_again(&mut self, source: Source) {
+        self.queue.begin_again(source);
+        self.durable.remove(&source);
+        self.write_due = Some(self.clock.monotonic());
+        self.publish();
+    }
+
     /// Runs until `stop`; what is under way then is sent again after the next start.
     pub async fn run(mut self, stop: CancellationToken) {
         loop {

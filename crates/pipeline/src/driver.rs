@@ -6,8 +6,9 @@
 //! appended twice.
 
 mod ask;
+mod lane;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -16,15 +17,17 @@ use std::time::Duration;
 
 use eventlog::{Appended, Batch, Log, Snapshots};
 use model::{
-    Clock, Decided, DeviceId, Erased, Frame, Offset, OutputKey, Redecode, TenantId, Timestamp,
+    Clock, Decided, DeviceId, Frame, Offset, OutputKey, Redecode, TenantId, Timestamp,
 };
-use rules::AlarmView;
+use rules::{AlarmView, Scope};
 use tokio::sync::watch;
 use tracing::{info, warn};
 use twin::View;
 
 pub use self::ask::{Delivered, Sent};
 use self::ask::{QUESTIONS_MAX, Question};
+pub use self::lane::Beside;
+pub(crate) use self::lane::is_definition;
 use crate::catalog::Catalog;
 use crate::error::Error;
 use crate::quarantine::{Cut, Quarantine, Quarantined};
@@ -83,8 +86,10 @@ pub struct Picture {
     pub twins: View,
     /// Definitions in force.
     pub catalog: Arc<Catalog>,
-    /// Alarms that are there, and the newest of those that were.
+    /// Alarms that are there, and the newest of those that were; of both lanes.
     pub alarms: AlarmView,
+    /// The last frame of the urgent lane whose alarms it contains.
+    pub urgent: Offset,
     /// What could not be understood.
     pub quarantine: Arc<Quarantine>,
     /// Counts since the log began.
@@ -98,6 +103,8 @@ pub struct Shard {
     questions: SyncSender<Question>,
     recent: Recent,
     log: Log,
+    /// The urgent lane of the same tenants.
+    urgent: Option<Box<Shard>>,
 }
 
 impl std::fmt::Debug for Shard {
@@ -136,6 +143,8 @@ pub struct Parts {
     pub floor: Arc<AtomicU64>,
     /// Called with every decision in force, first at the start and then as they take effect.
     pub on_decided: Box<dyn FnMut(&Decided<'_>) + Send>,
+    /// The other lane.
+    pub beside: Beside,
 }
 
 impl std::fmt::Debug for Parts {
@@ -228,17 +237,6 @@ impl Shard {
         Ok(replay)
     }
 
-    /// Appends that a device is to be forgotten.
-    ///
-    /// # Errors
-    /// The log takes nothing at the moment.
-    pub fn erase(&self, tenant: TenantId, device: DeviceId) -> Result<Offset, Error> {
-        let subject = device.to_string();
-        let mut batch = Batch::default();
-        batch.push(&Frame::Erased(Erased { tenant, subject: &subject }));
-        Ok(self.log.append(&mut batch)?.last)
-    }
-
     /// Appends an act of a person that has no record (desired, command): an event of revision 0.
     ///
     /// # Errors
@@ -267,11 +265,17 @@ impl Driver {
             (parts.on_decided)(&decided);
         }
         let recent = Recent::default();
-        let (sender, pictures) = watch::channel(Arc::new(picture(&state)));
+        let urgent = parts.beside.shard();
+        let (sender, pictures) = watch::channel(Arc::new(picture(&state, urgent)));
         let (questions, asked) = sync_channel(QUESTIONS_MAX);
         let stop = Arc::new(AtomicBool::new(false));
         let log = parts.log.clone();
+        let urgent = urgent.cloned().map(Box::new);
+        let name = parts.beside.thread();
         let mut run = Run {
+            beside: parts.beside,
+            handed: BTreeMap::new(),
+            published_urgent: Offset(0),
             goal: log.appended(),
             published: parts.clock.monotonic(),
             published_offset: state.offset,
@@ -293,12 +297,11 @@ impl Driver {
             stop: Arc::clone(&stop),
             options,
         };
-        let name = "pipeline";
         let thread = std::thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || run.run())
             .map_err(|source| Error::Thread { name, source })?;
-        Ok((Self { stop, thread }, Shard { pictures, questions, recent, log }))
+        Ok((Self { stop, thread }, Shard { pictures, questions, recent, log, urgent }))
     }
 
     /// Whether the thread still runs.
@@ -321,8 +324,9 @@ impl Driver {
 }
 
 fn restore(parts: &Parts) -> Result<State, Error> {
+    let scope = parts.beside.scope();
     if let Some(snapshot) = parts.snapshots.newest()? {
-        match State::restore(&snapshot.bytes) {
+        match State::restore_within(&snapshot.bytes, scope) {
             Ok(state) => return Ok(state),
             Err(error) => warn!(%error, offset = %snapshot.offset, "snapshot is not used"),
         }
@@ -331,16 +335,22 @@ fn restore(parts: &Parts) -> Result<State, Error> {
     if first > Offset(1) {
         return Err(Error::NoState { first });
     }
-    Ok(State::default())
+    Ok(State::within(scope))
 }
 
-fn picture(state: &State) -> Picture {
+fn picture(state: &State, urgent: Option<&Shard>) -> Picture {
+    let urgent = urgent.map(Shard::picture);
+    let own = state.rules.view();
     Picture {
+        urgent: urgent.as_ref().map_or(Offset(0), |urgent| urgent.offset),
         offset: state.offset,
         log_time: state.log_time,
         twins: state.twins.view(state.offset, state.log_time),
         catalog: Arc::clone(&state.catalog),
-        alarms: state.rules.view(),
+        alarms: match &urgent {
+            Some(urgent) => own.with(urgent.alarms.clone()),
+            None => own,
+        },
         quarantine: Arc::clone(&state.quarantine),
         totals: state.totals(),
     }
@@ -387,8 +397,13 @@ struct Run {
     collected: Collected,
     sender: watch::Sender<Arc<Picture>>,
     asked: Receiver<Question>,
+    beside: Beside,
     /// Outputs appended by this run and not read back yet.
     appended: BTreeSet<OutputKey>,
+    /// Decisions handed to the main log, with the offset at which they are durable there.
+    handed: BTreeMap<OutputKey, Offset>,
+    /// How far the urgent lane was when its alarms were published.
+    published_urgent: Offset,
     /// The newest tick of this run.
     ticked: Option<Ticked>,
     /// What was appended before the start, durable or not: before it is read, outputs may already
@@ -419,10 +434,14 @@ impl Run {
                 self.snapshots.keep_newest()?;
                 self.forget = false;
             }
-            let changed = self.state.offset > self.published_offset;
+            let urgent = self.beside.offset();
+            let changed =
+                self.state.offset > self.published_offset || urgent > self.published_urgent;
             if changed && (!more || now.saturating_sub(self.published) >= PUBLISH_EVERY) {
                 self.recent.take(&mut self.collected);
-                self.sender.send_replace(Arc::new(picture(&self.state)));
+                let picture = picture(&self.state, self.beside.shard());
+                self.published_urgent = picture.urgent;
+                self.sender.send_replace(Arc::new(picture));
                 self.published = now;
                 self.published_offset = self.state.offset;
             }
@@ -435,7 +454,8 @@ impl Run {
                     return self.snapshot(now);
                 }
                 self.tick_if_due()?;
-                if self.log.wait(self.state.offset, self.patience()) > self.state.offset {
+                let more = self.log.wait(self.state.offset, self.patience()) > self.state.offset;
+                if more && self.state.scope() != Scope::Urgent {
                     std::thread::sleep(ACKS_FIRST);
                 }
             }
@@ -468,7 +488,9 @@ impl Run {
         let mut keys = Vec::new();
         let mut unread = self.state.unread().peekable();
         while let Some(output) = unread.next() {
-            if !self.appended.contains(&output.key) {
+            let ours = !self.appended.contains(&output.key)
+                && self.beside.settles(&output, &mut self.handed)?;
+            if ours {
                 keys.push(output.key);
                 batch.push(&Frame::Output(output));
             }

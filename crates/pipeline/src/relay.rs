@@ -13,6 +13,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use crate::driver::is_definition;
 use crate::error::Error;
 
 /// Rows relayed in one batch.
@@ -34,6 +35,8 @@ pub struct Relay {
 pub struct RelayTask {
     registry: Registry,
     log: Log,
+    /// The log of the urgent lane, which needs definitions and nothing else.
+    urgent: Option<Log>,
     wake: Arc<Notify>,
     relayed: watch::Sender<(u64, Offset)>,
 }
@@ -45,7 +48,7 @@ impl Relay {
         let wake = Arc::new(Notify::new());
         let (sender, relayed) = watch::channel((0, Offset(0)));
         let relay = Self { wake: Arc::clone(&wake), relayed };
-        (relay, RelayTask { registry, log, wake, relayed: sender })
+        (relay, RelayTask { registry, log, urgent: None, wake, relayed: sender })
     }
 
     /// Waits until the outbox row `seq` is durable in the log and returns an offset at or after
@@ -67,6 +70,12 @@ impl Relay {
 }
 
 impl RelayTask {
+    /// Also appends definitions to the log of the urgent lane.
+    #[must_use]
+    pub fn beside(self, urgent: Log) -> Self {
+        Self { urgent: Some(urgent), ..self }
+    }
+
     /// Runs until `stop`.
     pub async fn run(self, stop: CancellationToken) {
         loop {
@@ -94,13 +103,29 @@ impl RelayTask {
         for row in &rows {
             batch.push(&Frame::Decided(row.decided()));
         }
-        let appended = self.log.append(&mut batch)?;
-        let mut committed = self.log.watch();
-        if committed.wait_for(|offset| *offset >= appended.last).await.is_err() {
-            return Err(Error::NotApplied { offset: appended.last, waited_ms: 0 });
+        // First: once the main log has a device, its urgent messages may come.
+        if let Some(urgent) = &self.urgent {
+            let mut definitions = Batch::default();
+            for row in rows.iter().filter(|row| is_definition(row.decided().kind)) {
+                definitions.push(&Frame::Decided(row.decided()));
+            }
+            if !definitions.is_empty() {
+                durable(urgent, &mut definitions).await?;
+            }
         }
+        let appended = durable(&self.log, &mut batch).await?;
         self.registry.set_relayed(newest).await?;
-        self.relayed.send_replace((newest, appended.last));
+        self.relayed.send_replace((newest, appended));
         Ok(rows.len())
+    }
+}
+
+/// Appends and waits until it is durable.
+async fn durable(log: &Log, batch: &mut Batch) -> Result<Offset, Error> {
+    let last = log.append(batch)?.last;
+    let mut committed = log.watch();
+    match committed.wait_for(|offset| *offset >= last).await {
+        Ok(_) => Ok(last),
+        Err(_) => Err(Error::NotApplied { offset: last, waited_ms: 0 }),
     }
 }

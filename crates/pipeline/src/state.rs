@@ -16,7 +16,7 @@ use model::{
     Decided, DeviceId, Erased, Frame, Input, Name, Offset, Origin, Output, OutputFrame, OutputKey,
     Outputs, Projection, Raw, Reading, Record, Redecode, RestoreError, Step, TenantId, Timestamp,
 };
-use rules::Rules;
+use rules::{Rules, Scope};
 use rustc_hash::FxHashMap;
 use twin::Twins;
 
@@ -110,12 +110,20 @@ pub struct State {
     pub(crate) traffic: Traffic,
     pub(crate) quarantine: Arc<Quarantine>,
     pub(crate) totals: Totals,
+    /// Which rules are judged here; in the urgent lane what they want goes to the main log.
+    scope: Scope,
     pending: BTreeMap<OutputKey, (TenantId, Vec<u8>)>,
     /// Only looked up, never iterated; emptied when a definition changes.
     profiles: FxHashMap<DeviceId, Option<Arc<Profile>>>,
 }
 
 impl State {
+    /// Nothing known yet; the rules of a scope will be judged.
+    #[must_use]
+    pub fn within(scope: Scope) -> Self {
+        Self { scope, rules: Rules::default().within(scope), ..Self::default() }
+    }
+
     /// Takes in one record.
     pub fn apply(&mut self, record: &Record<'_>, watch: &mut dyn Watch) {
         assert!(record.offset > self.offset, "a record was applied twice or out of order");
@@ -153,6 +161,12 @@ impl State {
     pub fn next_due(&self) -> Option<Timestamp> {
         let timers = [self.twins.next_timer(), self.rules.next_timer()];
         timers.into_iter().flatten().map(|timer| timer.due).min()
+    }
+
+    /// Which rules are judged here.
+    #[must_use]
+    pub const fn scope(&self) -> Scope {
+        self.scope
     }
 
     /// What the folds took in since the log began.
@@ -380,6 +394,10 @@ impl State {
     }
 
     fn quarantine(&mut self, message: &Message<'_>, bad: &Bad) {
+        // The main log has the same message, and people look there.
+        if self.scope == Scope::Urgent {
+            return;
+        }
         let kept = message.payload.len().min(QUARANTINE_BYTES_MAX);
         let entry = Quarantined {
             offset: message.source,
@@ -429,6 +447,14 @@ impl State {
     /// # Errors
     /// Another version, or damage.
     pub fn restore(bytes: &[u8]) -> Result<Self, RestoreError> {
+        Self::restore_within(bytes, Scope::All)
+    }
+
+    /// The same, to judge the rules of a scope from now on.
+    ///
+    /// # Errors
+    /// As of [`State::restore`].
+    pub fn restore_within(bytes: &[u8], scope: Scope) -> Result<Self, RestoreError> {
         let mut r = Reader::new(bytes);
         let found = r.u32()?;
         let known = [STATE_VERSION, STATE_VERSION_WITHOUT_TRAFFIC, STATE_VERSION_WITHOUT_RULES];
@@ -441,11 +467,11 @@ impl State {
             log_time: Timestamp::from_millis(r.i64()?),
             totals: Totals { messages: r.u64()?, readings: r.u64()?, quarantined: r.u64()? },
             records: Records::restore(&mut r)?,
-            ..Self::default()
+            ..Self::within(scope)
         };
         state.twins = Twins::restore(r.bytes()?)?;
         if found != STATE_VERSION_WITHOUT_RULES {
-            state.rules = Rules::restore(r.bytes()?)?;
+            state.rules = Rules::restore(r.bytes()?)?.within(scope);
         }
         if found == STATE_VERSION {
             state.traffic = Traffic::restore(r.bytes()?)?;

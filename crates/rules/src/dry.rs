@@ -173,7 +173,7 @@ impl DryRun {
                     let device = self.names.get(&notice.device).cloned().unwrap_or_default();
                     happened.push(Happened { time: log_time, device, notice: *notice });
                 }
-                Output::Publish { .. } => {}
+                Output::Publish { .. } | Output::Act { .. } => {}
             }
         }
         // What an action wants is in its notice; nobody is there to be set.

@@ -27,7 +27,7 @@ use crate::codec;
 use crate::delivery::Due;
 use crate::device::{Care, Device, Moment, Taken};
 use crate::evaluate::{Devices, Making};
-use crate::plan::{KindPlan, Watched};
+use crate::plan::{KindPlan, Scope, Watched};
 use crate::store::AlarmView;
 
 pub use steps::Explained;
@@ -81,6 +81,7 @@ pub(crate) type Venture = BTreeMap<Name, Arc<KindPlan>>;
 /// All rules of a shard.
 #[derive(Debug, Default)]
 pub struct Rules {
+    scope: Scope,
     pub(crate) devices: Devices,
     /// Devices that link to a device.
     followers: BTreeMap<DeviceId, BTreeSet<usize>>,
@@ -107,7 +108,24 @@ fn of_timer(id: u64) -> (usize, usize) {
     (part(id >> 32), part(id & u64::from(u32::MAX)))
 }
 
+/// The random part of ids that urgent rules make begins here, so that those of two lanes differ.
+const URGENT_IDS: u128 = 1 << 79;
+
 impl Rules {
+    /// The same rules, of which only those in a scope are judged; to be said before
+    /// [`Rules::define`].
+    #[must_use]
+    pub fn within(self, scope: Scope) -> Self {
+        Self { scope, ..self }
+    }
+
+    /// What makes the next id of an alarm or command unlike all others.
+    fn next_serial(&mut self) -> u128 {
+        self.serial += 1;
+        let lane = if self.scope == Scope::Urgent { URGENT_IDS } else { 0 };
+        u128::from(self.serial) | lane
+    }
+
     /// Alarms as they are, to be read by others while the fold goes on.
     #[must_use]
     pub fn view(&self) -> AlarmView {

@@ -7,10 +7,31 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use blueprint::{Alarm, Blueprint, Counter, Effect, Formula, Kind, PropertyKind, Zone};
+use blueprint::{Alarm, Blueprint, Counter, Effect, Formula, Kind, Lane, PropertyKind, Zone};
 use expr::{Program, Slot, Type, WindowFunction};
 use model::Name;
 use rustc_hash::FxHashMap;
+
+/// Which rules are judged here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Scope {
+    /// All: for a shard without an urgent lane beside it.
+    #[default]
+    All,
+    /// Those that are not urgent.
+    Ordinary,
+    /// Those over urgent readings.
+    Urgent,
+}
+
+impl Scope {
+    const fn takes(self, lane: Lane) -> bool {
+        match (self, lane) {
+            (Self::All, _) | (Self::Ordinary, Lane::Normal) | (Self::Urgent, Lane::Urgent) => true,
+            (Self::Ordinary, Lane::Urgent) | (Self::Urgent, Lane::Normal) => false,
+        }
+    }
+}
 
 /// What of a property is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -158,8 +179,11 @@ impl KindPlan {
     }
 }
 
-/// Plans of all kinds of a blueprint.
-pub(crate) fn compile(blueprint: &Blueprint) -> BTreeMap<Name, Arc<KindPlan>> {
+/// Plans of all kinds of a blueprint, with the rules of a scope.
+pub(crate) fn compile(blueprint: &Blueprint, scope: Scope) -> BTreeMap<Name, Arc<KindPlan>> {
+    let mut own = blueprint.clone();
+    own.alarms.retain(|_, alarm| scope.takes(alarm.lane));
+    let blueprint = &own;
     let specs = needs(blueprint);
     let empty = BTreeSet::new();
     blueprint

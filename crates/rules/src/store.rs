@@ -3,7 +3,8 @@
 //! *Invariant:* alarms are in order of their ids, which is the order in which they were raised. An
 //! open alarm is never let go; of the closed ones the oldest go first.
 //!
-//! They sit in chunks behind `Arc`s, so publishing costs a pointer a chunk.
+//! They sit in chunks behind `Arc`s, so publishing costs a pointer a chunk. Alarms of the urgent lane
+//! stand beside the others and are read as one list with them.
 
 use std::sync::Arc;
 
@@ -22,6 +23,8 @@ type Chunk = Vec<Arc<Alarm>>;
 pub struct AlarmView {
     chunks: Vec<Arc<Chunk>>,
     count: usize,
+    /// Those of another lane; only in what is read, never in a fold.
+    beside: Option<Box<AlarmView>>,
 }
 
 impl AlarmView {
@@ -33,10 +36,17 @@ impl AlarmView {
         Some((chunk, at))
     }
 
+    /// Both as one; ids of two lanes are never the same.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        Self { beside: Some(Box::new(other)), ..self }
+    }
+
     /// One alarm of the tenant.
     #[must_use]
     pub fn get(&self, tenant: TenantId, id: AlarmId) -> Option<&Arc<Alarm>> {
-        self.any(id).filter(|alarm| alarm.tenant == tenant)
+        let found = self.any(id).filter(|alarm| alarm.tenant == tenant);
+        found.or_else(|| self.beside.as_ref()?.get(tenant, id))
     }
 
     pub(crate) fn any(&self, id: AlarmId) -> Option<&Arc<Alarm>> {
@@ -46,12 +56,34 @@ impl AlarmView {
 
     /// Alarms of the tenant, newest first.
     pub fn newest_first(&self, tenant: TenantId) -> impl Iterator<Item = &Arc<Alarm>> {
-        let all = self.chunks.iter().rev().flat_map(|chunk| chunk.iter().rev());
+        let beside = self.beside.iter().flat_map(|beside| beside.descending());
+        let (mut own, mut beside) = (self.descending().peekable(), beside.peekable());
+        let all = std::iter::from_fn(move || match (own.peek(), beside.peek()) {
+            (Some(one), Some(other)) if one.id < other.id => beside.next(),
+            (Some(_), _) => own.next(),
+            (None, _) => beside.next(),
+        });
         all.filter(move |alarm| alarm.tenant == tenant)
+    }
+
+    fn descending(&self) -> impl Iterator<Item = &Arc<Alarm>> {
+        self.chunks.iter().rev().flat_map(|chunk| chunk.iter().rev())
     }
 
     /// Alarms of the tenant that are not as they were in an older view, oldest first.
     pub fn changed_since<'a>(
+        &'a self,
+        older: &'a Self,
+        tenant: TenantId,
+    ) -> impl Iterator<Item = &'a Arc<Alarm>> {
+        let beside = self.beside.iter().flat_map(move |beside| match &older.beside {
+            Some(older) => beside.changed(older, tenant).collect::<Vec<_>>(),
+            None => beside.all().filter(|alarm| alarm.tenant == tenant).collect(),
+        });
+        self.changed(older, tenant).chain(beside)
+    }
+
+    fn changed<'a>(
         &'a self,
         older: &'a Self,
         tenant: TenantId,

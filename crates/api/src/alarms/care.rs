@@ -21,7 +21,6 @@ use crate::devices::find;
 use crate::extract::Body;
 use crate::json::Look;
 use crate::problem::Problem;
-use crate::write::PATIENCE;
 
 /// Where a rule stands for a device, and why.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -111,9 +110,7 @@ async fn say(
 ) -> Result<Json<CareJson>, Problem> {
     let twin = find(&app.shard.picture(), tenant, device)?;
     content["by"] = caller.actor().into();
-    let id = twin.id.to_string();
-    let offset = app.shard.decide(tenant, "maintenance", &id, &content.to_string())?;
-    app.shard.applied(offset, PATIENCE).await?;
+    app.shard.decide_care(tenant, twin.id, &content.to_string()).await?;
     cared(app, tenant, twin.id).await
 }
 

@@ -195,6 +195,7 @@ impl Site {
                 api::admit(&told, decided);
                 hears.admit(decided);
             }),
+            beside: pipeline::Beside::Nothing,
         };
         let (driver, shard) = Driver::start(parts, pipeline::Options::default()).unwrap();
         let (relay, task) = Relay::new(registry.clone(), log.clone());

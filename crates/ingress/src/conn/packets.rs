@@ -54,8 +54,16 @@ impl State {
             };
             self.counted += usize::from(counts(&packet));
             let result = if let Packet::Publish(publish) = &packet {
+                let before = open.urgent;
                 match open.publish(shared, publish, (batch, properties)) {
-                    Ok(()) => Ok(Next::Go),
+                    Ok(()) => {
+                        if open.urgent > before {
+                            // It has a limit of its own and never pays for telemetry.
+                            self.counted = self.counted.saturating_sub(1);
+                            self.spared += length;
+                        }
+                        Ok(Next::Go)
+                    }
                     Err(Trouble::Broken(violation)) => Err(violation),
                     Err(Trouble::Denied(denial)) => Ok(self.deny(conn, shared, publish, &denial)),
                     Err(Trouble::Partly(denied)) => {
@@ -230,7 +238,12 @@ impl Open {
         properties.clear();
         responses::forwarded(&shared.door, &self.who.identity, publish.properties, properties)
             .map_err(Trouble::Denied)?;
-        push_raw(batch, &self.who, publish, (target.device, topic, properties, publish.payload));
+        let raw = raw(&self.who, publish, (target.device, topic, properties, publish.payload));
+        if topic == URGENT && target.device.is_some() {
+            urgent::hand_over(shared, raw).map_err(Trouble::Denied)?;
+            self.urgent += 1;
+        }
+        batch.push(&Frame::Raw(raw));
         self.machine.answer(publish.qos, publish.packet_id, Reason::Success);
         Ok(())
     }
@@ -248,7 +261,7 @@ impl Open {
             .map_err(Trouble::Denied)?;
         for part in &said.parts {
             let what = (Some(part.device), &*part.topic, &**properties, &*part.payload);
-            push_raw(batch, &self.who, publish, what);
+            batch.push(&Frame::Raw(raw(&self.who, publish, what)));
         }
         self.machine.answer(publish.qos, publish.packet_id, Reason::Success);
         if said.denied.is_empty() { Ok(()) } else { Err(Trouble::Partly(said.denied)) }
@@ -256,13 +269,12 @@ impl Open {
 }
 
 #[inline]
-fn push_raw(
-    batch: &mut Batch,
+fn raw<'a>(
     who: &crate::hub::Who,
-    publish: &Publish<'_>,
-    (device, topic, properties, payload): (Option<DeviceId>, &str, &[u8], &[u8]),
-) {
-    batch.push(&Frame::Raw(Raw {
+    publish: &Publish<'a>,
+    (device, topic, properties, payload): (Option<DeviceId>, &'a str, &'a [u8], &'a [u8]),
+) -> Raw<'a> {
+    Raw {
         tenant: who.identity.tenant,
         principal: who.principal,
         device,
@@ -276,5 +288,5 @@ fn push_raw(
         properties,
         key: "",
         payload,
-    }));
+    }
 }

@@ -96,6 +96,7 @@ impl World {
                 .unwrap();
         let parts = Parts {
             log: log.clone(),
+            urgent: None,
             door: Arc::clone(&door),
             clock: Arc::clone(&clock),
             disk: Arc::clone(&disk),
@@ -124,6 +125,7 @@ impl World {
         meanwhile(&door);
         let parts = Parts {
             log: log.clone(),
+            urgent: None,
             door: Arc::clone(&door),
             clock: Arc::clone(&clock),
             disk: Arc::clone(&disk),
@@ -144,6 +146,7 @@ impl World {
     pub(crate) async fn killed(self, number: u32) -> Self {
         let parts = Parts {
             log: self.log.clone(),
+            urgent: None,
             door: Arc::clone(&self.door),
             clock: Arc::clone(&self.clock),
             disk: Arc::clone(&self.disk),

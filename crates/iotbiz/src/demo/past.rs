@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use blueprint::{Kind, Lane};
-use eventlog::Batch;
+use eventlog::{Batch, Log};
 use fleetsim::{Past, PastMessage, PastSpan, VirtualDevice};
 use model::{
     Channel, Clock, DeviceId, Frame, Name, Offset, Origin, Principal, Qos, Raw, Retain, TenantId,
@@ -219,7 +219,13 @@ async fn append(
     backfill: &Backfill,
     report: &mut Report,
 ) -> anyhow::Result<Option<Offset>> {
-    let mut batch = Batch::default();
+    let (mut batch, mut urgent) = (Batch::default(), Batch::default());
+    for (device, message) in step.iter().filter(|(_, message)| message.lane == Lane::Urgent) {
+        urgent.push(&Frame::Raw(frame(tenant, *device, message)));
+    }
+    if !urgent.is_empty() {
+        put(&backfill.urgent, &mut urgent).await?;
+    }
     let mut last = None;
     let mut messages = step.iter().peekable();
     while let Some((device, message)) = messages.next() {
@@ -229,15 +235,20 @@ async fn append(
         if batch.bytes() < BATCH_BYTES && messages.peek().is_some() {
             continue;
         }
-        last = loop {
-            match backfill.log.append(&mut batch) {
-                Ok(appended) => break Some(appended.last),
-                Err(eventlog::Error::Full { .. }) => backfill.log.room().await,
-                Err(error) => return Err(error).context("append the past"),
-            }
-        };
+        last = Some(put(&backfill.log, &mut batch).await?);
     }
     Ok(last)
+}
+
+/// Appends as soon as there is room.
+async fn put(log: &Log, batch: &mut Batch) -> anyhow::Result<Offset> {
+    loop {
+        match log.append(batch) {
+            Ok(appended) => return Ok(appended.last),
+            Err(eventlog::Error::Full { .. }) => log.room().await,
+            Err(error) => return Err(error).context("append the past"),
+        }
+    }
 }
 
 fn frame(tenant: TenantId, device: DeviceId, message: &PastMessage) -> Raw<'_> {

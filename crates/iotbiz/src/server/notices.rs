@@ -1,5 +1,6 @@
-//! From the log to people: a thread that reads what the rules say, and what was decided of ideas,
-//! and hands it to the sender.
+//! From the logs to people: a thread for each lane that reads what the rules say, and what was
+//! decided of ideas, and hands it to the sender, which has a thread of its own so that no load of
+//! devices delays it.
 //!
 //! *Invariant:* everything is offered in log order and again until it was taken; the thread waits
 //! and nobody else does. What was taken stands in `notify.state`, so after a restart it is read on
@@ -47,7 +48,8 @@ const IDEAS_MAX: usize = 10_000;
 pub(super) struct Notices {
     handle: Handle,
     public_url: String,
-    shared: Arc<Shared>,
+    main: Arc<Shared>,
+    urgent: Arc<Shared>,
 }
 
 #[derive(Debug, Default)]
@@ -62,6 +64,8 @@ struct Shared {
 /// What the sender stands on.
 struct Parts {
     log: Log,
+    /// Of the urgent lane.
+    urgent: Log,
     disk: Arc<dyn Disk>,
     clock: Arc<dyn Clock>,
     audience: Arc<Audience>,
@@ -88,6 +92,7 @@ pub(super) fn open(
     };
     let parts = Parts {
         log: on.log.clone(),
+        urgent: on.urgent.log.clone(),
         disk: Arc::clone(&on.disk),
         clock: Arc::clone(&on.clock),
         audience: Arc::clone(&on.audience),
@@ -104,39 +109,54 @@ impl Notices {
         parts: Parts,
         (tasks, stop): (&TaskTracker, &CancellationToken),
     ) -> anyhow::Result<Self> {
-        let Parts { log, disk, clock, audience, transports, public_url } = parts;
+        let Parts { log, urgent, disk, clock, audience, transports, public_url } = parts;
         let transports = transports.with_mqtt(publish(log.clone()));
         let kept = (Retry::default(), notify::Policy::default());
-        let (sender, handle) = Sender::open(disk, data, Arc::clone(&clock), transports, kept)
+        let (mut sender, handle) = Sender::open(disk, data, Arc::clone(&clock), transports, kept)
             .context("open what is to be told")?;
         // Before the first is offered it must be known whom to tell.
         audience.connect(handle.clone());
-        let taken = handle.status().durable.get(&Source::Main).copied().unwrap_or_default();
-        let shared = Arc::new(Shared::default());
-        shared.offset.store(taken.0, Ordering::Release);
-        let mut follower = Follower {
-            passed_at: clock.monotonic(),
-            passed: taken,
-            offset: taken,
-            log,
-            clock,
-            handle: handle.clone(),
-            shared: Arc::clone(&shared),
-            public_url: public_url.trim_end_matches('/').to_owned(),
-            ideas: BTreeMap::new(),
+        // A folder whose urgent log was taken away: its offsets begin again.
+        if taken(&handle, Source::Urgent) > urgent.committed() {
+            sender.begin_again(Source::Urgent);
+        }
+        let follow = |source, log| {
+            let taken = taken(&handle, source);
+            let shared = Arc::new(Shared::default());
+            shared.offset.store(taken.0, Ordering::Release);
+            let mut follower = Follower {
+                source,
+                passed_at: clock.monotonic(),
+                passed: taken,
+                offset: taken,
+                log,
+                clock: Arc::clone(&clock),
+                handle: handle.clone(),
+                shared: Arc::clone(&shared),
+                public_url: public_url.trim_end_matches('/').to_owned(),
+                ideas: BTreeMap::new(),
+            };
+            let thread = tasks.spawn_blocking(move || follower.run());
+            let (stop, told) = (stop.clone(), Arc::clone(&shared));
+            tasks.spawn(async move {
+                stop.cancelled().await;
+                told.stop.store(true, Ordering::SeqCst);
+                if thread.await.is_err() {
+                    tracing::error!("the reader of notices panicked");
+                }
+            });
+            shared
         };
-        let public_url = follower.public_url.clone();
-        tasks.spawn(sender.run(stop.clone()));
-        let thread = tasks.spawn_blocking(move || follower.run());
-        let (stop, told) = (stop.clone(), Arc::clone(&shared));
-        tasks.spawn(async move {
-            stop.cancelled().await;
-            told.stop.store(true, Ordering::SeqCst);
-            if thread.await.is_err() {
-                tracing::error!("the reader of notices panicked");
-            }
-        });
-        Ok(Self { handle, public_url, shared })
+        let (main, urgent) = (follow(Source::Main, log), follow(Source::Urgent, urgent));
+        // Tasks of devices fill the other threads; whoever is to be told of smoke waits for none.
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("start the thread of the sender")?;
+        let stop = stop.clone();
+        tasks.spawn_blocking(move || runtime.block_on(sender.run(stop)));
+        let public_url = public_url.trim_end_matches('/').to_owned();
+        Ok(Self { handle, public_url, main, urgent })
     }
 
     /// For whoever else has something to tell.
@@ -150,8 +170,8 @@ impl Notices {
     }
 
     /// The log may be trimmed below this.
-    pub(super) fn trim_below(&self) -> Offset {
-        self.handle.status().durable.get(&Source::Main).copied().unwrap_or_default()
+    pub(super) fn trim_below(&self, source: Source) -> Offset {
+        taken(&self.handle, source)
     }
 
     /// How telling people is doing, for metrics.
@@ -159,13 +179,14 @@ impl Notices {
         let status = self.handle.status();
         let sum = |of: fn(&notify::RouteStatus) -> u64| status.routes.iter().map(of).sum::<u64>();
         let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-        let read = self.shared.offset.load(Ordering::Acquire);
+        let read = self.main.offset.load(Ordering::Acquire);
+        let unreadable = |lane: &Shared| lane.unreadable.load(Ordering::Relaxed);
         let rows = [
             ("taken_total", "counter", status.taken),
             ("told_total", "counter", sum(|route| route.told)),
             ("unheard_total", "counter", status.unheard),
             ("overflow_total", "counter", status.overflow),
-            ("unreadable_total", "counter", self.shared.unreadable.load(Ordering::Relaxed)),
+            ("unreadable_total", "counter", unreadable(&self.main) + unreadable(&self.urgent)),
             ("waiting", "gauge", sum(|route| u64::try_from(route.waiting).unwrap_or(u64::MAX))),
             ("held", "gauge", sum(|route| route.held)),
             ("failed", "gauge", sum(|route| u64::try_from(route.failed.len()).unwrap_or(u64::MAX))),
@@ -181,6 +202,11 @@ impl Notices {
         }
         text
     }
+}
+
+/// Up to where the notices of a log were taken.
+fn taken(handle: &Handle, source: Source) -> Offset {
+    handle.status().durable.get(&source).copied().unwrap_or_default()
 }
 
 /// Publishes what is told to a topic by the log itself, so that subscribers who are away get it
@@ -210,6 +236,7 @@ fn publish(log: Log) -> Publish {
 
 /// The thread's own.
 struct Follower {
+    source: Source,
     log: Log,
     clock: Arc<dyn Clock>,
     handle: Handle,
@@ -286,16 +313,16 @@ impl Follower {
     fn told(&self, frame: &OutputFrame<'_>, (offset, at): (Offset, Timestamp)) -> Told {
         let notice = match Output::decode(frame.content) {
             Ok(Output::Notify(notice)) => notice,
-            Ok(Output::Publish { .. }) => return Told::Done,
+            Ok(Output::Publish { .. } | Output::Act { .. }) => return Told::Done,
             Err(error) => {
                 self.shared.unreadable.fetch_add(1, Ordering::Relaxed);
                 tracing::error!(%offset, %error, "a notice is not understood");
                 return Told::Done;
             }
         };
-        let Some(notification) = notification(frame, &notice, (at, &self.public_url)) else {
-            return Told::Done;
-        };
+        let key = MessageKey { source: self.source, output: frame.key };
+        let made = notification((key, frame.tenant), &notice, (at, &self.public_url));
+        let Some(notification) = made else { return Told::Done };
         self.offer(|| self.handle.offer(offset, notification.clone()))
     }
 
@@ -331,7 +358,7 @@ impl Follower {
         if self.offset > self.passed && now.saturating_sub(self.passed_at) >= PASS_EVERY {
             self.passed_at = now;
             // Full: the next time will do.
-            if self.handle.passed(Source::Main, self.offset).is_ok() {
+            if self.handle.passed(self.source, self.offset).is_ok() {
                 self.passed = self.offset;
             }
         }
@@ -347,7 +374,7 @@ enum Told {
 
 /// As the sender takes it; none when nobody in particular is told, or not of this.
 fn notification(
-    frame: &OutputFrame<'_>,
+    (key, tenant): (MessageKey, TenantId),
     notice: &Notice,
     (at, public_url): (Timestamp, &str),
 ) -> Option<Notification> {
@@ -364,8 +391,8 @@ fn notification(
     let before = notice.from.rsplit(' ').next().and_then(|word| word.parse::<Severity>().ok());
     let severity = before.map_or(severity, |before| before.max(severity));
     Some(Notification {
-        key: MessageKey { source: Source::Main, output: frame.key },
-        tenant: frame.tenant,
+        key,
+        tenant,
         alarm: Some(notice.alarm),
         device: Some(notice.device),
         idea: None,
@@ -416,9 +443,9 @@ mod tests {
     }
 
     fn made(notice: &Notice) -> Option<Notification> {
-        let key = OutputKey { fold: 2, input: Offset(17), n: 0 };
-        let frame = OutputFrame { key, tenant: TenantId::from_u128(1), content: &[] };
-        notification(&frame, notice, (Timestamp::ZERO, "https://iot.example"))
+        let output = OutputKey { fold: 2, input: Offset(17), n: 0 };
+        let of = (MessageKey { source: Source::Main, output }, TenantId::from_u128(1));
+        notification(of, notice, (Timestamp::ZERO, "https://iot.example"))
     }
 
     #[test]

@@ -82,6 +82,8 @@ impl Clock for PastClock {
 /// What a simulated past is written with, and read back by.
 pub(crate) struct Backfill {
     pub(crate) log: Log,
+    /// Of the urgent lane.
+    pub(crate) urgent: Log,
     pub(crate) shard: Shard,
     pub(super) history: Arc<History>,
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ingress::{Figures, Ingress};
+use notify::Source;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
@@ -46,16 +47,17 @@ pub(crate) async fn forward_refusals(
     }
 }
 
-/// Tells the driver, which trims, below which offset the door, history and notices need nothing.
+/// Tells the drivers, which trim, below which offset the door, history and notices need nothing.
 pub(crate) async fn keep_floor(
     (ingress, history, notices): (Arc<Ingress>, Arc<History>, Arc<Notices>),
-    floor: Arc<AtomicU64>,
+    (floor, urgent): (Arc<AtomicU64>, Arc<AtomicU64>),
     stop: CancellationToken,
 ) {
     loop {
+        urgent.store(notices.trim_below(Source::Urgent).0, Ordering::SeqCst);
         match ingress.trim_below() {
             Ok(oldest) => {
-                let oldest = oldest.min(history.trim_below()).min(notices.trim_below());
+                let oldest = oldest.min(history.trim_below()).min(notices.trim_below(Source::Main));
                 floor.store(oldest.0, Ordering::SeqCst);
             }
             Err(error) => tracing::warn!(%error, "cannot list the door's snapshots"),

@@ -7,10 +7,11 @@
 use std::collections::BTreeMap;
 use std::sync::mpsc::TrySendError;
 
-use model::{DeviceId, TenantId};
+use model::{Decided, DeviceId, TenantId};
 use rules::{Care, Due, Explained};
 use tokio::sync::oneshot;
 
+use super::lane::{Defined, is_definition};
 use super::{PATIENCE, Shard};
 use crate::error::Error;
 use crate::state::State;
@@ -56,7 +57,28 @@ impl Shard {
         device: DeviceId,
         rule: String,
     ) -> Result<Option<Explained>, Error> {
-        self.ask(move |state| state.rules.explain(device, &rule)).await
+        let asked = rule.clone();
+        let found = self.ask(move |state| state.rules.explain(device, &asked)).await?;
+        match self.urgent().filter(|_| found.is_none()) {
+            Some(lane) => lane.ask(move |state| state.rules.explain(device, &rule)).await,
+            None => Ok(found),
+        }
+    }
+
+    /// Blueprints and devices in force, with their revisions and contents.
+    pub(super) async fn definitions(&self) -> Result<BTreeMap<Defined, (u64, String)>, Error> {
+        self.ask(|state| {
+            let all = state.records.iter().filter(|decided| is_definition(decided.kind));
+            all.map(|decided| {
+                let Decided { tenant, kind, id, revision, content } = decided;
+                let of = if kind == "blueprint" { revision } else { 0 };
+                let (kind, id) = (kind.to_owned(), id.to_owned());
+                let key = Defined { tenant, kind, id, revision: of };
+                (key, (revision, content.to_owned()))
+            })
+            .collect()
+        })
+        .await
     }
 
     /// What people said about a device: maintenance, readings to ignore.

@@ -332,7 +332,7 @@ fn notices(feeder: &Feeder) -> Vec<String> {
     let outputs = feeder.state.unread().map(|output| Output::decode(output.content).unwrap());
     let notice = |output| match output {
         Output::Notify(notice) => Some(format!("{} {}", notice.rule, notice.transition)),
-        Output::Publish { .. } => None,
+        Output::Publish { .. } | Output::Act { .. } => None,
     };
     outputs.filter_map(notice).collect()
 }

@@ -1,10 +1,11 @@
 //! Timers of the folds in one order, and what rules want of the twins.
 //!
 //! *Invariant:* timers fire in the order of (due, fold, id), each once, at the log time it is due;
-//! what an action wants takes effect in the step that wanted it.
+//! what an action wants takes effect in the step that wanted it, in the urgent lane by a decision
+//! in the main log.
 
-use model::{Decided, FoldId, Input, Outputs, Projection, Record, Step, Value};
-use rules::{Want, Wanted};
+use model::{Decided, FoldId, Input, Output, Outputs, Projection, Record, Step, Value};
+use rules::{Scope, Want, Wanted};
 use serde_json::json;
 
 use super::State;
@@ -42,6 +43,11 @@ impl State {
             let (kind, content) = wish(&wanted);
             let id = wanted.device.to_string();
             let tenant = wanted.tenant;
+            if self.scope == Scope::Urgent {
+                let kind = kind.to_owned();
+                out.push(FoldId::Rules, tenant, Output::Act { kind, id, content });
+                continue;
+            }
             let decided = Decided { tenant, kind, id: &id, revision: 0, content: &content };
             let step = Step { input: Input::Decided(decided), ..*step };
             self.act_at(&step, &decided, out);

@@ -85,6 +85,7 @@ impl Site {
             clock: Arc::new(self.clock.clone()),
             floor: Arc::new(AtomicU64::new(u64::MAX)),
             on_decided: Box::new(|_| {}),
+            beside: pipeline::Beside::Nothing,
         })
     }
 

@@ -54,8 +54,7 @@ impl Rules {
     fn acted(&mut self, place: Place<'_>, act: &Effect) -> Result<String, String> {
         match act {
             Effect::Command { name, timeout } => {
-                self.serial += 1;
-                let id = CommandId::new(place.now.log, u128::from(self.serial));
+                let id = CommandId::new(place.now.log, self.next_serial());
                 let what = Want::Command { id, name: name.clone(), timeout: *timeout };
                 self.want(place, what);
                 Ok(format!("sent the command {name}"))

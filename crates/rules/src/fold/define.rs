@@ -10,7 +10,8 @@ use blueprint::Blueprint;
 use model::{AlarmId, Decided, DeviceId, Name, Origin, TenantId, Timestamp};
 
 use super::{Rules, timer_id};
-use crate::device::{Device, Facts, Planned};
+use crate::alarm::Transition;
+use crate::device::{Device, Facts, Moment, Planned};
 use crate::plan::{KindPlan, compile};
 
 #[derive(serde::Deserialize)]
@@ -41,7 +42,14 @@ pub(crate) struct Gone {
 impl Rules {
     /// Takes in a record in force, after a restore. Other kinds of records are not for the rules.
     pub fn define(&mut self, decided: &Decided<'_>) {
-        let _nothing_is_lost_by_defining_again = self.definition(decided);
+        let log = self.now;
+        for gone in self.definition(decided) {
+            // Only where this program judges other rules than the one that wrote the snapshot.
+            if let Some(alarm) = self.alarms.get_mut(gone.alarm).filter(|alarm| alarm.is_open()) {
+                alarm.cleared = Some(log);
+                alarm.note(Transition::Cleared, Moment { event: log, log }, gone.why.to_owned());
+            }
+        }
     }
 
     pub(super) fn definition(&mut self, decided: &Decided<'_>) -> Vec<Gone> {
@@ -77,7 +85,7 @@ impl Rules {
         if revisions.contains_key(&revision) {
             return Vec::new();
         }
-        revisions.insert(revision, compile(blueprint));
+        revisions.insert(revision, compile(blueprint, self.scope));
         let of = |device: &Device| {
             let venture = device.facts.as_ref().map(|facts| &facts.venture);
             device.tenant == key.0 && venture == Some(&key.1)

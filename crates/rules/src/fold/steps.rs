@@ -51,8 +51,7 @@ impl Rules {
         let critical = self.says(place, rule.critical.as_ref()) == Some(true);
         let base = Severity::from(rule.alarm.severity);
         let severity = if critical { Severity::Critical } else { base };
-        self.serial += 1;
-        let id = AlarmId::new(now.log, u128::from(self.serial));
+        let id = AlarmId::new(now.log, self.next_serial());
         let Some(device) = self.devices.at(place.slot) else { return };
         let Some(facts) = &device.facts else { return };
         let title = rule.alarm.title.clone();

@@ -133,6 +133,7 @@ impl Fleet {
             match output {
                 Output::Notify(notice) => self.heard.push((log_time.as_millis(), *notice)),
                 Output::Publish { topic, .. } => self.published.push(topic),
+                Output::Act { kind, .. } => self.published.push(kind),
             }
         }
     }

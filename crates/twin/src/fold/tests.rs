@@ -102,7 +102,7 @@ fn ask(twins: &Twins, tenant: TenantId, of: DeviceId, asked: &str) -> Vec<(Strin
     twins.answer((tenant, of, "q1"), &asked, &mut out);
     let shown = |output| match output {
         Output::Publish { topic, payload, .. } => (topic, String::from_utf8(payload).unwrap()),
-        Output::Notify(notice) => panic!("{notice:?}"),
+        other @ (Output::Notify(_) | Output::Act { .. }) => panic!("{other:?}"),
     };
     out.into_list().into_iter().map(|(_, _, output)| shown(output)).collect()
 }
