@@ -15,8 +15,8 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use identity::Action;
-use model::{AlarmId, TenantId, Timestamp};
-use rules::{Alarm, Severity, Verdict};
+use model::{AlarmId, Severity, TenantId, Timestamp};
+use rules::{Alarm, Verdict};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -84,8 +84,7 @@ pub(crate) async fn list(
     let tenant = caller.may(Action::Read)?;
     let which = query.state.as_deref().unwrap_or("open");
     let which = word("state", which, &[("open", Which::Open), ("all", Which::All)])?;
-    let severities = [Severity::Info, Severity::Warning, Severity::Critical];
-    let severities = severities.map(|severity| (severity.as_str(), severity));
+    let severities = Severity::ALL.map(|severity| (severity.as_str(), severity));
     let least = query.severity.as_deref().unwrap_or("info");
     let least = word("severity", least, &severities)?;
     let limit = limit(query.limit)?;

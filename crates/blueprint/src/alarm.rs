@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use expr::{Expected, Program, Scope, Slot, Type};
-use model::Name;
+use model::{Name, Severity};
 
 use crate::source::{Reader, Section};
 use crate::{
@@ -37,7 +37,9 @@ pub struct Alarm {
     /// How long `clear` must hold first.
     pub clear_hold: Duration,
     /// How bad it is.
-    pub severity: AlarmSeverity,
+    pub severity: Severity,
+    /// When it is a warning instead.
+    pub warning_when: Option<Formula>,
     /// When it is critical instead.
     pub critical_when: Option<Formula>,
     /// Whom else it is told when nobody acknowledges.
@@ -55,9 +57,19 @@ pub struct Alarm {
 impl Alarm {
     /// Every condition it has.
     pub fn formulas(&self) -> impl Iterator<Item = &Formula> {
-        [Some(&self.when), self.clear.as_ref(), self.unless.as_ref(), self.critical_when.as_ref()]
+        [Some(&self.when), self.clear.as_ref(), self.unless.as_ref()]
             .into_iter()
             .flatten()
+            .chain(self.worse().map(|(_, formula)| formula))
+    }
+
+    /// What makes it worse than at first, the worst first.
+    pub fn worse(&self) -> impl Iterator<Item = (Severity, &Formula)> {
+        let steps = [
+            (Severity::Critical, self.critical_when.as_ref()),
+            (Severity::Warning, self.warning_when.as_ref()),
+        ];
+        steps.into_iter().filter_map(|(severity, formula)| Some((severity, formula?)))
     }
 }
 
@@ -70,33 +82,10 @@ pub struct Escalation {
     pub to: Name,
 }
 
-/// How bad an alarm is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum AlarmSeverity {
-    /// Worth knowing.
-    Info,
-    /// Somebody should look.
-    Warning,
-    /// Somebody must act.
-    Critical,
-}
-
-impl AlarmSeverity {
-    /// The word in the blueprint.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Info => "info",
-            Self::Warning => "warning",
-            Self::Critical => "critical",
-        }
-    }
-}
-
-pub(crate) const SEVERITIES: &[(&str, AlarmSeverity)] = &[
-    ("info", AlarmSeverity::Info),
-    ("warning", AlarmSeverity::Warning),
-    ("critical", AlarmSeverity::Critical),
+pub(crate) const SEVERITIES: &[(&str, Severity)] = &[
+    (Severity::Info.as_str(), Severity::Info),
+    (Severity::Warning.as_str(), Severity::Warning),
+    (Severity::Critical.as_str(), Severity::Critical),
 ];
 pub(crate) const ALARM_KEYS: &[&str] = &[
     "title",
@@ -108,6 +97,7 @@ pub(crate) const ALARM_KEYS: &[&str] = &[
     "clear_for",
     "unless",
     "severity",
+    "warning_when",
     "critical_when",
     "escalate",
     "active",
@@ -261,6 +251,7 @@ impl<'s> Reader<'s> {
         let when = condition("when");
         let clear = condition("clear");
         let unless = condition("unless");
+        let warning_when = condition("warning_when");
         let critical_when = condition("critical_when");
         let action = self.action(table, &scope);
         let when = when?;
@@ -276,6 +267,7 @@ impl<'s> Reader<'s> {
             clear,
             clear_hold,
             unless,
+            warning_when,
             critical_when,
             escalate,
             active,

@@ -108,6 +108,9 @@ codes! {
         "An alarm may send one command, or change one setting between two bounds. The value must lie \
          inside the bounds of the envelope and of the setting, and a changed setting needs a safe \
          state to return to.";
+    STEP = "B413", "a step up to what the alarm is already",
+        "severity says how bad the alarm is at least; warning_when and critical_when make it worse and \
+         let it get better again. A step that is not above severity changes nothing.";
     CIRCULAR = "B501", "the case refers to itself",
         "An input of the case depends on itself, directly or through others, so it has no value.";
     BARS = "B502", "pass and kill bars overlap",

@@ -35,7 +35,7 @@ mod words;
 mod zone;
 
 pub use action::{Action, ActionBounds, Effect};
-pub use alarm::{Alarm, AlarmSeverity, Escalation, KindScope, WINDOW_READINGS_MAX};
+pub use alarm::{Alarm, Escalation, KindScope, WINDOW_READINGS_MAX};
 pub use blueprint::{Blueprint, FORMAT, Parsed, SECTIONS, SOURCE_BYTES_MAX, based_on, marked};
 pub use case::{Basis, Case, Cost, CostKind};
 pub use codes::{CODES, Code};

@@ -155,6 +155,7 @@ fn alarm(key: &str) -> Value {
         "within" => text("How soon it is promised to be raised, for example 15 min"),
         "clear" => text("Condition that clears it"),
         "clear_for" => text("How long that must hold first"),
+        "warning_when" => text("Condition that makes an info alarm a warning"),
         "critical_when" => text("Condition that makes it critical"),
         "escalate" => object(ESCALATE_KEYS, |key| match key {
             "after" => text("How long nobody may have acknowledged, for example 15 min"),

@@ -16,6 +16,7 @@ mod name;
 mod objects;
 mod projection;
 mod reading;
+mod severity;
 mod time;
 pub mod wire;
 
@@ -37,4 +38,5 @@ pub use projection::{
     FoldId, Input, Notice, Output, Outputs, Projection, RestoreError, Step, Timer,
 };
 pub use reading::{Origin, OriginError, Reading, ReadingMark, Value};
+pub use severity::{Severity, SeverityError};
 pub use time::{Timestamp, TimestampError};

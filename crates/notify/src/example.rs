@@ -4,9 +4,9 @@
 
 use std::collections::BTreeSet;
 
-use model::{AlarmId, DeviceId, IdeaId, Offset, OutputKey, TenantId, Timestamp};
+use model::{AlarmId, DeviceId, IdeaId, Offset, OutputKey, Severity, TenantId, Timestamp};
 
-use crate::notification::{Cause, MessageKey, Notification, Severity, Source, Transition};
+use crate::notification::{Cause, MessageKey, Notification, Source, Transition};
 
 pub(crate) const TENANT: TenantId = TenantId::from_u128(1);
 

@@ -4,11 +4,11 @@
 //! has the same id and another content another one; a digest counts all and lists the first
 //! [`DIGEST_LINES_MAX`].
 
-use model::{AlarmId, DeviceId, IdeaId, TenantId, Timestamp};
+use model::{AlarmId, DeviceId, IdeaId, Severity, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::notification::{MessageKey, Notification, Severity, Transition};
+use crate::notification::{MessageKey, Notification, Transition};
 use crate::person::PersonId;
 use crate::policy::Urgency;
 

@@ -11,12 +11,11 @@ use std::time::Duration;
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use lettre::Address;
-use model::TenantId;
+use model::{Severity, TenantId};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::error::Error;
-use crate::notification::Severity;
 use crate::quiet::QuietHours;
 use crate::signature::Secret;
 

@@ -6,12 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{TenantId, Timestamp};
+use model::{Severity, TenantId, Timestamp};
 use serde::Deserialize;
 
 use crate::address::Allowed;
 use crate::error::Error;
-use crate::notification::{Notification, Severity, Transition};
+use crate::notification::{Notification, Transition};
 use crate::person::{Channel, Person, PersonId, Pierce, RawPerson, Target};
 
 /// How many people the settings of one server may hold.

@@ -7,12 +7,12 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use model::Timestamp;
+use model::{Severity, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::message::{Digest, Message};
-use crate::notification::{Notification, Severity, cut};
+use crate::notification::{Notification, cut};
 use crate::person::{Person, Target};
 use crate::policy::Urgency;
 

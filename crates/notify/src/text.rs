@@ -243,10 +243,10 @@ impl Letter {
 #[cfg(test)]
 mod tests {
     use expect_test::expect;
+    use model::Severity;
 
     use super::*;
     use crate::example::{TENANT, news, notification};
-    use crate::notification::Severity;
 
     fn person() -> Person {
         let text = r#"{"channels":["none"],"timezone":"Europe/Berlin"}"#;

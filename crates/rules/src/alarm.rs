@@ -3,8 +3,7 @@
 //! *Invariant:* an alarm is raised once and cleared at most once. Its changes are in order of log
 //! time; of more than `ALARM_CHANGES_MAX` the first and the newest are kept and the rest counted.
 
-use blueprint::AlarmSeverity;
-use model::{AlarmId, DeviceId, Name, TenantId, Timestamp};
+use model::{AlarmId, DeviceId, Name, Severity, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::device::Moment;
@@ -12,40 +11,6 @@ use crate::trace::Trace;
 
 /// Changes kept of one alarm.
 pub(crate) const ALARM_CHANGES_MAX: usize = 32;
-
-/// How bad an alarm is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Severity {
-    /// Worth knowing.
-    Info,
-    /// Somebody should look.
-    Warning,
-    /// Somebody must act.
-    Critical,
-}
-
-impl Severity {
-    /// The word in JSON and in the blueprint.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Info => "info",
-            Self::Warning => "warning",
-            Self::Critical => "critical",
-        }
-    }
-}
-
-impl From<AlarmSeverity> for Severity {
-    fn from(severity: AlarmSeverity) -> Self {
-        match severity {
-            AlarmSeverity::Info => Self::Info,
-            AlarmSeverity::Warning => Self::Warning,
-            AlarmSeverity::Critical => Self::Critical,
-        }
-    }
-}
 
 /// What happened to an alarm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

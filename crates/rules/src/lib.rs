@@ -21,7 +21,7 @@ mod store;
 mod trace;
 mod window;
 
-pub use alarm::{Alarm, Change, Severity, Signed, Transition, Verdict};
+pub use alarm::{Alarm, Change, Signed, Transition, Verdict};
 pub use delivery::{DELIVERY_DAYS_MAX, Due};
 pub use device::Care;
 pub use dry::{DryError, DryRun, Happened, Row};

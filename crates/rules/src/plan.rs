@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use blueprint::{Alarm, Blueprint, Counter, Effect, Formula, Kind, Lane, PropertyKind, Zone};
 use expr::{Program, Slot, Type, WindowFunction};
-use model::Name;
+use model::{Name, Severity};
 use rustc_hash::FxHashMap;
 
 /// Which rules are judged here.
@@ -105,7 +105,8 @@ pub(crate) struct RulePlan {
     pub(crate) when: Compiled,
     pub(crate) clear: Option<Compiled>,
     pub(crate) unless: Option<Compiled>,
-    pub(crate) critical: Option<Compiled>,
+    /// Conditions under which it is worse than at first, the worst first.
+    pub(crate) worse: Vec<(Severity, Compiled)>,
     pub(crate) only: Option<Compiled>,
     /// Silences it looks at.
     pub(crate) silences: Vec<(Option<Name>, Duration)>,
@@ -368,10 +369,10 @@ fn own_inputs(rule: &RulePlan) -> impl Iterator<Item = usize> {
         Some(&rule.when),
         rule.clear.as_ref(),
         rule.unless.as_ref(),
-        rule.critical.as_ref(),
         rule.only.as_ref(),
     ];
-    let sources = conditions.into_iter().flatten().flat_map(|compiled| &compiled.sources);
+    let worse = rule.worse.iter().map(|(_, condition)| condition);
+    let sources = conditions.into_iter().flatten().chain(worse).flat_map(|compiled| &compiled.sources);
     sources.filter_map(|source| match source {
         Source::Value(From::Own(at))
         | Source::Window { from: From::Own(at), .. }
@@ -412,7 +413,7 @@ fn rule_plan(blueprint: &Blueprint, name: &Name, alarm: &Alarm, specs: &[Spec]) 
         when: compiled(&alarm.when),
         clear: alarm.clear.as_ref().map(compiled),
         unless: alarm.unless.as_ref().map(compiled),
-        critical: alarm.critical_when.as_ref().map(compiled),
+        worse: alarm.worse().map(|(severity, formula)| (severity, compiled(formula))).collect(),
         only: alarm.action.as_ref().and_then(|action| action.only.as_ref()).map(compiled),
         silences,
         step,

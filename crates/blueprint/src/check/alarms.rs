@@ -23,6 +23,18 @@ pub(super) fn check(reader: &mut Reader<'_>, blueprint: &Blueprint, name: &Name,
     hold(reader, &scope, name, alarm);
     windows(reader, &scope, name, alarm);
     late(reader, &scope, name, alarm);
+    steps(reader, name, alarm);
+}
+
+/// A step up to what the alarm is already.
+fn steps(reader: &mut Reader<'_>, name: &Name, alarm: &Alarm) {
+    for (severity, _) in alarm.worse().filter(|(severity, _)| *severity <= alarm.severity) {
+        let message = format!("alarm.{name} is never less than {}", alarm.severity);
+        let span = at(reader, name, &format!("{severity}_when"));
+        let found = Diagnostic::warning(codes::STEP, span, message);
+        let found = found.label(format!("it would make it a {severity} alarm"));
+        reader.report(found.help("let severity be the mildest of the steps"));
+    }
 }
 
 /// The span of a key of the alarm.

@@ -379,14 +379,11 @@ fn notification(
     (at, public_url): (Timestamp, &str),
 ) -> Option<Notification> {
     let role = notice.role.as_ref()?.to_string();
-    let words = (notice.transition.parse::<Transition>(), notice.severity.parse::<Severity>());
-    let (transition, severity) = match words {
-        (Ok(transition), Ok(severity)) => (transition, severity),
-        (Err(error), _) | (_, Err(error)) => {
-            tracing::error!(alarm = %notice.alarm, %error, "a notice is not understood");
-            return None;
-        }
+    let unknown = |error: &dyn std::error::Error| {
+        tracing::error!(alarm = %notice.alarm, %error, "a notice is not understood");
     };
+    let transition = notice.transition.parse::<Transition>().map_err(|e| unknown(&e)).ok()?;
+    let severity = notice.severity.parse::<Severity>().map_err(|e| unknown(&e)).ok()?;
     // Whoever was told how bad it was is told that it got better.
     let before = notice.from.rsplit(' ').next().and_then(|word| word.parse::<Severity>().ok());
     let severity = before.map_or(severity, |before| before.max(severity));

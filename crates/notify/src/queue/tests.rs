@@ -4,12 +4,13 @@
 
 use std::time::Duration;
 
+use model::Severity;
 use proptest::prelude::*;
 
 use super::*;
 use crate::example::{TENANT, notification};
 use crate::message::Content;
-use crate::notification::{Severity, Transition};
+use crate::notification::Transition;
 use crate::state_file::{decode, encode};
 
 const SECOND: Duration = Duration::from_secs(1);

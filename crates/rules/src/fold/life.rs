@@ -7,10 +7,10 @@
 
 use std::time::Duration;
 
-use model::{Name, Outputs, Timestamp};
+use model::{Name, Outputs, Severity, Timestamp};
 
 use super::{Cause, Rules, timer_id};
-use crate::alarm::{Severity, Transition};
+use crate::alarm::Transition;
 use crate::device::{Device, Moment, RuleState};
 use crate::evaluate::Seeing;
 use crate::plan::{Compiled, KindPlan, RulePlan, Timed};
@@ -120,15 +120,23 @@ impl Rules {
     }
 
     fn severity(&mut self, place: Place<'_>, out: &mut Outputs) {
-        let Some(critical) = self.says(place, place.rule.critical.as_ref()) else { return };
-        let base = Severity::from(place.rule.alarm.severity);
-        let wanted = if critical { Severity::Critical } else { base };
+        let Some(wanted) = self.wanted_severity(place) else { return };
         let Some(found) = self.open_alarm(place).map(|alarm| alarm.severity) else { return };
         if wanted > found {
             self.change(place, (Transition::SeverityUp, wanted), "", out);
         } else if wanted < found {
             self.change(place, (Transition::SeverityDown, wanted), "", out);
         }
+    }
+
+    /// How bad it is by its conditions, the worst that holds; unknown when one above is.
+    pub(super) fn wanted_severity(&self, place: Place<'_>) -> Option<Severity> {
+        for (severity, condition) in &place.rule.worse {
+            if self.says(place, Some(condition))? {
+                return Some(*severity);
+            }
+        }
+        Some(place.rule.alarm.severity)
     }
 
     /// The shelf is over and the alarm still there: people are told again.
@@ -220,8 +228,9 @@ impl Rules {
             at(self.heard_by(device, link.as_ref()).map(|heard| heard + *over));
         }
         if let Some(step) = rule.step {
-            let conditions = [Some(&rule.when), rule.clear.as_ref(), rule.critical.as_ref()];
-            let moves = conditions.into_iter().flatten().any(|compiled| {
+            let worse = rule.worse.iter().map(|(_, condition)| condition);
+            let conditions = [Some(&rule.when), rule.clear.as_ref()].into_iter().flatten();
+            let moves = conditions.chain(worse).any(|compiled| {
                 let sources = &compiled.sources;
                 Seeing { devices: &self.devices, device, sources, now }.windows_move()
             });

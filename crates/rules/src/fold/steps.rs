@@ -5,13 +5,13 @@
 
 use std::sync::Arc;
 
-use model::{AlarmId, DeviceId, FoldId, Notice, Output, Outputs, Timestamp};
+use model::{AlarmId, DeviceId, FoldId, Notice, Output, Outputs, Severity, Timestamp};
 use serde::Serialize;
 
 use super::Rules;
 use super::define::Gone;
 use super::life::{HeldBack, Place};
-use crate::alarm::{Alarm, Change, Severity, Transition};
+use crate::alarm::{Alarm, Change, Transition};
 use crate::evaluate::Seeing;
 use crate::plan::Compiled;
 use crate::trace::{Trace, human};
@@ -48,9 +48,7 @@ impl Rules {
 
     pub(super) fn raise(&mut self, place: Place<'_>, out: &mut Outputs) {
         let Place { rule, now, .. } = place;
-        let critical = self.says(place, rule.critical.as_ref()) == Some(true);
-        let base = Severity::from(rule.alarm.severity);
-        let severity = if critical { Severity::Critical } else { base };
+        let severity = self.raised_severity(place);
         let id = AlarmId::new(now.log, self.next_serial());
         let Some(device) = self.devices.at(place.slot) else { return };
         let Some(facts) = &device.facts else { return };
@@ -96,6 +94,13 @@ impl Rules {
         self.act(place, out);
     }
 
+    /// The worst of its conditions that holds; what is unknown makes nothing worse.
+    fn raised_severity(&self, place: Place<'_>) -> Severity {
+        let holds = |condition| self.says(place, Some(condition)) == Some(true);
+        let worst = place.rule.worse.iter().find(|(_, condition)| holds(condition));
+        worst.map_or(place.rule.alarm.severity, |(severity, _)| *severity)
+    }
+
     /// Records a change and tells of it, unless the alarm is shelved.
     pub(super) fn change(
         &mut self,
@@ -105,10 +110,12 @@ impl Rules {
         out: &mut Outputs,
     ) {
         let Place { rule, now, .. } = place;
+        let before = self.open_alarm(place).map_or(severity, |alarm| alarm.severity);
         let compiled = match transition {
             Transition::Cleared => rule.clear.as_ref().unwrap_or(&rule.when),
             Transition::SeverityUp | Transition::SeverityDown => {
-                rule.critical.as_ref().unwrap_or(&rule.when)
+                let step = rule.worse.iter().find(|(step, _)| *step == severity.max(before));
+                step.map_or(&rule.when, |(_, condition)| condition)
             }
             Transition::Raised
             | Transition::Escalated
