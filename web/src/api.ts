@@ -77,7 +77,7 @@ export interface DeviceCommand {
   offset: number;
   at: string;
   expires: string;
-  state: 'queued' | 'done' | 'failed' | 'expired' | 'refused';
+  state: 'queued' | 'delivered' | 'done' | 'failed' | 'expired' | 'refused';
   reason: string | null;
   answer: { ok: boolean; body: { error?: unknown; result?: unknown }; at: string; offset: number; late: boolean } | null;
 }

@@ -5,6 +5,7 @@
 
 mod care;
 mod dry;
+mod held;
 mod quiet;
 mod server;
 mod shown;
@@ -34,6 +35,7 @@ pub(crate) use care::{
 };
 pub(crate) use dry::{__path_dry_run, dry_run};
 pub use dry::{Recording, Said, Take};
+pub(crate) use held::{__path_held_back, held_back};
 pub(crate) use quiet::{__path_quiet, quiet};
 pub(crate) use server::{__path_server, server};
 pub use server::{ServerAlarm, ServerAlarms};

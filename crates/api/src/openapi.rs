@@ -81,6 +81,7 @@ fn alarms_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(alarms::list))
         .routes(routes!(alarms::server))
+        .routes(routes!(alarms::held_back))
         .routes(routes!(alarms::show))
         .routes(routes!(alarms::acknowledge))
         .routes(routes!(alarms::verdict))

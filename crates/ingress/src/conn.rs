@@ -26,6 +26,7 @@ use tokio::sync::Notify;
 use crate::acks::Ticket;
 use crate::budget::{Caller, Meter, Over};
 use crate::hub::Who;
+use crate::receipts::Receipts;
 use crate::refusal::{Refusal, RefusalReason};
 use crate::shared::{Shared, lock};
 use crate::topics::{Denial, Target};
@@ -104,6 +105,8 @@ pub(crate) struct Open {
     pub(crate) will_dropped: bool,
     /// Urgent messages it sent.
     pub(crate) urgent: u64,
+    /// Commands on their way to the device, which it has not acknowledged.
+    pub(crate) receipts: Receipts,
 }
 
 impl Open {
@@ -123,6 +126,7 @@ impl Open {
             answered: Vec::new(),
             will_dropped: false,
             urgent: 0,
+            receipts: Receipts::default(),
         }
     }
 }

@@ -29,6 +29,7 @@ mod judge;
 mod limits;
 mod listen;
 mod login;
+mod receipts;
 mod refusal;
 mod responses;
 mod serve;

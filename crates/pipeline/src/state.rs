@@ -205,7 +205,7 @@ impl State {
             Arc::make_mut(&mut self.catalog).put(decided.tenant, &definition);
         }
         match decided.kind {
-            "desired" | "command" => self.act(record, decided, out),
+            "desired" | "command" | "delivered" => self.act(record, decided, out),
             _ => self.step(record, Input::Decided(*decided), out),
         }
         watch.decided(decided);

@@ -12,13 +12,15 @@ use model::{AlarmId, DeviceId, Name, RestoreError, TenantId, Timestamp};
 use crate::alarm::Alarm;
 use crate::counter::Counter;
 use crate::delivery::Delivery;
-use crate::device::{Care, Device, Input, Moment, RuleState};
+use crate::device::{Care, Device, HeldBack, Input, Moment, RuleState};
 use crate::fold::{Rules, timer_id};
 use crate::plan::{Need, Spec};
 use crate::window::{Sample, Window};
 
 /// Layout version of the snapshot.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// The layout before it was kept what is held back; still read.
+const VERSION_WITHOUT_HELD: u32 = 1;
 
 pub(crate) fn put(rules: &Rules, out: &mut Vec<u8>) {
     out.put_u32(VERSION);
@@ -38,14 +40,14 @@ pub(crate) fn put(rules: &Rules, out: &mut Vec<u8>) {
 pub(crate) fn read(bytes: &[u8]) -> Result<Rules, RestoreError> {
     let mut r = Reader::new(bytes);
     let found = r.u32()?;
-    if found != VERSION {
+    if found != VERSION && found != VERSION_WITHOUT_HELD {
         return Err(RestoreError::Version { fold: "rules", found, expected: VERSION });
     }
     let mut rules = Rules::default();
     rules.serial = r.u64()?;
     rules.now = time(&mut r)?;
     for slot in 0..r.count()? {
-        let device = r.option(device)?;
+        let device = r.option(|r| device(r, found))?;
         if let Some(device) = &device {
             rules.devices.slots.insert(device.id, slot);
             for (rule, state) in device.rules.iter().enumerate() {
@@ -116,7 +118,7 @@ fn put_device(out: &mut Vec<u8>, device: &Device) {
     device.delivery.put(out);
 }
 
-fn device(r: &mut Reader<'_>) -> Result<Device, WireError> {
+fn device(r: &mut Reader<'_>, version: u32) -> Result<Device, WireError> {
     let id = DeviceId::from_u128(r.u128()?);
     let mut device = Device::new(id, TenantId::from_u128(r.u128()?));
     device.heard = r.option(time)?;
@@ -137,7 +139,7 @@ fn device(r: &mut Reader<'_>) -> Result<Device, WireError> {
     let mut names = Vec::new();
     for _ in 0..r.count()? {
         names.push(name(r)?);
-        device.rules.push(state(r)?);
+        device.rules.push(state(r, version)?);
     }
     device.names = names.into();
     device.delivery = Delivery::read(r)?;
@@ -228,9 +230,26 @@ fn put_state(out: &mut Vec<u8>, state: &RuleState) {
     out.put_option(state.shelved, put_time);
     out.put_option(state.acted, put_time);
     out.put_option(state.watchdog, put_time);
+    out.put_u8(match state.held {
+        None => 0,
+        Some(HeldBack::Maintenance) => 1,
+        Some(HeldBack::Hours) => 2,
+        Some(HeldBack::Upstream) => 3,
+    });
 }
 
-fn state(r: &mut Reader<'_>) -> Result<RuleState, WireError> {
+fn held(r: &mut Reader<'_>) -> Result<Option<HeldBack>, WireError> {
+    let error = r.error();
+    Ok(match r.u8()? {
+        0 => None,
+        1 => Some(HeldBack::Maintenance),
+        2 => Some(HeldBack::Hours),
+        3 => Some(HeldBack::Upstream),
+        _ => return Err(error),
+    })
+}
+
+fn state(r: &mut Reader<'_>, version: u32) -> Result<RuleState, WireError> {
     Ok(RuleState {
         pending: r.option(moment)?,
         calm: r.option(moment)?,
@@ -239,5 +258,6 @@ fn state(r: &mut Reader<'_>) -> Result<RuleState, WireError> {
         shelved: r.option(time)?,
         acted: r.option(time)?,
         watchdog: r.option(time)?,
+        held: if version == VERSION_WITHOUT_HELD { None } else { held(r)? },
     })
 }

@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use blueprint::{Effect, PropertyKind};
 use model::{AlarmId, DeviceId, Name, Origin, TenantId, Timestamp, Value};
 
 use crate::counter::Counter;
 use crate::delivery::Delivery;
-use crate::plan::{KindPlan, Need, PropertyPlan, Spec};
+use crate::plan::{KindPlan, Need, PropertyPlan, RulePlan, Spec};
 use crate::window::{Sample, Window};
 
 /// A point in event time and the log time at which it was known.
@@ -62,6 +63,55 @@ pub(crate) struct RuleState {
     pub(crate) acted: Option<Timestamp>,
     /// A setting that was changed goes back to its safe state at this time.
     pub(crate) watchdog: Option<Timestamp>,
+    /// Why nothing is raised although the condition held for long enough.
+    pub(crate) held: Option<HeldBack>,
+}
+
+/// Why a condition that holds raises nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HeldBack {
+    Maintenance,
+    Hours,
+    Upstream,
+}
+
+impl HeldBack {
+    pub(crate) const fn why(self) -> &'static str {
+        match self {
+            Self::Maintenance => "the device is in maintenance",
+            Self::Hours => "it is outside its hours",
+            Self::Upstream => "the cause is upstream",
+        }
+    }
+}
+
+/// What a plan leaves behind that another one takes the place of.
+#[derive(Debug, Default)]
+pub(crate) struct Left {
+    /// Alarms of rules that are gone.
+    pub(crate) alarms: Vec<AlarmId>,
+    /// Settings that are held away from their safe values by actions that are gone, and by which
+    /// rule.
+    pub(crate) settings: Vec<LeftSetting>,
+}
+
+/// A setting that nobody watches over any more.
+#[derive(Debug)]
+pub(crate) struct LeftSetting {
+    pub(crate) rule: Name,
+    pub(crate) name: Name,
+    pub(crate) kind: PropertyKind,
+    pub(crate) safe: f64,
+}
+
+fn left_setting(rule: &RulePlan) -> Option<LeftSetting> {
+    let Some(Effect::Set { name, kind, envelope, .. }) =
+        rule.alarm.action.as_ref().map(|action| &action.act)
+    else {
+        return None;
+    };
+    let (rule, name, kind) = (rule.name.clone(), name.clone(), kind.clone());
+    Some(LeftSetting { rule, name, kind, safe: envelope.safe })
 }
 
 impl RuleState {
@@ -142,8 +192,29 @@ impl Device {
         }
     }
 
-    /// Takes another plan; returns the alarms of rules that are gone.
-    pub(crate) fn adopt(&mut self, plan: &Arc<KindPlan>) -> Vec<AlarmId> {
+    /// What actions hold away from its safe value that the new plan has not.
+    fn let_go_of(&mut self, plan: &KindPlan) -> Vec<LeftSetting> {
+        let mut left = Vec::new();
+        for (rule, state) in self.plan.rules.iter().zip(&mut self.rules) {
+            if state.watchdog.is_none() {
+                continue;
+            }
+            let new = plan.rule(rule.name.as_str()).and_then(|at| plan.rules.get(at));
+            let new = new.and_then(left_setting).map(|setting| setting.name);
+            left.extend(left_setting(rule).filter(|old| {
+                let gone = new.as_ref() != Some(&old.name);
+                if gone {
+                    state.watchdog = None;
+                }
+                gone
+            }));
+        }
+        left
+    }
+
+    /// Takes another plan; returns what rules and actions that are gone leave behind.
+    pub(crate) fn adopt(&mut self, plan: &Arc<KindPlan>) -> Left {
+        let settings = self.let_go_of(plan);
         if self.specs != plan.specs {
             let old = std::mem::take(&mut self.inputs);
             let specs = Arc::clone(&self.specs);
@@ -151,7 +222,7 @@ impl Device {
             let fresh = plan.specs.iter().map(|spec| kept.remove(spec).unwrap_or(Input::Empty));
             self.inputs = fresh.collect();
         }
-        let mut lost = Vec::new();
+        let mut alarms = Vec::new();
         if self.names != plan.names {
             let old = std::mem::take(&mut self.rules);
             let names = Arc::clone(&self.names);
@@ -162,12 +233,12 @@ impl Device {
                 RuleState { due: None, ..state }
             });
             self.rules = fresh.collect();
-            lost.extend(kept.into_values().filter_map(|state| state.alarm));
+            alarms.extend(kept.into_values().filter_map(|state| state.alarm));
         }
         self.specs = Arc::clone(&plan.specs);
         self.names = Arc::clone(&plan.names);
         self.plan = Arc::clone(plan);
-        lost
+        Left { alarms, settings }
     }
 
     /// The moment at which a timer fires: the device's clock goes on as far behind as it was.

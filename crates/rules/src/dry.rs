@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 
 use blueprint::Blueprint;
 use model::{
-    Decided, DeviceId, Input, Name, Notice, Offset, Origin, Output, Outputs, Projection, Reading,
+    AlarmId, Decided, DeviceId, Input, Name, Notice, Offset, Origin, Output, Outputs, Projection, Reading,
     ReadingMark, Step, TenantId, Timestamp, Value,
 };
 
-use crate::fold::{Explained, Rules};
+use crate::fold::{Explained, Happening, Rules};
 
 /// Devices of one dry run.
 const DRY_DEVICES_MAX: usize = 100_000;
@@ -178,6 +178,10 @@ impl DryRun {
         }
         // What an action wants is in its notice; nobody is there to be set.
         self.rules.take_wanted();
+        for held in self.rules.take_happenings() {
+            let device = self.names.get(&held.device).cloned().unwrap_or_default();
+            happened.push(Happened { time: held.log, device, notice: held_notice(held) });
+        }
     }
 
     fn known(&mut self, name: &str) -> Result<DeviceId, DryError> {
@@ -221,5 +225,29 @@ impl DryRun {
             Decided { tenant: TENANT, kind: "device", id: &text, revision, content: &content };
         self.step(row.time, Input::Decided(decided), happened);
         Ok(id)
+    }
+}
+
+/// What is held back, as if people were told of it: a dry run says everything.
+fn held_notice(held: Happening) -> Notice {
+    let (transition, from, to) = match held.begins {
+        true => ("held_back", "pending", "held back"),
+        false => ("let_go", "held back", "calm"),
+    };
+    let trace = held.trace.and_then(|trace| serde_json::to_string(&trace).ok());
+    Notice {
+        device: held.device,
+        // There is none.
+        alarm: AlarmId::from_u128(0),
+        rule: held.rule,
+        transition: transition.to_owned(),
+        from: from.to_owned(),
+        to: to.to_owned(),
+        severity: held.severity.as_str().to_owned(),
+        role: None,
+        title: String::new(),
+        text: held.why,
+        trace: trace.unwrap_or_default(),
+        event: held.event,
     }
 }

@@ -10,6 +10,7 @@
 mod action;
 mod acts;
 mod define;
+mod held;
 mod life;
 mod steps;
 
@@ -18,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::{
-    AlarmId, CommandId, DeviceId, FoldId, Input, Name, Outputs, Projection, Reading, RestoreError,
+    AlarmId, CommandId, DeviceId, FoldId, Input, Name, Outputs, Projection, Reading, RestoreError, Severity,
     Step, TenantId, Timer, Timestamp, Value,
 };
 
@@ -29,7 +30,9 @@ use crate::device::{Care, Device, Moment, Taken};
 use crate::evaluate::{Devices, Making};
 use crate::plan::{KindPlan, Scope, Watched};
 use crate::store::AlarmView;
+use crate::trace::Trace;
 
+pub use held::Held;
 pub use steps::Explained;
 
 /// What an action wants of a device; it takes effect in the same step.
@@ -66,6 +69,27 @@ pub enum Want {
     },
 }
 
+/// Something began or ceased to be held back; told to whoever watches the fold, and to no people.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Happening {
+    /// On which device.
+    pub device: DeviceId,
+    /// Of which rule.
+    pub rule: Name,
+    /// How bad it would be.
+    pub severity: Severity,
+    /// Whether it is held back from now on, or its condition ended.
+    pub begins: bool,
+    /// In words.
+    pub why: String,
+    /// What was looked at.
+    pub trace: Option<Trace>,
+    /// By the device's clock.
+    pub event: Timestamp,
+    /// By the log's clock.
+    pub log: Timestamp,
+}
+
 /// What made a rule be judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cause {
@@ -93,6 +117,7 @@ pub struct Rules {
     /// The newest log time seen.
     pub(crate) now: Timestamp,
     wanted: Vec<Wanted>,
+    happenings: Vec<Happening>,
     /// Scratch of one message.
     touched: Vec<usize>,
 }
@@ -141,6 +166,11 @@ impl Rules {
     /// What actions of the last step want.
     pub fn take_wanted(&mut self) -> Vec<Wanted> {
         std::mem::take(&mut self.wanted)
+    }
+
+    /// What began or ceased to be held back since the last look.
+    pub fn take_happenings(&mut self) -> Vec<Happening> {
+        std::mem::take(&mut self.happenings)
     }
 
     /// What was due of a device, by day since the epoch (UTC); what is outstanding counts.
@@ -338,6 +368,8 @@ impl Projection for Rules {
     const ID: FoldId = FoldId::Rules;
 
     fn apply(&mut self, step: &Step<'_>, out: &mut Outputs) {
+        // Only those who take them after each step see them.
+        self.happenings.clear();
         self.now = self.now.max(step.log_time);
         match step.input {
             Input::Readings { device, readings, .. } => self.readings(step, device, readings, out),

@@ -25,7 +25,7 @@ pub use alarm::{Alarm, Change, Signed, Transition, Verdict};
 pub use delivery::{DELIVERY_DAYS_MAX, Due};
 pub use device::Care;
 pub use dry::{DryError, DryRun, Happened, Row};
-pub use fold::{Explained, Rules, Want, Wanted};
+pub use fold::{Explained, Happening, Held, Rules, Want, Wanted};
 pub use plan::Scope;
 pub use sheet::{Sheet, SheetError};
 pub use store::{ALARMS_KEPT_MAX, AlarmView};

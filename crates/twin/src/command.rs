@@ -45,6 +45,8 @@ pub struct Command {
 pub enum CommandState {
     /// Published, or waiting for its device to connect.
     Queued,
+    /// The device acknowledged the message, and has not said yet what came of it.
+    Delivered,
     /// The device did it.
     Done,
     /// The device says that it failed.
@@ -86,6 +88,7 @@ impl CommandState {
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Queued => "queued",
+            Self::Delivered => "delivered",
             Self::Done => "done",
             Self::Failed => "failed",
             Self::Expired => "expired",
@@ -96,7 +99,7 @@ impl CommandState {
     /// Whether nothing is waited for.
     #[must_use]
     pub const fn is_closed(&self) -> bool {
-        !matches!(self, Self::Queued)
+        !matches!(self, Self::Queued | Self::Delivered)
     }
 }
 

@@ -10,6 +10,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use identity::Action;
 use model::{DeviceId, TenantId, Timestamp};
+use rules::Explained;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -70,14 +71,18 @@ pub(crate) async fn explain(
         let fix = format!("rules of a {}: {}", twin.kind, known.join(", "));
         return Err(Problem::not_found("rule", &rule).fix(fix));
     };
-    Ok(Json(Explanation {
+    Ok(Json(explanation(rule, &found)))
+}
+
+pub(super) fn explanation(rule: String, found: &Explained) -> Explanation {
+    Explanation {
         rule,
         state: found.state,
-        why: found.why,
+        why: found.why.clone(),
         when: trace_json(&found.when),
         clear: found.clear.as_ref().map(trace_json),
         unless: found.unless.as_ref().map(trace_json),
-    }))
+    }
 }
 
 /// Whether a device is in maintenance, and which readings are ignored.

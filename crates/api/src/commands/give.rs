@@ -127,6 +127,7 @@ pub(super) fn outcome(
     match &command.state {
         CommandState::Refused { reason } => Err(Problem::new(code::REFUSED, reason.clone())),
         CommandState::Queued
+        | CommandState::Delivered
         | CommandState::Done
         | CommandState::Failed
         | CommandState::Expired => Ok(command.id),

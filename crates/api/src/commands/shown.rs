@@ -27,7 +27,7 @@ pub(crate) struct CommandJson {
     /// When it must have no effect any more.
     #[schema(value_type = String)]
     expires: Timestamp,
-    /// `queued`, `done`, `failed`, `expired` or `refused`.
+    /// `queued`, `delivered` (the device has it), `done`, `failed`, `expired` or `refused`.
     state: &'static str,
     /// Why it was refused.
     reason: Option<String>,
@@ -55,6 +55,7 @@ impl CommandJson {
         let reason = match &command.state {
             CommandState::Refused { reason } => Some(reason.clone()),
             CommandState::Queued
+            | CommandState::Delivered
             | CommandState::Done
             | CommandState::Failed
             | CommandState::Expired => None,

@@ -111,7 +111,7 @@ pub(super) struct Feed {
     look: tokio::time::Interval,
     statuses: BTreeMap<DeviceId, Status>,
     /// Commands that were told as open.
-    open: BTreeSet<(DeviceId, CommandId)>,
+    open: BTreeMap<(DeviceId, CommandId), CommandState>,
     /// Alarms as this watcher was told of them last.
     alarms: AlarmView,
     waiting: VecDeque<Happening>,
@@ -124,7 +124,7 @@ impl Feed {
             refusals: app.refusals.subscribe(),
             look: tokio::time::interval(LOOK_EVERY),
             statuses: BTreeMap::new(),
-            open: BTreeSet::new(),
+            open: BTreeMap::new(),
             alarms: app.shard.picture().alarms.clone(),
             waiting: VecDeque::new(),
             app,
@@ -255,23 +255,23 @@ impl Feed {
         if command.state.is_closed() {
             self.open.remove(&(device, id));
         } else if self.open.len() < WAITING_MAX {
-            self.open.insert((device, id));
+            self.open.insert((device, id), command.state.clone());
         }
         let command = CommandJson::of(twin, command);
         let data = serde_json::json!({ "device": device, "command": command });
         self.push(Kind::Command, picture.offset.0, data);
     }
 
-    /// An expiry makes no message: what was open is looked at.
+    /// An expiry makes no message, nor does a delivery: what was open is looked at.
     fn look_at_commands(&mut self) {
         let picture = self.app.shard.picture();
-        let closed = |(device, id): &&(DeviceId, CommandId)| {
+        let moved = |((device, id), told): &(&(DeviceId, CommandId), &CommandState)| {
             let twin = picture.twins.get(self.interest.tenant, *device);
             let command = twin.and_then(|twin| twin.commands.get(*id));
-            command.is_none_or(|command| command.state.is_closed())
+            command.is_none_or(|command| command.state != **told)
         };
-        let closed: Vec<_> = self.open.iter().filter(closed).copied().collect();
-        for (device, id) in closed {
+        let moved: Vec<_> = self.open.iter().filter(moved).map(|(which, _)| *which).collect();
+        for (device, id) in moved {
             self.open.remove(&(device, id));
             self.command(device, id);
         }

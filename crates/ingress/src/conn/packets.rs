@@ -185,20 +185,24 @@ impl Open {
         ack: &Ack<'_>,
         finish: impl FnOnce(&mut Connection, &Ack<'_>) -> bool,
     ) -> bool {
-        let which = self.stored.then(|| self.machine.in_flight(ack.packet_id)).flatten();
+        let which = self.machine.in_flight(ack.packet_id);
         let ended = finish(&mut self.machine, ack);
-        self.answered.extend(which.filter(|_| ended));
+        if let Some(offset) = which.filter(|_| ended) {
+            self.receipts.acknowledged(offset);
+            self.answered.extend(self.stored.then_some(offset));
+        }
         ended
     }
 
     /// Writes which messages the client answered; how many frames that takes.
     pub(super) fn note_answered(&mut self, batch: &mut Batch) -> usize {
+        let receipts = self.receipts.put(self.who.identity.tenant, batch);
         if self.answered.is_empty() {
-            return 0;
+            return receipts;
         }
         let offsets = std::mem::take(&mut self.answered);
         sessions::push(batch, &self.who, &Change::Answered { offsets });
-        1
+        receipts + 1
     }
 
     /// Makes a frame of a PUBLISH and lets its answer wait for it.

@@ -15,6 +15,7 @@ use crate::conn::{Conn, Open, Stage, State};
 use crate::dialect;
 use crate::hub::Who;
 use crate::judge::may_see;
+use crate::receipts::Carried;
 use crate::shared::Shared;
 
 /// Bytes of log read to find one record: its batch comes whole anyway.
@@ -187,6 +188,9 @@ pub(crate) fn send(
         }
         open.machine.send(&outgoing, &mut state.out)
     } else {
+        if let (Source::Log(offset), Some(carried)) = (&source, Carried::of(&open.who, message)) {
+            open.receipts.expect(*offset, carried);
+        }
         let pending = pending(source, &way);
         if full {
             open.machine.enqueue(pending)
@@ -248,7 +252,7 @@ fn fetch<T>(
     who: &Who,
     pending: &Pending,
     expiry: Expiry,
-    use_it: impl FnOnce(&Outgoing<'_>) -> T,
+    use_it: impl FnOnce(&Outgoing<'_>, Option<Carried>) -> T,
 ) -> Option<T> {
     let frames;
     let mut output = None;
@@ -284,7 +288,7 @@ fn fetch<T>(
         ids: &pending.ids,
         payload,
     };
-    Some(use_it(&outgoing))
+    Some(use_it(&outgoing, Carried::of(who, &message)))
 }
 
 /// Sends waiting messages while there is room in flight.
@@ -293,8 +297,11 @@ pub(crate) fn refill(shared: &Shared, open: &mut Open, out: &mut Vec<u8>) {
     while out.len() <= shared.limits.outbound_bytes_max
         && let Some(next) = open.machine.next_pending()
     {
-        let (machine, who) = (&mut open.machine, &open.who);
-        let launch = |o: &Outgoing<'_>| machine.launch(next.clone(), o, out);
+        let (machine, who, receipts) = (&mut open.machine, &open.who, &mut open.receipts);
+        let launch = |o: &Outgoing<'_>, carried| {
+            receipts.note(&next, carried);
+            machine.launch(next.clone(), o, out)
+        };
         match fetch(shared, who, &next, Expiry::Ends, launch) {
             Some(Delivered::Sent) => shared.counters.messages_out.add(1),
             Some(Delivered::Queued | Delivered::TooLarge | Delivered::QueueFull) | None => {
@@ -312,8 +319,11 @@ pub(crate) fn repeat(shared: &Shared, open: &mut Open, out: &mut Vec<u8>) {
             open.machine.release_again(packet_id, out);
             continue;
         };
-        let machine = &open.machine;
-        let again = |o: &Outgoing<'_>| machine.repeat(packet_id, o, out);
+        let (machine, receipts) = (&open.machine, &mut open.receipts);
+        let again = |o: &Outgoing<'_>, carried| {
+            receipts.note(&message, carried);
+            machine.repeat(packet_id, o, out)
+        };
         let sent = fetch(shared, &open.who, &message, Expiry::Passed, again);
         if sent != Some(Delivered::Sent) {
             open.machine.forget(packet_id);

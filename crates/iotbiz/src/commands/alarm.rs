@@ -15,7 +15,8 @@ pub(crate) enum AlarmCommand {
     #[command(
         visible_alias = "ls",
         after_help = "Examples:\n  iotbiz alarm ls\n  iotbiz alarm ls \
-                            --all --device box-0001 --severity warning --json"
+                            --all --device box-0001 --severity warning --json\n  iotbiz alarm ls \
+                            --held-back"
     )]
     List(ListArgs),
     /// Alarms of the server itself: its disk, its history, its clock. They clear by themselves.
@@ -94,6 +95,9 @@ pub(crate) struct ListArgs {
     /// Those that are over too.
     #[arg(long)]
     all: bool,
+    /// What is no alarm because it is held back (its cause is upstream, its hours, maintenance).
+    #[arg(long, conflicts_with_all = ["all", "device", "rule", "severity"])]
+    held_back: bool,
     /// Name or id of a device.
     #[arg(long)]
     device: Option<String>,
@@ -206,6 +210,9 @@ fn read(alarm: &str, client: &Client) -> anyhow::Result<Value> {
 }
 
 fn list(args: &ListArgs, client: &Client, format: Format) -> anyhow::Result<()> {
+    if args.held_back {
+        return held_back(client, format);
+    }
     let state = if args.all { "all" } else { "open" };
     let mut path = format!("/api/v1/alarms?state={state}&limit={}", args.limit);
     let asked = [("device", &args.device), ("rule", &args.rule), ("severity", &args.severity)];
@@ -235,6 +242,27 @@ fn server(found: &Value, format: Format) -> anyhow::Result<()> {
         keys.into_iter().map(|key| text(&alarm[key])).collect()
     });
     output::table(&["RAISED", "CLEARED", "SEVERITY", "WHAT", "WHY", "WHAT TO DO"], rows.collect())
+}
+
+fn held_back(client: &Client, format: Format) -> anyhow::Result<()> {
+    let found = client.get("/api/v1/alarms/held-back")?;
+    if format == Format::Json {
+        return output::json(&found);
+    }
+    let row = |held: &Value| {
+        let unless = &held["unless"]["condition"];
+        let why = text(&held["why"]);
+        vec![
+            text(&held["since"]),
+            text(&held["device"]["name"]),
+            text(&held["rule"]),
+            text(&held["severity"]),
+            if unless.is_null() { why } else { format!("{why} ({})", text(unless)) },
+            text(&held["when"]["condition"]),
+        ]
+    };
+    let rows = found["items"].as_array().into_iter().flatten().map(row);
+    output::table(&["SINCE", "DEVICE", "RULE", "SEVERITY", "HELD BACK BECAUSE", "IT HOLDS"], rows.collect())
 }
 
 const HEADS: [&str; 7] = ["RAISED", "ID", "DEVICE", "SEVERITY", "STATE", "WHAT", "VERDICT"];

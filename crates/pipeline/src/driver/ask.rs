@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::TrySendError;
 
 use model::{Decided, DeviceId, TenantId};
-use rules::{Care, Due, Explained};
+use rules::{Care, Due, Explained, Held};
 use tokio::sync::oneshot;
 
 use super::lane::{Defined, is_definition};
@@ -63,6 +63,18 @@ impl Shard {
             Some(lane) => lane.ask(move |state| state.rules.explain(device, &rule)).await,
             None => Ok(found),
         }
+    }
+
+    /// What would be an alarm of the tenant and is held back, in both lanes.
+    ///
+    /// # Errors
+    /// As of [`Shard::explain`].
+    pub async fn held(&self, tenant: TenantId) -> Result<Vec<Held>, Error> {
+        let mut held = self.ask(move |state| state.rules.held(tenant)).await?;
+        if let Some(lane) = self.urgent() {
+            held.extend(lane.ask(move |state| state.rules.held(tenant)).await?);
+        }
+        Ok(held)
     }
 
     /// Blueprints and devices in force, with their revisions and contents.

@@ -14,6 +14,16 @@ use super::{Rules, Want, Wanted};
 use crate::alarm::Transition;
 use crate::trace::human;
 
+/// A number as the kind of setting has it.
+pub(super) fn setting_value(kind: &PropertyKind, value: f64) -> Value {
+    match kind {
+        PropertyKind::Boolean => Value::Boolean(value != 0.0),
+        PropertyKind::Number { .. } | PropertyKind::Text | PropertyKind::Position => {
+            Value::Number(value)
+        }
+    }
+}
+
 impl Rules {
     pub(super) fn act(&mut self, place: Place<'_>, out: &mut Outputs) {
         let Some(action) = &place.rule.alarm.action else { return };
@@ -95,13 +105,7 @@ impl Rules {
     }
 
     fn want_setting(&mut self, place: Place<'_>, name: &Name, kind: &PropertyKind, value: f64) {
-        let value = match kind {
-            PropertyKind::Boolean => Value::Boolean(value != 0.0),
-            PropertyKind::Number { .. } | PropertyKind::Text | PropertyKind::Position => {
-                Value::Number(value)
-            }
-        };
-        self.want(place, Want::Setting { name: name.clone(), value });
+        self.want(place, Want::Setting { name: name.clone(), value: setting_value(kind, value) });
     }
 
     fn want(&mut self, place: Place<'_>, what: Want) {

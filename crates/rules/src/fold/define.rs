@@ -9,9 +9,10 @@ use std::sync::Arc;
 use blueprint::Blueprint;
 use model::{AlarmId, Decided, DeviceId, Name, Origin, TenantId, Timestamp};
 
-use super::{Rules, timer_id};
+use super::action::setting_value;
+use super::{Rules, Want, Wanted, timer_id};
 use crate::alarm::Transition;
-use crate::device::{Device, Facts, Moment, Planned};
+use crate::device::{Device, Facts, LeftSetting, Moment, Planned};
 use crate::plan::{KindPlan, compile};
 
 #[derive(serde::Deserialize)]
@@ -36,7 +37,7 @@ struct DeviceRecord {
 /// An alarm whose rule or device is no longer there.
 pub(crate) struct Gone {
     pub(crate) alarm: AlarmId,
-    pub(crate) why: &'static str,
+    pub(crate) why: String,
 }
 
 impl Rules {
@@ -47,9 +48,11 @@ impl Rules {
             // Only where this program judges other rules than the one that wrote the snapshot.
             if let Some(alarm) = self.alarms.get_mut(gone.alarm).filter(|alarm| alarm.is_open()) {
                 alarm.cleared = Some(log);
-                alarm.note(Transition::Cleared, Moment { event: log, log }, gone.why.to_owned());
+                alarm.note(Transition::Cleared, Moment { event: log, log }, gone.why);
             }
         }
+        // What is wanted then was wanted before the snapshot was written.
+        self.wanted.clear();
     }
 
     pub(super) fn definition(&mut self, decided: &Decided<'_>) -> Vec<Gone> {
@@ -156,10 +159,18 @@ impl Rules {
         }
         let Some(device) = self.devices.at_mut(slot) else { return Vec::new() };
         device.planned = Planned::Yes;
-        let lost = device.adopt(&plan);
+        let left = device.adopt(&plan);
         device.delivery.expect(plan.every.len());
-        let why = if retired { "the device is retired" } else { "its rule is no longer there" };
-        lost.into_iter().map(|alarm| Gone { alarm, why }).collect()
+        let (tenant, id) = (device.tenant, device.id);
+        let mut why =
+            if retired { "the device is retired" } else { "its rule is no longer there" }.to_owned();
+        for LeftSetting { rule, name, kind, safe } in left.settings {
+            why.push_str(&format!("; {name} goes back to {safe}"));
+            let what = Want::Setting { name, value: setting_value(&kind, safe) };
+            let by = format!("alarm.{rule}");
+            self.wanted.push(Wanted { tenant, device: id, what, by });
+        }
+        left.alarms.into_iter().map(|alarm| Gone { alarm, why: why.clone() }).collect()
     }
 
     fn disarm(&mut self, slot: usize) {
@@ -183,6 +194,6 @@ impl Rules {
             }
         }
         let open = device.rules.iter().filter_map(|state| state.alarm);
-        open.map(|alarm| Gone { alarm, why: "the device is gone" }).collect()
+        open.map(|alarm| Gone { alarm, why: "the device is gone".to_owned() }).collect()
     }
 }

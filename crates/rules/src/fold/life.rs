@@ -11,7 +11,7 @@ use model::{Name, Outputs, Severity, Timestamp};
 
 use super::{Cause, Rules, timer_id};
 use crate::alarm::Transition;
-use crate::device::{Device, Moment, RuleState};
+use crate::device::{Device, HeldBack, Moment, RuleState};
 use crate::evaluate::Seeing;
 use crate::plan::{Compiled, KindPlan, RulePlan, Timed};
 
@@ -22,14 +22,6 @@ pub(super) struct Place<'a> {
     pub(super) at: usize,
     pub(super) rule: &'a RulePlan,
     pub(super) now: Moment,
-}
-
-/// Why a condition that holds raises nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum HeldBack {
-    Maintenance,
-    Hours,
-    Upstream,
 }
 
 fn over(since: Moment, hold: Duration, now: Moment, cause: Cause) -> bool {
@@ -89,11 +81,24 @@ impl Rules {
         let Some(state) = self.state(place) else { return };
         if when != Some(true) {
             state.pending = None;
+            if state.held.take().is_some() {
+                self.tell_held(place, None);
+            }
             return;
         }
         let since = *state.pending.get_or_insert(now);
-        if over(since, rule.alarm.hold, now, cause) && self.held_back(place).is_none() {
+        if !over(since, rule.alarm.hold, now, cause) {
+            return;
+        }
+        let held = self.held_back(place);
+        if held.is_none() {
             self.raise(place, out);
+            return;
+        }
+        let Some(state) = self.state(place) else { return };
+        if state.held != held {
+            state.held = held;
+            self.tell_held(place, held);
         }
     }
 

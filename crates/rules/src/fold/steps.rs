@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::Rules;
 use super::define::Gone;
-use super::life::{HeldBack, Place};
+use super::life::Place;
 use crate::alarm::{Alarm, Change, Transition};
 use crate::evaluate::Seeing;
 use crate::plan::Compiled;
@@ -39,7 +39,7 @@ impl Rules {
         self.alarms.any(state.alarm?)
     }
 
-    fn trace(&self, place: Place<'_>, compiled: &Compiled) -> Option<Trace> {
+    pub(super) fn trace(&self, place: Place<'_>, compiled: &Compiled) -> Option<Trace> {
         let device = self.devices.at(place.slot)?;
         let sources = &compiled.sources;
         let seeing = Seeing { devices: &self.devices, device, sources, now: place.now };
@@ -78,18 +78,23 @@ impl Rules {
         self.alarms.push(alarm);
         let Some(state) = self.state(place) else { return };
         let since = state.pending.take();
+        let held = state.held.take();
         state.alarm = Some(id);
         let shelved = state.shelved.filter(|until| *until > now.log);
         state.shelved = shelved;
         if let Some(alarm) = self.alarms.get_mut(id) {
             alarm.shelved = shelved;
         }
-        let why = match since {
+        let mut why = match since {
             Some(since) if !rule.alarm.hold.is_zero() => {
                 format!("for {}, since {}", human(rule.alarm.hold), since.event)
             }
             Some(_) | None => String::new(),
         };
+        if let Some(held) = held {
+            let gap = if why.is_empty() { "" } else { ", " };
+            why.push_str(&format!("{gap}held back until now because {}", held.why()));
+        }
         self.change(place, (Transition::Raised, severity), &why, out);
         self.act(place, out);
     }
@@ -191,7 +196,7 @@ impl Rules {
         let from = format!("{} {}", alarm.state(), alarm.severity.as_str());
         alarm.cleared = Some(log);
         let now = crate::device::Moment { event: log, log };
-        alarm.note(Transition::Cleared, now, gone.why.to_owned());
+        alarm.note(Transition::Cleared, now, gone.why.clone());
         let notice = Notice {
             device: alarm.device,
             alarm: alarm.id,
@@ -202,7 +207,7 @@ impl Rules {
             severity: alarm.severity.as_str().to_owned(),
             role: alarm.role.clone(),
             title: format!("{}: {}", alarm.device_name, alarm.title),
-            text: gone.why.to_owned(),
+            text: gone.why.clone(),
             trace: String::new(),
             event: log,
         };
@@ -223,9 +228,7 @@ impl Rules {
         let (word, why) = match (state.alarm, state.pending, when.holds) {
             (Some(id), ..) => ("raised", format!("raised as {id}")),
             (None, Some(since), _) => match self.held_back(place) {
-                Some(HeldBack::Maintenance) => ("held_back", "the device is in maintenance".into()),
-                Some(HeldBack::Hours) => ("held_back", "it is outside its hours".into()),
-                Some(HeldBack::Upstream) => ("held_back", "the cause is upstream".into()),
+                Some(held) => ("held_back", held.why().to_owned()),
                 None => {
                     let hold = human(rule.alarm.hold);
                     ("pending", format!("it holds since {}, raised after {hold}", since.event))

@@ -3,8 +3,10 @@
 //! *Invariant:* tests know only the public surface; each is named by the fact it states.
 
 mod ai4i;
+mod blueprints;
 mod field;
 mod harness;
 mod life;
 mod race;
+mod steps;
 mod windows;

@@ -47,6 +47,7 @@ fn put_command(out: &mut Vec<u8>, command: &Command) {
     out.put_u64(command.timer);
     match &command.state {
         CommandState::Queued => out.put_u8(0),
+        CommandState::Delivered => out.put_u8(5),
         CommandState::Done => out.put_u8(1),
         CommandState::Failed => out.put_u8(2),
         CommandState::Expired => out.put_u8(3),
@@ -91,6 +92,7 @@ fn state(r: &mut Reader<'_>) -> Result<CommandState, WireError> {
         2 => CommandState::Failed,
         3 => CommandState::Expired,
         4 => CommandState::Refused { reason: r.text()?.to_owned() },
+        5 => CommandState::Delivered,
         _ => return Err(error),
     })
 }

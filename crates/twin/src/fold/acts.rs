@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! decided command {device}   {"id","name","args","by","key","timeout_ms"}
+//! decided delivered {device} {"command"}        by the door, when the device acknowledged the message
 //! me/command/{id}            {"args":{...},"expires":ms,"name":"locate"}
 //! me/command/{id}/answer     {"ok":true,...}
 //! ```
@@ -54,6 +55,12 @@ struct CommandAct {
     timeout_ms: u64,
 }
 
+/// What the door says of a command.
+#[derive(serde::Deserialize)]
+struct Delivered {
+    command: CommandId,
+}
+
 /// What a device says to a command.
 #[derive(Debug, Clone, Copy)]
 pub struct Answered<'a> {
@@ -97,6 +104,7 @@ impl Twins {
         match decided.kind {
             "desired" => self.desired(step, (device, decided.content), kind, out),
             "command" => self.command(step, (device, decided.content), kind, out),
+            "delivered" => self.delivered(device, decided.content),
             _ => {}
         }
     }
@@ -213,6 +221,18 @@ impl Twins {
         }
     }
 
+    /// The device acknowledged the message that carries a command.
+    fn delivered(&mut self, device: DeviceId, content: &str) {
+        let Ok(Delivered { command }) = serde_json::from_str(content) else { return };
+        let Some(twin) = self.get_mut(device) else { return };
+        if twin.commands.get(command).is_none_or(|open| open.state != CommandState::Queued) {
+            return;
+        }
+        if let Some(open) = Arc::make_mut(&mut twin.commands).get_mut(command) {
+            open.state = CommandState::Delivered;
+        }
+    }
+
     /// Takes in what a device says to a command. One that was not given here is a service's own and
     /// no concern of this fold.
     ///
@@ -233,7 +253,7 @@ impl Twins {
         twin.seen.last = Some(said.at);
         twin.seen.messages += 1;
         let Some(command) = Arc::make_mut(&mut twin.commands).get_mut(id) else { return Ok(()) };
-        if command.state == CommandState::Queued {
+        if !command.state.is_closed() {
             command.state = match outcome {
                 Outcome::Done => CommandState::Done,
                 Outcome::Failed => CommandState::Failed,

@@ -121,6 +121,7 @@ impl World {
         let why = match &command.state {
             CommandState::Refused { reason } => format!(": {reason}"),
             CommandState::Queued
+            | CommandState::Delivered
             | CommandState::Done
             | CommandState::Failed
             | CommandState::Expired => String::new(),
