@@ -84,6 +84,14 @@ export interface Explained {
   clear: Trace | null;
   unless: Trace | null;
 }
+/** What would be an alarm and is held back. */
+export interface Held extends Explained {
+  device: { id: string; name: string };
+  venture: string;
+  title: string;
+  severity: Severity;
+  since: string;
+}
 export interface RuleFired {
   rule: string;
   fired: number;
@@ -106,6 +114,7 @@ const act = (alarm: string, what: string, body: Record<string, unknown>) =>
 export const alarmsApi = {
   list: (values: Query, signal?: AbortSignal) => request<Page<Alarm>>(`/alarms${query(values)}`, { signal }),
   server: (state: 'open' | 'all') => request<{ items: ServerAlarm[] }>(`/server/alarms${query({ state })}`),
+  held: () => request<{ items: Held[] }>('/alarms/held-back'),
   one: (alarm: string) => request<AlarmDetail>(`/alarms/${id(alarm)}`),
   acknowledge: (alarm: string, note: string) => act(alarm, 'acknowledge', noted(note)),
   judge: (alarm: string, verdict: Verdict, note: string) => act(alarm, 'verdict', { verdict, ...noted(note) }),

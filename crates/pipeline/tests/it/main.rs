@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod lanes;
 mod relay;
 #[cfg(test)]
 mod replay;

@@ -63,6 +63,10 @@ impl Site {
     }
 
     pub(crate) fn log(&self) -> Result<Log, eventlog::Error> {
+        self.log_at("/log")
+    }
+
+    pub(crate) fn log_at(&self, folder: &str) -> Result<Log, eventlog::Error> {
         let options = eventlog::Options {
             segment_bytes: 8_000,
             grow_bytes: 0,
@@ -71,7 +75,7 @@ impl Site {
             ..eventlog::Options::default()
         };
         let disk = Arc::new(self.disk.clone());
-        Log::open(disk, Arc::new(self.clock.clone()), Path::new("/log"), options)
+        Log::open(disk, Arc::new(self.clock.clone()), Path::new(folder), options)
     }
 
     pub(crate) fn snapshots(&self) -> Result<Snapshots, eventlog::Error> {

@@ -7,7 +7,6 @@ use model::Timestamp;
 use rules::{DryRun, Sheet};
 
 const HEARTH: &str = include_str!("../../../../blueprints/hearth/blueprint.toml");
-const HEARTH_README: &str = include_str!("../../../../blueprints/hearth/README.md");
 const PRESSWATCH: &str = include_str!("../../../../blueprints/presswatch/blueprint.toml");
 
 /// What happens, one step a line: `time device rule from -> to`.
@@ -53,7 +52,16 @@ fn hearth_says_everywhere_that_it_is_no_certified_alarm() {
     let blueprint = Blueprint::parse(HEARTH).blueprint.unwrap();
     let title = blueprint.alarms["smoke"].title.clone().unwrap();
     assert!(title.contains("no certified fire alarm"), "{title}");
-    assert!(HEARTH_README.to_lowercase().contains("no certified fire alarm"));
+    for (place, text) in [
+        ("the blueprint", HEARTH),
+        ("the README", include_str!("../../../../README.md")),
+        ("the page", include_str!("../../../../web/src/pages/Alarms.svelte")),
+        ("each notification", include_str!("../../../notify/src/text.rs")),
+    ] {
+        let text = text.to_lowercase();
+        let says = text.contains("no certified alarm") || text.contains("no certified fire alarm");
+        assert!(says, "{place} does not say that this is no certified alarm");
+    }
 }
 
 #[test]
