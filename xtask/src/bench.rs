@@ -14,10 +14,12 @@ pub mod fleet;
 pub mod load;
 pub mod money;
 pub mod past;
+pub mod rules;
 pub mod scenes;
 pub mod server;
 pub mod table;
 pub mod tls;
+pub mod urgent;
 
 use std::fs;
 use std::path::Path;
@@ -124,7 +126,10 @@ pub fn run(place: &Place, options: &Options) -> Result<()> {
 fn build_load(place: &Place) -> Result<()> {
     let mut command = Command::new(cargo());
     command.current_dir(&place.root);
-    run::shown(command.args(["build", "--release", "-p", "fleetsim", "--example", "load"]))
+    run::shown(command.args(["build", "--release", "-p", "fleetsim", "--example", "load"]))?;
+    let mut command = Command::new(cargo());
+    command.current_dir(&place.root);
+    run::shown(command.args(["build", "--release", "-p", "rules", "--example", "measure"]))
 }
 
 fn measure(place: &Place, options: &Options, folder: &Path) -> Result<Section> {
@@ -134,6 +139,8 @@ fn measure(place: &Place, options: &Options, folder: &Path) -> Result<Section> {
     tls::measure(place, options, folder, &mut section)?;
     devices::connected(place, options, folder, &mut section)?;
     devices::per_message(place, options, folder, &mut section)?;
+    urgent::measure(place, options, folder, &mut section)?;
+    rules::measure(place, &mut section)?;
     scenes::slow_flush(place, options, folder, &mut section);
     past::measure(place, folder, &mut section)?;
     money::measure(place, options.keys, folder, &mut section)?;

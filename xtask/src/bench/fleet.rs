@@ -26,6 +26,14 @@ pub struct Device {
     token: String,
 }
 
+impl Device {
+    /// Its password.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+}
+
 /// A data folder's server with the blueprint of the foreign clients' tests in force.
 pub fn server(place: &Place, folder: &Path, more: &[&str]) -> Result<Server> {
     fs::create_dir_all(folder).context("make the folder of a measurement")?;
@@ -46,12 +54,12 @@ pub fn import(
     place: &Place,
     server: &Server,
     folder: &Path,
-    (prefix, count): (&str, u32),
+    (prefix, kind, count): (&str, &str, u32),
 ) -> Result<Vec<Device>> {
     let sheet = folder.join("devices.csv");
     let credentials = folder.join("credentials.csv");
     let (sheet_name, credentials_name) = (sheet.to_string_lossy(), credentials.to_string_lossy());
-    let arguments = ["device", "import", &sheet_name, "--kind", "probe"];
+    let arguments = ["device", "import", &sheet_name, "--kind", kind];
     let mut devices = Vec::new();
     for from in (0..count).step_by(IMPORT_ROWS as usize) {
         fs::write(&sheet, rows(prefix, from..count.min(from + IMPORT_ROWS)))?;

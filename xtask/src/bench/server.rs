@@ -88,8 +88,18 @@ impl Server {
 
     /// `iotbiz run` on a data folder, with everything on and further arguments.
     pub fn iotbiz(place: &Place, data: &Path, more: &[&str]) -> Result<Self> {
+        Self::iotbiz_as(place, data, (more, ""))
+    }
+
+    /// The same with more configuration.
+    pub fn iotbiz_with(place: &Place, data: &Path, configuration: &str) -> Result<Self> {
+        Self::iotbiz_as(place, data, (&[], configuration))
+    }
+
+    fn iotbiz_as(place: &Place, data: &Path, (more, text): (&[&str], &str)) -> Result<Self> {
         let config = data.with_extension("toml");
-        fs::write(&config, CONFIG).context("write the configuration of the measurement")?;
+        let text = format!("{CONFIG}{text}");
+        fs::write(&config, text).context("write the configuration of the measurement")?;
         let began = now();
         let mut process = on_core(&place.binary(Profile::Release))
             .args(["run", "--json", "--trust-loopback"])
