@@ -18,6 +18,12 @@ use crate::config::Config;
 const FOLDER: &str = "urgent";
 /// Bytes its log may have; a device sends at most 512 bytes a second.
 const LOG_BYTES_MAX: u64 = 256 << 20;
+/// Of one file of its log.
+const SEGMENT_BYTES: u64 = 8 << 20;
+/// Written ahead; a backup copies them.
+const GROW_BYTES: u64 = 256 << 10;
+/// Kept in memory for those who follow.
+const HOT_BYTES_MAX: usize = 4 << 20;
 /// Bytes of its log after which a snapshot is written and what is below may go.
 const SNAPSHOT_BYTES: u64 = 4 << 20;
 /// How long its log is kept, as long as it is small.
@@ -48,6 +54,9 @@ pub(super) fn open(
     let folder = config.data.join(FOLDER);
     let options = eventlog::Options {
         log_bytes_max: LOG_BYTES_MAX.min(config.log_options().log_bytes_max),
+        segment_bytes: SEGMENT_BYTES,
+        grow_bytes: GROW_BYTES,
+        hot_bytes_max: HOT_BYTES_MAX,
         ..config.log_options()
     };
     let log = Log::open(Arc::clone(disk), Arc::clone(clock), &folder.join("log"), options)
