@@ -88,6 +88,11 @@ struct World {
 
 impl World {
     fn new() -> Self {
+        Self::with(BLUEPRINT, ("box-0001", "box"), "operator")
+    }
+
+    /// A blueprint in force, one device, and ada who is told what this role is told.
+    fn with(blueprint: &str, (device, kind): (&str, &str), role: &str) -> Self {
         let (port, got) = receiver();
         let settings = tempfile::tempdir().unwrap();
         let config = settings.path().join("iotbiz.toml");
@@ -95,12 +100,12 @@ impl World {
         std::fs::write(&config, text).unwrap();
         let arguments = ["--trust-loopback", "--config", config.to_str().unwrap()];
         let server = Server::start(&arguments);
-        std::fs::write(server.folder.join("blueprint.toml"), BLUEPRINT).unwrap();
+        std::fs::write(server.folder.join("blueprint.toml"), blueprint).unwrap();
         server.ok(&["apply", "blueprint.toml", "--yes"]);
-        server.ok(&["device", "add", "box-0001", "--kind", "box"]);
+        server.ok(&["device", "add", device, "--kind", kind]);
         server.ok(&["person", "add", "ada", "--role", "operator"]);
         let hook = format!("http://127.0.0.1:{port}/ada");
-        server.ok(&["person", "notify", "ada", "--role", "operator", "--webhook", &hook]);
+        server.ok(&["person", "notify", "ada", "--role", role, "--webhook", &hook]);
         let arguments = arguments.map(str::to_owned).to_vec();
         Self { server, arguments, got, _settings: settings }
     }
@@ -173,4 +178,43 @@ fn an_alarm_reaches_a_person_once_raised_through_a_kill_and_comes_back_acknowled
     let tried = world.server.json(&["alarm", "try", "coolbox", "--rule", "warm"]);
     assert_eq!(tried["rules"][0]["fired"], 1, "{tried}");
     assert!(world.got.try_recv().is_err(), "nothing more was told");
+}
+
+#[test]
+fn smoke_goes_by_the_urgent_lane_through_a_kill_and_is_one_alarm_with_one_command() {
+    const HEARTH: &str = include_str!("../../../../blueprints/hearth/blueprint.toml");
+    let mut world = World::with(HEARTH, ("kitchen", "smoke"), "resident");
+    let smoke = |world: &World, value: &str| {
+        let value = format!("smoke={value}");
+        world.server.ok(&["send", "kitchen", &value, "--topic", "urgent"]);
+    };
+    smoke(&world, "14");
+    let first = world.hear();
+    assert_eq!(first.body["type"], "iotbiz.alarm.raised.v1", "{}", first.body);
+    let title = first.body["data"]["title"].as_str().unwrap();
+    assert!(title.contains("no certified fire alarm"), "{title}");
+    world.restart(End::Killed);
+    drop(first.answer);
+    let again = world.hear();
+    assert_eq!(again.id, first.id);
+    again.answer.send(200).unwrap();
+    smoke(&world, "20");
+    let alarms = world.alarms();
+    assert_eq!(alarms.len(), 1, "no second alarm: {alarms:?}");
+    let id = alarms[0]["id"].as_str().unwrap();
+    let acknowledged = world.server.json(&["alarm", "ack", id, "--note", "I look"]);
+    assert_eq!(acknowledged["state"], "acknowledged");
+    assert!(world.server.ok(&["alarm", "explain", "kitchen", "smoke"]).contains("raised"));
+    // The horn is sounded by the main lane, where the twin is: once.
+    let commands = world.server.json(&["command", "ls", "kitchen"]);
+    let given = commands["items"].as_array().unwrap();
+    assert_eq!(given.len(), 1, "{commands}");
+    assert_eq!((&given[0]["name"], &given[0]["by"]), (&"sound".into(), &"alarm.smoke".into()));
+    // The reading is where all others are.
+    let twin = world.server.json(&["device", "show", "kitchen"]);
+    assert!(twin.to_string().contains("\"smoke\""), "{twin}");
+    // In maintenance nothing new is raised, in either lane, and what is held back is listed.
+    world.server.ok(&["alarm", "maintenance", "kitchen", "--for", "1 h"]);
+    let held = world.server.json(&["alarm", "ls", "--held-back"]);
+    assert_eq!(held["items"].as_array().unwrap().len(), 0, "{held}");
 }
