@@ -167,6 +167,7 @@ fn json_one(notification: &Notification) -> Value {
             "text": notification.text,
             "cause": notification.cause,
             "link": notification.link,
+            "notice": NO_CERTIFIED_ALARM,
         },
     })
 }
@@ -193,6 +194,7 @@ fn json_digest(digest: &Digest) -> Value {
             "count": digest.count,
             "to_act_on": digest.to_act_on,
             "listed": lines.collect::<Vec<_>>(),
+            "notice": NO_CERTIFIED_ALARM,
         },
     })
 }

@@ -142,6 +142,12 @@ async fn nothing_is_raised_in_maintenance_or_on_a_broken_sensor() {
         world.says(r#"{"temperature":9.0}"#).await;
         let open = world.get("/api/v1/alarms").await;
         assert_eq!(open["items"].as_array().unwrap().len(), count, "{path}");
+        let held = world.get("/api/v1/alarms/held-back").await;
+        let held: Vec<_> = held["items"].as_array().unwrap().iter().map(|h| &h["why"]).collect();
+        let in_maintenance = path.ends_with("maintenance");
+        let expected: &[&str] =
+            if in_maintenance { &["the device is in maintenance"] } else { &[] };
+        assert_eq!(held, expected);
         world.says(r#"{"temperature":4.0}"#).await;
         let ended = world.site.call("DELETE", &path, &world.owner, &Value::Null).await.json();
         assert_eq!(ended, json!({ "maintenance": null, "ignored": {} }));

@@ -48,7 +48,13 @@ pub(crate) fn run(args: &FsckArgs, format: Format) -> anyhow::Result<()> {
             .fix("name the data folder of a server: iotbiz fsck DIR")
             .into());
     }
-    let report = eventlog::fsck(&OsDisk, &folder).context("read the log")?;
+    let mut report = eventlog::fsck(&OsDisk, &folder).context("read the log")?;
+    let lane = args.data.join("urgent/log");
+    if lane.is_dir() {
+        let urgent = eventlog::fsck(&OsDisk, &lane).context("read the log of the urgent lane")?;
+        report.segments.extend(urgent.segments);
+        report.missing.extend(urgent.missing);
+    }
     let ends = |offsets: Option<_>| match offsets {
         Some((first, last)) => format!("{first} to {last}"),
         None => "-".to_owned(),

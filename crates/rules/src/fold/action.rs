@@ -70,7 +70,7 @@ impl Rules {
                 Ok(format!("sent the command {name}"))
             }
             Effect::Set { name, to, kind, envelope } => {
-                let value = self.within(place, name, *to, envelope)?;
+                let value = self.admissible(place, name, *to, envelope)?;
                 let watchdog = envelope.watchdog.map(|after| place.now.log + after);
                 if let Some(state) = self.state(place) {
                     state.watchdog = Some(watchdog.unwrap_or(Timestamp::MAX));
@@ -82,7 +82,7 @@ impl Rules {
     }
 
     /// The value that may be set now.
-    fn within(
+    fn admissible(
         &self,
         place: Place<'_>,
         name: &Name,
