@@ -24,7 +24,7 @@ use crate::extract::Body;
 use crate::kept::Forgotten;
 use crate::page::Page;
 use crate::problem::Problem;
-use crate::write::{PATIENCE, applied, json, key};
+use crate::write::{applied, json, key};
 
 /// Credentials of one device, at most; as for taking it out of service.
 const CREDENTIALS_MAX: u32 = 1_000;

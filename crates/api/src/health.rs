@@ -58,8 +58,10 @@ fn reasons(app: &App) -> Vec<&'static str> {
     if log.on_fatal().borrow().is_some() {
         reasons.push("stopped");
     }
-    let behind = log.committed().0.saturating_sub(app.shard.picture().offset.0);
-    if behind > BEHIND_MAX {
+    let picture = app.shard.picture();
+    let behind = log.committed().0.saturating_sub(picture.offset.0);
+    let urgent = app.shard.urgent().map_or(0, |lane| lane.log().committed().0);
+    if behind > BEHIND_MAX || urgent.saturating_sub(picture.urgent.0) > BEHIND_MAX {
         reasons.push("folds_behind");
     }
     let history = app.facts.history.health();
@@ -87,11 +89,14 @@ pub(crate) async fn ready(State(app): State<App>) -> (StatusCode, Json<Ready>) {
 pub(crate) async fn metrics(State(app): State<App>) -> Response {
     let picture = app.shard.picture();
     let log = app.shard.log();
+    let urgent = app.shard.urgent().map_or(0, |lane| lane.log().committed().0);
     let mut text = String::new();
     let rows = [
         ("iotbiz_log_committed_offset", "gauge", log.committed().0),
         ("iotbiz_log_bytes", "gauge", log.bytes()),
         ("iotbiz_folds_offset", "gauge", picture.offset.0),
+        ("iotbiz_urgent_committed_offset", "gauge", urgent),
+        ("iotbiz_urgent_folds_offset", "gauge", picture.urgent.0),
         ("iotbiz_messages_total", "counter", picture.totals.messages),
         ("iotbiz_readings_total", "counter", picture.totals.readings),
         ("iotbiz_quarantined_total", "counter", picture.totals.quarantined),
