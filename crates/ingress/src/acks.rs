@@ -54,7 +54,9 @@ pub(crate) async fn run(shared: Arc<Shared>) {
 }
 
 /// Ready when the log of the urgent lane moved; never without one.
-async fn moved(urgent: &mut Option<watch::Receiver<Offset>>) -> Result<(), watch::error::RecvError> {
+async fn moved(
+    urgent: &mut Option<watch::Receiver<Offset>>,
+) -> Result<(), watch::error::RecvError> {
     match urgent {
         Some(urgent) => urgent.changed().await,
         None => std::future::pending().await,

@@ -16,9 +16,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use eventlog::{Appended, Batch, Log, Snapshots};
-use model::{
-    Clock, Decided, DeviceId, Frame, Offset, OutputKey, Redecode, TenantId, Timestamp,
-};
+use model::{Clock, Decided, DeviceId, Frame, Offset, OutputKey, Redecode, TenantId, Timestamp};
 use rules::{AlarmView, Scope};
 use tokio::sync::watch;
 use tracing::{info, warn};

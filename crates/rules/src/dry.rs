@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use blueprint::Blueprint;
 use model::{
-    AlarmId, Decided, DeviceId, Input, Name, Notice, Offset, Origin, Output, Outputs, Projection, Reading,
-    ReadingMark, Step, TenantId, Timestamp, Value,
+    AlarmId, Decided, DeviceId, Input, Name, Notice, Offset, Origin, Output, Outputs, Projection,
+    Reading, ReadingMark, Step, TenantId, Timestamp, Value,
 };
 
 use crate::fold::{Explained, Happening, Rules};

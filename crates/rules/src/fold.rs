@@ -19,8 +19,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::{
-    AlarmId, CommandId, DeviceId, FoldId, Input, Name, Outputs, Projection, Reading, RestoreError, Severity,
-    Step, TenantId, Timer, Timestamp, Value,
+    AlarmId, CommandId, DeviceId, FoldId, Input, Name, Outputs, Projection, Reading, RestoreError,
+    Severity, Step, TenantId, Timer, Timestamp, Value,
 };
 
 use crate::alarm::Alarm;

@@ -365,14 +365,11 @@ fn derive(kind: &Kind, plan: &mut KindPlan) {
 }
 
 fn own_inputs(rule: &RulePlan) -> impl Iterator<Item = usize> {
-    let conditions = [
-        Some(&rule.when),
-        rule.clear.as_ref(),
-        rule.unless.as_ref(),
-        rule.only.as_ref(),
-    ];
+    let conditions =
+        [Some(&rule.when), rule.clear.as_ref(), rule.unless.as_ref(), rule.only.as_ref()];
     let worse = rule.worse.iter().map(|(_, condition)| condition);
-    let sources = conditions.into_iter().flatten().chain(worse).flat_map(|compiled| &compiled.sources);
+    let sources =
+        conditions.into_iter().flatten().chain(worse).flat_map(|compiled| &compiled.sources);
     sources.filter_map(|source| match source {
         Source::Value(From::Own(at))
         | Source::Window { from: From::Own(at), .. }

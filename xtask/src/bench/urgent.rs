@@ -13,11 +13,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::bench::Options;
 use crate::bench::fleet::{self, Device};
 use crate::bench::load::{Door, Publish, Running};
 use crate::bench::server::{Server, now};
 use crate::bench::table::{Figure, Section, count};
-use crate::bench::Options;
 use crate::place::Place;
 
 /// Smoke sensors; each says something every two seconds, as `me/urgent` takes one a second.

@@ -262,7 +262,10 @@ fn held_back(client: &Client, format: Format) -> anyhow::Result<()> {
         ]
     };
     let rows = found["items"].as_array().into_iter().flatten().map(row);
-    output::table(&["SINCE", "DEVICE", "RULE", "SEVERITY", "HELD BACK BECAUSE", "IT HOLDS"], rows.collect())
+    output::table(
+        &["SINCE", "DEVICE", "RULE", "SEVERITY", "HELD BACK BECAUSE", "IT HOLDS"],
+        rows.collect(),
+    )
 }
 
 const HEADS: [&str; 7] = ["RAISED", "ID", "DEVICE", "SEVERITY", "STATE", "WHAT", "VERDICT"];

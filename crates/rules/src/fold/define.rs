@@ -162,8 +162,8 @@ impl Rules {
         let left = device.adopt(&plan);
         device.delivery.expect(plan.every.len());
         let (tenant, id) = (device.tenant, device.id);
-        let mut why =
-            if retired { "the device is retired" } else { "its rule is no longer there" }.to_owned();
+        let mut why = if retired { "the device is retired" } else { "its rule is no longer there" }
+            .to_owned();
         for LeftSetting { rule, name, kind, safe } in left.settings {
             why.push_str(&format!("; {name} goes back to {safe}"));
             let what = Want::Setting { name, value: setting_value(&kind, safe) };

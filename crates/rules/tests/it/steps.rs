@@ -69,7 +69,8 @@ fn severity_goes_up_and_down_in_as_many_steps_as_there_are() {
         critical_when = "level > 90 %"
         "#,
     );
-    for (second, level) in [60.0, 75.0, 95.0, 75.0, 60.0, 95.0, 55.0, 40.0].into_iter().enumerate() {
+    for (second, level) in [60.0, 75.0, 95.0, 75.0, 60.0, 95.0, 55.0, 40.0].into_iter().enumerate()
+    {
         fleet.tick(i64::try_from(second).unwrap());
         fleet.now("tank", "level", level);
     }
@@ -116,7 +117,8 @@ fn an_action_that_is_taken_away_from_its_rule_gives_the_setting_back_and_the_ala
     fleet.now("tank", "level", 90.0);
     assert_eq!(wanted(&mut fleet).len(), 1);
     fleet.told();
-    let without = "[alarm.full]\ndevice = \"tank\"\nwhen = \"level > 80 %\"\nseverity = \"warning\"";
+    let without =
+        "[alarm.full]\ndevice = \"tank\"\nwhen = \"level > 80 %\"\nseverity = \"warning\"";
     apply(&mut fleet, 2, without);
     assert_eq!(wanted(&mut fleet), [("valve".to_owned(), Value::Number(0.0))]);
     assert_eq!(fleet.told(), NOTHING);
