@@ -111,6 +111,10 @@ codes! {
     STEP = "B413", "a step up to what the alarm is already",
         "severity says how bad the alarm is at least; warning_when and critical_when make it worse and \
          let it get better again. A step that is not above severity changes nothing.";
+    COUNTER = "B414", "a counter of which nothing says how fast it counts",
+        "More on the meter is consumption, whatever it is, so a meter that was swapped for one with more \
+         on it looks like a spike. step_max is the most that one interval can count; what is above it \
+         is another meter.";
     CIRCULAR = "B501", "the case refers to itself",
         "An input of the case depends on itself, directly or through others, so it has no value.";
     BARS = "B502", "pass and kill bars overlap",

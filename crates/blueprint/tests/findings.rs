@@ -214,3 +214,33 @@ proptest! {
         prop_assert_eq!(shown.is_empty(), parsed.diagnostics.is_empty());
     }
 }
+
+#[test]
+fn a_counter_without_a_bound_is_warned_of_where_its_growth_is_judged() {
+    let of = |reading: &str, when: &str| {
+        format!(
+            "blueprint = 1\nventure = \"v\"\ntitle = \"V\"\n[device.meter.readings]\n\
+             energy = {{ unit = \"kWh\", counter = true, {reading} }}\n[alarm.much]\n\
+             device = \"meter\"\nwhen = \"{when}\"\nseverity = \"info\"\n"
+        )
+    };
+    let growth = "delta(energy, 1 h) > 5 kWh";
+    let found = finding(&of("every = \"1 h\"", growth), "B414");
+    assert!(found.contains("energy has no step_max"), "{found}");
+    silent_on(&of("step_max = 20", growth), "B414");
+    silent_on(&of("every = \"1 h\"", "energy > 5 kWh"), "B414");
+}
+
+#[test]
+fn a_step_that_is_not_above_severity_is_warned_of() {
+    let of = |severity: &str| {
+        format!(
+            "blueprint = 1\nventure = \"v\"\ntitle = \"V\"\n[device.box.readings]\n\
+             t = {{ unit = \"°C\" }}\n[alarm.warm]\ndevice = \"box\"\nwhen = \"t > 8 °C\"\n\
+             severity = \"{severity}\"\nwarning_when = \"t > 20 °C\"\n"
+        )
+    };
+    let found = finding(&of("critical"), "B413");
+    assert!(found.contains("alarm.warm is never less than critical"), "{found}");
+    silent_on(&of("info"), "B413");
+}

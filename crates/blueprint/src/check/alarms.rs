@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use expr::{Comparison, Program, Slot};
+use expr::{Comparison, Program, Slot, WindowFunction};
 use model::Name;
 
 use crate::alarm::{WINDOW_READINGS_MAX, readings_of};
@@ -24,6 +24,29 @@ pub(super) fn check(reader: &mut Reader<'_>, blueprint: &Blueprint, name: &Name,
     windows(reader, &scope, name, alarm);
     late(reader, &scope, name, alarm);
     steps(reader, name, alarm);
+    counters(reader, &scope, name, alarm);
+}
+
+/// Growth of a counter that may be another meter.
+fn counters(reader: &mut Reader<'_>, scope: &KindScope<'_>, name: &Name, alarm: &Alarm) {
+    let slots = alarm.formulas().flat_map(|formula| formula.program.slots());
+    let open = slots.filter_map(|slot| match slot {
+        Slot::Window { path, function: WindowFunction::Delta | WindowFunction::Rate, .. } => {
+            let counter = scope.dotted(path)?.counter?;
+            counter.step_max.is_none().then_some(path)
+        }
+        Slot::Window { .. }
+        | Slot::Path(_)
+        | Slot::Silent { .. }
+        | Slot::Inside { .. }
+        | Slot::Spread(_) => None,
+    });
+    // Once, however often the alarm looks at it.
+    let Some(path) = open.min() else { return };
+    let message = format!("alarm.{name} takes another meter for consumption");
+    let found = Diagnostic::warning(codes::COUNTER, at(reader, name, "when"), message);
+    let found = found.label(format!("{path} has no step_max"));
+    reader.report(found.help(format!("add step_max to {path}: the most that it counts in every")));
 }
 
 /// A step up to what the alarm is already.
