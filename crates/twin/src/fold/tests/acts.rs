@@ -352,3 +352,24 @@ fn a_snapshot_of_before_commands_is_still_read() {
 
 /// How many bytes a count takes.
 const COUNT_BYTES: usize = 4;
+
+#[test]
+fn a_command_is_delivered_between_sent_and_answered_and_never_after() {
+    let mut world = World::new();
+    for n in [1, 2, 3] {
+        world.command(n, "locate");
+    }
+    let receipt = |n: u128| json!({ "command": CommandId::from_u128(n) }).to_string();
+    for n in [1, 2, 99] {
+        world.act("delivered", &receipt(n));
+    }
+    let states = |world: &World| [1, 2, 3].map(|n| world.state(n));
+    assert_eq!(states(&world), ["delivered", "delivered", "queued"]);
+    world.restart();
+    world.answer(1, r#"{"ok":true}"#).unwrap();
+    world.act("delivered", &receipt(1));
+    world.wait(31);
+    world.act("delivered", &receipt(3));
+    // What was delivered and not answered expires like everything else.
+    assert_eq!(states(&world), ["done", "expired", "expired"]);
+}
