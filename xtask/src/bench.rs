@@ -37,6 +37,27 @@ use table::Section;
 /// What the server takes of `server::DESCRIPTORS`.
 const DEVICES_MAX: i64 = 12_000;
 
+/// A part of the measurement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Scene {
+    /// Both servers at their peak, and what only ours has
+    Peaks,
+    /// The same over TLS
+    Tls,
+    /// Many devices
+    Devices,
+    /// Smoke under overload
+    Urgent,
+    /// Rules on one core
+    Rules,
+    /// A slow disk; needs the peaks
+    Slow,
+    /// The past of a demo
+    Past,
+    /// Usage, bills and documents
+    Money,
+}
+
 /// How much to measure.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
@@ -74,6 +95,9 @@ pub struct Options {
     /// Log to restart with, in MB
     #[arg(long, default_value_t = 1_000)]
     pub log_mb: u64,
+    /// Only these parts
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub only: Vec<Scene>,
     /// Measure what is built already
     #[arg(long)]
     pub no_build: bool,
@@ -88,11 +112,15 @@ impl Options {
     pub fn command(&self) -> String {
         let Self { seconds, connections, payload_bytes, inflight, subscribers, .. } = self;
         let Self { idle, devices, children, rate, keys, log_mb, .. } = self;
+        let only: Vec<String> =
+            self.only.iter().map(|scene| format!("{scene:?}").to_lowercase()).collect();
+        let only =
+            if only.is_empty() { String::new() } else { format!(" --only {}", only.join(",")) };
         format!(
             "cargo xtask bench --seconds {seconds} --connections {connections} \
              --payload-bytes {payload_bytes} --inflight {inflight} --subscribers {subscribers} \
              --idle {idle} --devices {devices} --children {children} --rate {rate} \
-             --keys {keys} --log-mb {log_mb}"
+             --keys {keys} --log-mb {log_mb}{only}"
         )
     }
 }
@@ -134,15 +162,32 @@ fn build_load(place: &Place) -> Result<()> {
 
 fn measure(place: &Place, options: &Options, folder: &Path) -> Result<Section> {
     let mut section = Section::default();
-    scenes::mosquitto(place, options, folder, &mut section)?;
-    scenes::iotbiz(place, options, folder, &mut section)?;
-    tls::measure(place, options, folder, &mut section)?;
-    devices::connected(place, options, folder, &mut section)?;
-    devices::per_message(place, options, folder, &mut section)?;
-    urgent::measure(place, options, folder, &mut section)?;
-    rules::measure(place, &mut section)?;
-    scenes::slow_flush(place, options, folder, &mut section);
-    past::measure(place, folder, &mut section)?;
-    money::measure(place, options.keys, folder, &mut section)?;
+    let wants = |scene| options.only.is_empty() || options.only.contains(&scene);
+    if wants(Scene::Peaks) {
+        scenes::mosquitto(place, options, folder, &mut section)?;
+        scenes::iotbiz(place, options, folder, &mut section)?;
+    }
+    if wants(Scene::Tls) {
+        tls::measure(place, options, folder, &mut section)?;
+    }
+    if wants(Scene::Devices) {
+        devices::connected(place, options, folder, &mut section)?;
+        devices::per_message(place, options, folder, &mut section)?;
+    }
+    if wants(Scene::Urgent) {
+        urgent::measure(place, options, folder, &mut section)?;
+    }
+    if wants(Scene::Rules) {
+        rules::measure(place, &mut section)?;
+    }
+    if wants(Scene::Slow) && !section.peaks.is_empty() {
+        scenes::slow_flush(place, options, folder, &mut section);
+    }
+    if wants(Scene::Past) {
+        past::measure(place, folder, &mut section)?;
+    }
+    if wants(Scene::Money) {
+        money::measure(place, options.keys, folder, &mut section)?;
+    }
     Ok(section)
 }

@@ -104,8 +104,10 @@ impl Section {
     #[must_use]
     pub fn text(&self, machine: &str, command: &str) -> String {
         let mut text = format!("## {machine}\n\n`{command}`\n\n");
-        text += "| load | server | acked or delivered/s | µs CPU a message | core busy | p50 | p99 | ratio |\n";
-        text += "|---|---|---:|---:|---:|---:|---:|---:|\n";
+        if !self.peaks.is_empty() {
+            text += "| load | server | acked or delivered/s | µs CPU a message | core busy | p50 | p99 | ratio |\n";
+            text += "|---|---|---:|---:|---:|---:|---:|---:|\n";
+        }
         for peak in &self.peaks {
             let Peak { load, server, per_s, cpu_micros, busy, p50_ms, p99_ms } = peak;
             text += &format!(
@@ -116,7 +118,10 @@ impl Section {
                 self.ratio(peak)
             );
         }
-        text += "\n| what | asked | measured |\n|---|---|---|\n";
+        if !self.peaks.is_empty() {
+            text += "\n";
+        }
+        text += "| what | asked | measured |\n|---|---|---|\n";
         for Figure { what, asked, measured } in &self.figures {
             text += &format!("| {what} | {asked} | {measured} |\n");
         }
