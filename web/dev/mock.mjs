@@ -65,6 +65,7 @@ const routes = [
   ['GET', '/api/v1/devices/:id/twin', (r) => world.twin(device(r))],
   ['PATCH', '/api/v1/devices/:id/desired', (r) => [202, desired(r)]],
   ['POST', '/api/v1/desired', (r) => [202, desiredOfMany(r)]],
+  ['GET', '/api/v1/alarms/held-back', () => ({ items: [] })],
   ['GET', '/api/v1/maintenance', () => list(world.devices.filter((one) => one.care && (one.care.maintenance || Object.keys(one.care.ignored).length > 0)).map((one) => ({ device: { id: one.id, name: one.name }, ...one.care })))],
   ['GET', '/api/v1/devices/:id/maintenance', (r) => care(r)],
   ['PUT', '/api/v1/devices/:id/maintenance', (r) => care(r, (now, until) => (now.maintenance = until))],
