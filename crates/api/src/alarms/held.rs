@@ -20,6 +20,9 @@ use crate::problem::Problem;
 /// Something that is held back.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct HeldJson {
+    /// The rule, why it is held back, and what its conditions look at.
+    #[serde(flatten)]
+    explanation: Explanation,
     device: Named,
     venture: String,
     title: String,
@@ -28,9 +31,6 @@ pub(crate) struct HeldJson {
     /// Since when its condition holds, by the device's clock.
     #[schema(value_type = String)]
     since: Timestamp,
-    /// The rule, why it is held back, and what its conditions look at.
-    #[serde(flatten)]
-    explanation: Explanation,
 }
 
 /// All of it, at most 1,000.
@@ -41,12 +41,12 @@ pub(crate) struct HeldList {
 
 fn held_json(held: Held) -> HeldJson {
     HeldJson {
+        explanation: explanation(held.rule.to_string(), &held.explained),
         device: Named { id: held.device.to_string(), name: held.device_name },
         venture: held.venture.to_string(),
         title: held.title,
         severity: held.severity.as_str(),
         since: held.since,
-        explanation: explanation(held.rule.to_string(), &held.explained),
     }
 }
 
