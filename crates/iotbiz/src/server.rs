@@ -204,6 +204,8 @@ impl Server {
         let app = app(config, &on, (facts, setup, refusals.clone()))?;
         tasks.spawn(tasks::forward_refusals(ingress.refusals(), refusals, stop.clone()));
         let needs = (Arc::clone(&ingress), Arc::clone(&history), notices);
+        let blueprints = Arc::clone(&on.urgent.blueprints);
+        tasks.spawn(urgent::keep_equipped(on.shard.clone(), blueprints, stop.clone()));
         let floors = (on.floor, Arc::clone(&on.urgent.floor));
         tasks.spawn(tasks::keep_floor(needs, floors, stop.clone()));
         if let Some(certificates) = certificates {
@@ -390,6 +392,7 @@ async fn open(config: &Config, time: &Time) -> anyhow::Result<(Foundation, Relay
     let opened = Arc::clone(&door);
     let audience = Arc::new(Audience::new(config.notify.allowed()?));
     let hears = Arc::clone(&audience);
+    let blueprints = Arc::clone(&urgent.blueprints);
     let parts = pipeline::Parts {
         log: log.clone(),
         snapshots,
@@ -398,6 +401,9 @@ async fn open(config: &Config, time: &Time) -> anyhow::Result<(Foundation, Relay
         on_decided: Box::new(move |decided| {
             api::admit(&opened, decided);
             hears.admit(decided);
+            if decided.kind == "blueprint" {
+                blueprints.notify_one();
+            }
         }),
         beside: Beside::UrgentLane(lane),
     };

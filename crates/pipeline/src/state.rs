@@ -6,6 +6,7 @@
 //! output off the list of those not read back yet.
 
 mod acts;
+mod lane;
 mod timers;
 
 use std::collections::BTreeMap;
@@ -189,6 +190,10 @@ impl State {
         out: &mut Outputs,
         watch: &mut dyn Watch,
     ) {
+        // Of the others this lane knows nothing: they may be many.
+        if self.scope == Scope::Urgent && !self.says_something_urgent(decided) {
+            return;
+        }
         if self.records.decide(decided) == Effect::Ignored {
             return;
         }

@@ -11,6 +11,8 @@ use anyhow::Context;
 use eventlog::{Log, Snapshots};
 use model::{Clock, Disk};
 use pipeline::{Beside, Driver, Shard};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 
@@ -29,11 +31,18 @@ const SNAPSHOT_BYTES: u64 = 4 << 20;
 /// How long its log is kept, as long as it is small.
 const RETENTION: Duration = Duration::from_secs(86_400);
 
+/// How long the lane may take to know what it is given.
+const EQUIP_MAX: Duration = Duration::from_secs(60);
+/// After a failure.
+const EQUIP_AGAIN: Duration = Duration::from_secs(1);
+
 /// The running lane.
 pub(super) struct UrgentLane {
     pub(super) log: Log,
     /// Below which offset nobody needs its log.
     pub(super) floor: Arc<AtomicU64>,
+    /// Told of each blueprint that takes effect.
+    pub(super) blueprints: Arc<Notify>,
     driver: Driver,
 }
 
@@ -42,6 +51,21 @@ impl UrgentLane {
     pub(super) fn stop(self) -> anyhow::Result<()> {
         self.driver.stop().context("stop the urgent lane")?;
         self.log.close().context("close the log of the urgent lane")
+    }
+}
+
+/// Gives the lane the devices that a new blueprint lets say something urgent, until `stop`.
+pub(super) async fn keep_equipped(shard: Shard, blueprints: Arc<Notify>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = blueprints.notified() => {}
+            () = stop.cancelled() => return,
+        }
+        if let Err(error) = shard.equip_urgent(EQUIP_MAX).await {
+            tracing::warn!(%error, "the urgent lane waits for its devices");
+            blueprints.notify_one();
+            tokio::time::sleep(EQUIP_AGAIN).await;
+        }
     }
 }
 
@@ -80,5 +104,5 @@ pub(super) fn open(
         ..config.driver_options()
     };
     let (driver, shard) = Driver::start(parts, options).context("restore the urgent lane")?;
-    Ok((UrgentLane { log, floor, driver }, shard))
+    Ok((UrgentLane { log, floor, blueprints: Arc::default(), driver }, shard))
 }

@@ -4,7 +4,7 @@
 //! *Invariant:* a question only reads. It is answered by the thread of the folds between two reads,
 //! so it must be small; at most [`QUESTIONS_MAX`] wait, the next is refused.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::TrySendError;
 
 use model::{Decided, DeviceId, TenantId};
@@ -77,10 +77,22 @@ impl Shard {
         Ok(held)
     }
 
-    /// Blueprints and devices in force, with their revisions and contents.
+    /// Devices in force.
+    pub(super) async fn devices(&self) -> Result<BTreeSet<(TenantId, String)>, Error> {
+        self.ask(|state| {
+            let devices = state.records.iter().filter(|decided| decided.kind == "device");
+            devices.map(|decided| (decided.tenant, decided.id.to_owned())).collect()
+        })
+        .await
+    }
+
+    /// Blueprints and devices in force that the urgent lane needs, with their revisions and
+    /// contents.
     pub(super) async fn definitions(&self) -> Result<BTreeMap<Defined, (u64, String)>, Error> {
         self.ask(|state| {
-            let all = state.records.iter().filter(|decided| is_definition(decided.kind));
+            let all = state.records.iter().filter(|decided| {
+                is_definition(decided.kind) && state.says_something_urgent(decided)
+            });
             all.map(|decided| {
                 let Decided { tenant, kind, id, revision, content } = decided;
                 let of = if kind == "blueprint" { revision } else { 0 };

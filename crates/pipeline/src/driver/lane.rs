@@ -24,6 +24,9 @@ use rules::Scope;
 use super::{PATIENCE, Shard, Taken, later};
 use crate::error::Error;
 
+/// Definitions given to the urgent lane in one batch.
+const EQUIPPED_AT_ONCE: usize = 1_000;
+
 /// The other lane of the same tenants.
 #[derive(Debug, Default)]
 pub enum Beside {
@@ -190,23 +193,32 @@ impl Shard {
     pub async fn equip_urgent(&self, patience: Duration) -> Result<usize, Error> {
         let Some(lane) = self.urgent() else { return Ok(0) };
         let (own, known) = (self.definitions().await?, lane.definitions().await?);
-        let mut batch = Batch::default();
+        let (there, here) = (lane.devices().await?, self.devices().await?);
+        let mut frames = Vec::new();
         for (key, (revision, content)) in &own {
             if known.get(key).is_none_or(|(known, _)| known < revision) {
                 let (tenant, kind, id) = (key.tenant, &*key.kind, &*key.id);
                 let revision = *revision;
-                batch.push(&Frame::Decided(Decided { tenant, kind, id, revision, content }));
+                frames.push(Frame::Decided(Decided { tenant, kind, id, revision, content }));
             }
         }
-        for key in known.keys().filter(|key| key.kind == "device" && !own.contains_key(key)) {
-            batch.push(&Frame::Erased(Erased { tenant: key.tenant, subject: &key.id }));
+        for (tenant, id) in there.difference(&here) {
+            frames.push(Frame::Erased(Erased { tenant: *tenant, subject: id }));
         }
-        let frames = batch.len();
-        if frames > 0 {
-            let last = lane.log.append(&mut batch)?.last;
+        // Blueprints come before the devices that they are asked for.
+        for some in frames.chunks(EQUIPPED_AT_ONCE) {
+            let mut batch = Batch::default();
+            some.iter().for_each(|frame| batch.push(frame));
+            let last = loop {
+                match lane.log.append(&mut batch) {
+                    Ok(appended) => break appended.last,
+                    Err(eventlog::Error::Full { .. }) => lane.log.room().await,
+                    Err(error) => return Err(error.into()),
+                }
+            };
             lane.applied(last, patience).await?;
         }
-        Ok(frames)
+        Ok(frames.len())
     }
 }
 
