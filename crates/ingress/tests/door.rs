@@ -42,5 +42,7 @@ mod tenants;
 mod thingsboard;
 #[path = "door/tls.rs"]
 mod tls;
+#[path = "door/urgent.rs"]
+mod urgent;
 #[path = "door/websocket.rs"]
 mod websocket;

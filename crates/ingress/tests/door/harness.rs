@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use eventlog::{Batch, Log, Options};
+use eventlog::{Batch, Log, Options, SlowFlush};
 use faultsim::SimDisk;
 use identity::{CredentialFacts, DeviceFacts, Door, Owner, Role, Token};
 use ingress::{Config, Ingress, Limits, Parts, Tls};
@@ -28,6 +28,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 /// A door and what it stands on.
 pub(crate) struct World {
     pub(crate) log: Log,
+    /// Of the urgent lane, whose flushes are slower than those of the main log.
+    pub(crate) urgent: Log,
     pub(crate) door: Arc<Door>,
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -94,9 +96,12 @@ impl World {
         let log =
             Log::open(Arc::clone(&disk), Arc::clone(&clock), Path::new("/log"), Options::default())
                 .unwrap();
+        let slow = Arc::new(SlowFlush { disk: SimDisk::new(2), delay: Duration::from_millis(20) });
+        let urgent =
+            Log::open(slow, Arc::clone(&clock), Path::new("/urgent"), Options::default()).unwrap();
         let parts = Parts {
             log: log.clone(),
-            urgent: None,
+            urgent: Some(urgent.clone()),
             door: Arc::clone(&door),
             clock: Arc::clone(&clock),
             disk: Arc::clone(&disk),
@@ -110,7 +115,7 @@ impl World {
             origins,
         };
         let ingress = Ingress::start(config, parts).await.unwrap();
-        Self { log, door, disk, clock, ingress, token, service }
+        Self { log, urgent, door, disk, clock, ingress, token, service }
     }
 
     /// Stops the door and starts another on the same log.
@@ -120,12 +125,12 @@ impl World {
 
     /// The same; in between something is decided that no door sees happen.
     pub(crate) async fn restart_after(self, meanwhile: impl FnOnce(&Door)) -> Self {
-        let Self { log, door, disk, clock, ingress, token, service } = self;
+        let Self { log, urgent, door, disk, clock, ingress, token, service } = self;
         ingress.shutdown().await;
         meanwhile(&door);
         let parts = Parts {
             log: log.clone(),
-            urgent: None,
+            urgent: Some(urgent.clone()),
             door: Arc::clone(&door),
             clock: Arc::clone(&clock),
             disk: Arc::clone(&disk),
@@ -138,7 +143,7 @@ impl World {
             ..Config::default()
         };
         let ingress = Ingress::start(config, parts).await.unwrap();
-        Self { log, door, disk, clock, ingress, token, service }
+        Self { log, urgent, door, disk, clock, ingress, token, service }
     }
 
     /// Another door on what of the log is durable, as after the end of the process: the door
@@ -146,7 +151,7 @@ impl World {
     pub(crate) async fn killed(self, number: u32) -> Self {
         let parts = Parts {
             log: self.log.clone(),
-            urgent: None,
+            urgent: Some(self.urgent.clone()),
             door: Arc::clone(&self.door),
             clock: Arc::clone(&self.clock),
             disk: Arc::clone(&self.disk),
