@@ -12,11 +12,9 @@ use crate::harness::{World, publish};
 /// Topics and payloads of the messages in a log.
 fn messages(log: &eventlog::Log) -> Vec<(String, String)> {
     let frames = log.read(Offset(1), 1 << 20).unwrap();
-    let found = frames.iter().filter_map(|record| match record.unwrap().frame {
-        Frame::Raw(raw) => {
-            Some((raw.topic.to_owned(), String::from_utf8(raw.payload.to_vec()).unwrap()))
-        }
-        _ => None,
+    let found = frames.iter().filter_map(|record| {
+        let Frame::Raw(raw) = record.unwrap().frame else { return None };
+        Some((raw.topic.to_owned(), String::from_utf8(raw.payload.to_vec()).unwrap()))
     });
     found.collect()
 }
