@@ -100,7 +100,7 @@ pub(super) fn open(
     let options = pipeline::Options {
         snapshot_bytes: SNAPSHOT_BYTES,
         trim_bytes: LOG_BYTES_MAX / 4,
-        retention: RETENTION,
+        retention: RETENTION.min(config.driver_options().retention),
         ..config.driver_options()
     };
     let (driver, shard) = Driver::start(parts, options).context("restore the urgent lane")?;
