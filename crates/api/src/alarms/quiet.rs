@@ -21,7 +21,7 @@ const QUIET_LIST_MAX: usize = 1_000;
 
 /// What is held back for a device.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(crate) struct QuietJson {
+pub(crate) struct CaredJson {
     device: Named,
     /// Nothing is raised before; null when it is not in maintenance.
     #[schema(value_type = Option<String>)]
@@ -33,20 +33,20 @@ pub(crate) struct QuietJson {
 
 /// Devices in maintenance, and readings that are ignored; the first 1,000 by name.
 #[utoipa::path(get, path = "/maintenance", tag = "alarms",
-    responses((status = 200, body = Page<QuietJson>), (status = "default", body = Problem)))]
+    responses((status = 200, body = Page<CaredJson>), (status = "default", body = Problem)))]
 pub(crate) async fn quiet(
     State(app): State<App>,
     caller: Caller,
-) -> Result<Json<Page<QuietJson>>, Problem> {
+) -> Result<Json<Page<CaredJson>>, Problem> {
     let tenant = caller.may(Action::Read)?;
     let cared = app.shard.cared(tenant).await?;
     let picture = app.shard.picture();
-    let mut items: Vec<QuietJson> = cared
+    let mut items: Vec<CaredJson> = cared
         .into_iter()
         .filter_map(|(id, care)| {
             let twin = picture.twins.get(tenant, id)?;
             let ignored = care.ignored.into_iter().map(|(name, until)| (name.to_string(), until));
-            Some(QuietJson {
+            Some(CaredJson {
                 device: Named { id: id.to_string(), name: twin.name.clone() },
                 maintenance: care.maintenance,
                 ignored: ignored.collect(),
