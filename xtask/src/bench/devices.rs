@@ -32,7 +32,7 @@ pub fn connected(
     println!("==> iotbiz, {} devices connected", options.devices);
     let folder = folder.join("connected");
     let server = fleet::server(place, &folder, &[])?;
-    let devices = fleet::import(place, &server, &folder, ("probe", "probe", options.devices))?;
+    let devices = fleet::import(place, &server, &folder, ("probe", &fleet::PROBE, options.devices))?;
     let users = fleet::users(&devices, folder.join("users"))?;
     let at_first = held_mb(place, options, &server, &users)?;
     drop(server);
@@ -71,14 +71,14 @@ pub fn per_message(
     let server = fleet::server(place, &folder, &[])?;
     let few = (options.children / FEWER).max(1);
     let gateways = options.children.div_ceil(CHILDREN).max(1);
-    let devices = fleet::import(place, &server, &folder, ("few", "probe", few))?;
+    let devices = fleet::import(place, &server, &folder, ("few", &fleet::PROBE, few))?;
     let users = fleet::users(&devices, folder.join("few"))?;
     let alone = Crowd { door: Door { target: server.mqtt, users: &users, ca: None }, devices: few };
     let small = cpu_micros(place, options, &server, (&alone, few, None))?;
 
     let began = now();
-    let speakers = fleet::import(place, &server, &folder, ("gateway", "probe", gateways))?;
-    let children = fleet::import(place, &server, &folder, ("child", "probe", options.children))?;
+    let speakers = fleet::import(place, &server, &folder, ("gateway", &fleet::PROBE, gateways))?;
+    let children = fleet::import(place, &server, &folder, ("child", &fleet::PROBE, options.children))?;
     scenes::caught_up(&server)?;
     let imported = began.elapsed();
     let began = now();

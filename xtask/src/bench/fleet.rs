@@ -18,6 +18,18 @@ const IMPORT_ROWS: u32 = 10_000;
 /// Gateways that get their children at the same time.
 const ADOPTIONS_AT_ONCE: usize = 8;
 
+/// What devices are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sort {
+    /// Of which venture.
+    pub venture: &'static str,
+    /// Which of its kinds.
+    pub kind: &'static str,
+}
+
+/// What the load plays.
+pub const PROBE: Sort = Sort { venture: "outsiders", kind: "probe" };
+
 /// A device that was registered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Device {
@@ -54,12 +66,12 @@ pub fn import(
     place: &Place,
     server: &Server,
     folder: &Path,
-    (prefix, kind, count): (&str, &str, u32),
+    (prefix, sort, count): (&str, &Sort, u32),
 ) -> Result<Vec<Device>> {
     let sheet = folder.join("devices.csv");
     let credentials = folder.join("credentials.csv");
     let (sheet_name, credentials_name) = (sheet.to_string_lossy(), credentials.to_string_lossy());
-    let arguments = ["device", "import", &sheet_name, "--kind", kind];
+    let arguments = ["device", "import", &sheet_name, "--kind", sort.kind, "--venture", sort.venture];
     let mut devices = Vec::new();
     for from in (0..count).step_by(IMPORT_ROWS as usize) {
         fs::write(&sheet, rows(prefix, from..count.min(from + IMPORT_ROWS)))?;

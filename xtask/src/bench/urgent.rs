@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::bench::Options;
-use crate::bench::fleet::{self, Device};
+use crate::bench::fleet::{self, Device, Sort};
 use crate::bench::load::{Door, Publish, Running};
 use crate::bench::server::{Server, now};
 use crate::bench::table::{Figure, Section, count};
@@ -43,6 +43,8 @@ severity = "critical"
 notify = "resident"
 "#;
 
+const SENSOR: Sort = Sort { venture: "hearth", kind: "sensor" };
+
 /// What a webhook got: of which device, and when it was whole.
 type Told = (String, Instant);
 
@@ -62,7 +64,7 @@ pub fn measure(
     fleet::apply(place, &server)?;
     let sensors = prepare(place, &server, &folder, port)?;
     let connections = options.connections * OVERLOAD;
-    let probes = fleet::import(place, &server, &folder, ("probe", "probe", connections))?;
+    let probes = fleet::import(place, &server, &folder, ("probe", &fleet::PROBE, connections))?;
     let users = fleet::users(&probes, folder.join("users"))?;
 
     let quiet = alarms(&server, &sensors, &told, Duration::from_secs(6))?;
@@ -90,7 +92,7 @@ fn prepare(place: &Place, server: &Server, folder: &Path, port: u16) -> Result<V
     let file = folder.join("hearth.toml");
     fs::write(&file, HEARTH).context("write the blueprint")?;
     server.command(place, &["apply", &file.to_string_lossy(), "--yes"])?;
-    let sensors = fleet::import(place, server, folder, ("sensor", "sensor", SENSORS))?;
+    let sensors = fleet::import(place, server, folder, ("sensor", &SENSOR, SENSORS))?;
     server.command(place, &["person", "add", "ada", "--role", "operator"])?;
     let hook = format!("http://127.0.0.1:{port}/");
     let notify = ["person", "notify", "ada", "--role", "resident", "--webhook", &hook];
