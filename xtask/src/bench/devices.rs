@@ -32,7 +32,8 @@ pub fn connected(
     println!("==> iotbiz, {} devices connected", options.devices);
     let folder = folder.join("connected");
     let server = fleet::server(place, &folder, &[])?;
-    let devices = fleet::import(place, &server, &folder, ("probe", &fleet::PROBE, options.devices))?;
+    let devices =
+        fleet::import(place, &server, &folder, ("probe", &fleet::PROBE, options.devices))?;
     let users = fleet::users(&devices, folder.join("users"))?;
     let at_first = held_mb(place, options, &server, &users)?;
     drop(server);
@@ -78,7 +79,8 @@ pub fn per_message(
 
     let began = now();
     let speakers = fleet::import(place, &server, &folder, ("gateway", &fleet::PROBE, gateways))?;
-    let children = fleet::import(place, &server, &folder, ("child", &fleet::PROBE, options.children))?;
+    let children =
+        fleet::import(place, &server, &folder, ("child", &fleet::PROBE, options.children))?;
     scenes::caught_up(&server)?;
     let imported = began.elapsed();
     let began = now();

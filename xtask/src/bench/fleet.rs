@@ -71,7 +71,8 @@ pub fn import(
     let sheet = folder.join("devices.csv");
     let credentials = folder.join("credentials.csv");
     let (sheet_name, credentials_name) = (sheet.to_string_lossy(), credentials.to_string_lossy());
-    let arguments = ["device", "import", &sheet_name, "--kind", sort.kind, "--venture", sort.venture];
+    let arguments =
+        ["device", "import", &sheet_name, "--kind", sort.kind, "--venture", sort.venture];
     let mut devices = Vec::new();
     for from in (0..count).step_by(IMPORT_ROWS as usize) {
         fs::write(&sheet, rows(prefix, from..count.min(from + IMPORT_ROWS)))?;

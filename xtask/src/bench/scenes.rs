@@ -59,7 +59,8 @@ pub fn iotbiz(
     ));
     let at_start_mb = server.memory_kb()? / 1000.0;
     fleet::apply(place, &server)?;
-    let devices = fleet::import(place, &server, folder, ("probe", &fleet::PROBE, options.connections))?;
+    let devices =
+        fleet::import(place, &server, folder, ("probe", &fleet::PROBE, options.connections))?;
     let users = fleet::users(&devices, folder.join("users"))?;
     let door = Door { target: server.mqtt, users: &users, ca: None };
     let idle = idle_kb(place, options, &server, &door)?;
@@ -135,7 +136,8 @@ pub fn plain_peak(section: &Section) -> f64 {
 
 fn ack_of_slow_flush(place: &Place, options: &Options, folder: &Path, rate: f64) -> Result<String> {
     let server = fleet::server(place, folder, &["--flush-delay-ms", SLOW_FLUSH_MS])?;
-    let devices = fleet::import(place, &server, folder, ("probe", &fleet::PROBE, options.connections))?;
+    let devices =
+        fleet::import(place, &server, folder, ("probe", &fleet::PROBE, options.connections))?;
     let users = fleet::users(&devices, folder.join("users"))?;
     let door = Door { target: server.mqtt, users: &users, ca: None };
     let publish = Publish { rate: Some(rate), ..Publish::peak(options) };

@@ -28,7 +28,8 @@ pub fn measure(
     println!("==> iotbiz over TLS");
     let folder = folder.join("tls");
     let server = fleet::server(place, &folder, &[])?;
-    let devices = fleet::import(place, &server, &folder, ("probe", &fleet::PROBE, options.connections))?;
+    let devices =
+        fleet::import(place, &server, &folder, ("probe", &fleet::PROBE, options.connections))?;
     let users = fleet::users(&devices, folder.join("users"))?;
     let ca = folder.join("ca.crt");
     fs::write(&ca, server.command(place, &["ca", "show"])?).context("write the authority")?;
