@@ -21,8 +21,16 @@ pub fn build(place: &Place) -> Result<()> {
     let mut command = Command::new(cargo());
     command.current_dir(&place.root);
     run::shown(command.args([
-        "build", "--release", "-p", "intake", "-p", "billing", "--example", "keys_load",
-        "--example", "bill_load",
+        "build",
+        "--release",
+        "-p",
+        "intake",
+        "-p",
+        "billing",
+        "--example",
+        "keys_load",
+        "--example",
+        "bill_load",
     ]))
 }
 
