@@ -87,7 +87,7 @@ impl SimObjects {
         match inner.lapses.remove(&number) {
             Some(Lapse::Refused) => Err(lapsed()),
             // Whatever it came to: nobody hears of it.
-            Some(Lapse::AnswerLost) => change(&mut inner).and(Err(lapsed())),
+            Some(Lapse::AnswerLost) => change(&mut inner).and_then(|()| Err(lapsed())),
             None => change(&mut inner),
         }
     }
