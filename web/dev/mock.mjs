@@ -11,6 +11,7 @@ import { createHash } from 'node:crypto';
 import { createServer } from 'node:http';
 import { existsSync, readFileSync } from 'node:fs';
 import { extname, join, normalize } from 'node:path';
+import * as claims from './claims.mjs';
 import { Money } from './money.mjs';
 import { World } from './world.mjs';
 import { acceptSocket } from './socket.mjs';
@@ -58,6 +59,10 @@ const routes = [
   ['POST', '/api/v1/devices', (r) => [201, addDevice(r.body)]],
   ['POST', '/api/v1/quarantine/replay', () => [202, { frames: 3 }]],
   ['GET', '/api/v1/ventures/:id/blueprint', () => world.blueprint],
+  ['GET', '/api/v1/ventures/:id/case/actual', (r) => claims.actual(r.params.id)],
+  ['GET', '/api/v1/ventures/:id/next', () => claims.next()],
+  ['GET', '/api/v1/ventures/:id/forecasts', () => claims.forecasts()],
+  ['POST', '/api/v1/ventures/:id/forecasts', () => claims.freeze()],
   ['PUT', '/api/v1/ventures/:id/blueprint', (r) => putBlueprint(r)],
   ['GET', '/api/v1/devices/:id', (r) => world.detail(device(r))],
   ['PATCH', '/api/v1/devices/:id', (r) => patch(r)],

@@ -7,7 +7,7 @@
  */
 
 import { base, query, type Query } from './lib/origin.ts';
-import type { Assumption, Decision, Evidence, Gate, Study } from './lib/venture.ts';
+import type { Actual, Assumption, Decision, Evidence, Fixes, Forecast, Forecasts, Gate, Study } from './lib/venture.ts';
 
 export type Origin = 'real' | 'virtual' | 'replayed';
 export type DeviceStatus = 'live' | 'silent' | 'never' | 'retired';
@@ -465,6 +465,10 @@ export const api = {
   assumptions: (venture: string) => request<Page<Assumption>>(`/ventures/${id(venture)}/assumptions`),
   addEvidence: (venture: string, body: Record<string, unknown>) =>
     request<Evidence>(`/ventures/${id(venture)}/evidence`, { method: 'POST', body }),
+  caseActual: (venture: string) => request<Actual>(`/ventures/${id(venture)}/case/actual`),
+  nextFixes: (venture: string) => request<Fixes>(`/ventures/${id(venture)}/next`),
+  forecasts: (venture: string) => request<Forecasts>(`/ventures/${id(venture)}/forecasts`),
+  freezeForecast: (venture: string) => request<Forecast>(`/ventures/${id(venture)}/forecasts`, { method: 'POST', body: {} }),
   gates: (venture: string) => request<Page<Gate>>(`/ventures/${id(venture)}/gates`),
   decisions: (venture: string) => request<Page<Decision>>(`/ventures/${id(venture)}/decisions`),
   decideGate: (venture: string, stage: string, body: Record<string, unknown>) =>

@@ -8,6 +8,7 @@
 //! and its default limits, but for those that a load from one address breaks by design
 //! (`server::CONFIG`).
 
+pub mod case;
 pub mod devices;
 pub mod fanout;
 pub mod fleet;
@@ -56,6 +57,8 @@ pub enum Scene {
     Past,
     /// Usage, bills and documents
     Money,
+    /// Trials and sensitivities of a business case
+    Case,
 }
 
 /// How much to measure.
@@ -188,6 +191,9 @@ fn measure(place: &Place, options: &Options, folder: &Path) -> Result<Section> {
     }
     if wants(Scene::Money) {
         money::measure(place, options.keys, folder, &mut section)?;
+    }
+    if wants(Scene::Case) {
+        case::measure(place, &mut section)?;
     }
     Ok(section)
 }

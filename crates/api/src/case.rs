@@ -58,6 +58,18 @@ pub(crate) struct Trials {
     seed: Option<u64>,
 }
 
+impl Trials {
+    /// As a run on one thread.
+    pub(crate) fn run(self, (default, max): (u32, u32)) -> Result<Run, Problem> {
+        let trials = self.trials.unwrap_or(default);
+        if trials == 0 || trials > max {
+            let message = format!("{trials} is not between 1 and {max}");
+            return Err(Problem::invalid("trials", message));
+        }
+        Ok(Run { trials, seed: self.seed.unwrap_or(1), threads: THREADS })
+    }
+}
+
 /// A study of a venture's case, made or remembered.
 pub(crate) async fn study(
     app: &App,
@@ -107,7 +119,7 @@ impl Studies {
 }
 
 /// The case in force, each assumption as it is believed at `at`.
-fn case(found: &InForce, pieces: &[Piece], at: Timestamp) -> Result<Case, Problem> {
+pub(crate) fn case(found: &InForce, pieces: &[Piece], at: Timestamp) -> Result<Case, Problem> {
     let mut case = Case::parse(&found.text).map_err(|findings| {
         let mut problem = Problem::new(code::BLUEPRINT_ERRORS, "the case has mistakes");
         for finding in &findings {
@@ -139,11 +151,12 @@ pub(crate) async fn show(
     Params(asked): Params<Trials>,
 ) -> Result<Response, Problem> {
     let tenant = caller.may(Action::Read)?;
-    let found = in_force(&app.shard.picture(), tenant, &venture)?;
+    let picture = app.shard.picture();
+    let found = in_force(&picture, tenant, &venture)?;
     if found.blueprint.case.is_none() {
         return Err(Problem::not_found("case of venture", &venture).fix("add [case] to it"));
     }
-    let known = pieces(&app, tenant, &found.blueprint.venture).await?;
+    let known = pieces(&picture, tenant, &found.blueprint.venture);
     let study = study(&app, tenant, &found, (&known, asked)).await?;
     Ok(([(header::CONTENT_TYPE, "application/json")], study.to_json()).into_response())
 }

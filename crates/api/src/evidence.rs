@@ -4,6 +4,7 @@
 //! `venture`, and every figure carries the tree it came from.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -11,24 +12,28 @@ use axum::http::StatusCode;
 use blueprint::{Blueprint, ExperimentKind};
 use identity::Action;
 use model::{EvidenceId, Name, TenantId, Timestamp};
-use registry::content::{EvidenceContent, OutcomeContent};
+use pipeline::Picture;
+use registry::content::{EvidenceContent, MeasuredContent, OutcomeContent};
 use registry::{Expect, Kind, RecordRow};
 use serde::{Deserialize, Serialize};
 use venture::belief::{Relevance, kind_word};
-use venture::experiment::{assumption_state, claim, state_of};
+use venture::experiment::{assumption_state, claim, state_of, state_of_value};
 use venture::{Belief, Evidence, Outcome};
 
 use crate::app::App;
 use crate::caller::Caller;
 use crate::devices::random;
 use crate::extract::Body;
+use crate::measure::{MeasureJson, standing};
 use crate::page::Page;
 use crate::problem::Problem;
 use crate::ventures::in_force;
 use crate::write::{applied, key, put};
 
-/// Pieces of evidence that are read of one venture.
-const EVIDENCE_MAX: u32 = 10_000;
+/// Pieces of evidence that are listed of one venture.
+const EVIDENCE_MAX: usize = 10_000;
+/// Records of one page.
+const PAGE: u32 = 1_000;
 
 /// A result to record.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -79,6 +84,10 @@ pub(crate) struct EvidenceJson {
     recorded_by: String,
     #[schema(value_type = String)]
     recorded_at: Timestamp,
+    /// What the server read, when the result is the fleet's: `metric`, `from`, `to`, `offset`,
+    /// `revision`, `bar_set`, `devices`, `value`, `counts_as`.
+    #[schema(value_type = Option<Object>)]
+    measured: Option<MeasuredContent>,
 }
 
 /// A test of an assumption.
@@ -98,6 +107,8 @@ pub(crate) struct ExperimentJson {
     out_of: u64,
     /// Bars can no longer be moved.
     locked: bool,
+    /// Where it stands, when the server takes its result from the fleet.
+    measures: Option<MeasureJson>,
 }
 
 /// A falsifiable sentence and what is believed of it.
@@ -127,21 +138,26 @@ pub(crate) struct AssumptionJson {
 #[derive(Debug, Clone)]
 pub(crate) struct Piece {
     pub(crate) id: String,
-    pub(crate) content: EvidenceContent,
+    pub(crate) content: Arc<EvidenceContent>,
+    /// Who recorded it; empty where only the folds were asked.
     pub(crate) actor: String,
     pub(crate) recorded: Timestamp,
 }
 
 impl Piece {
+    pub(crate) fn new(id: &str, content: EvidenceContent, actor: &str, now: Timestamp) -> Self {
+        let actor = actor.to_owned();
+        Self { id: id.to_owned(), content: Arc::new(content), actor, recorded: now }
+    }
+
     fn of(row: &RecordRow) -> Result<Self, Problem> {
-        let content = row.content()?;
         // Not `row.at`: that is of the newest revision, such as its withdrawal.
         let recorded = row.id.parse().map_or(row.at, EvidenceId::time);
-        Ok(Self { id: row.id.clone(), content, actor: row.actor.clone(), recorded })
+        Ok(Self::new(&row.id, row.content()?, &row.actor, recorded))
     }
 
     fn json(&self) -> EvidenceJson {
-        let content = self.content.clone();
+        let content = EvidenceContent::clone(&self.content);
         EvidenceJson {
             id: self.id.clone(),
             assumption: content.assumption.to_string(),
@@ -154,15 +170,20 @@ impl Piece {
             withdrawn: content.withdrawn,
             recorded_by: self.actor.clone(),
             recorded_at: self.recorded,
+            measured: content.measured,
         }
     }
 
     fn evidence(&self) -> Option<Evidence> {
         let content = &self.content;
-        let outcome = match content.outcome {
-            OutcomeContent::Counts { of, out_of } => Outcome::Counts { of, out_of },
-            OutcomeContent::Ratio(ratio) => Outcome::Ratio(ratio),
-            OutcomeContent::Mean { mean, error } => Outcome::Mean { mean, error },
+        let counts_as = content.measured.as_ref().and_then(|measured| measured.counts_as);
+        let outcome = match (content.outcome, counts_as) {
+            (OutcomeContent::Counts { of, out_of }, Some(counts_as)) => {
+                Outcome::Sample { of, out_of, counts_as }
+            }
+            (OutcomeContent::Counts { of, out_of }, None) => Outcome::Counts { of, out_of },
+            (OutcomeContent::Ratio(ratio), _) => Outcome::Ratio(ratio),
+            (OutcomeContent::Mean { mean, error }, _) => Outcome::Mean { mean, error },
         };
         Some(Evidence {
             id: self.id.clone(),
@@ -179,15 +200,65 @@ fn kind_of(word: &str) -> Option<ExperimentKind> {
     [Say, Do, Pay, Build, Measure].into_iter().find(|kind| kind_word(*kind) == word)
 }
 
-/// All evidence of a venture, withdrawn or not.
-pub(crate) async fn pieces(
+/// All evidence of a venture, withdrawn or not, as the folds have it.
+pub(crate) fn pieces(picture: &Picture, tenant: TenantId, venture: &Name) -> Vec<Piece> {
+    let of = |(id, content): (&str, &Arc<EvidenceContent>)| Piece {
+        id: id.to_owned(),
+        content: Arc::clone(content),
+        actor: String::new(),
+        recorded: id.parse().map_or(content.at, EvidenceId::time),
+    };
+    picture.catalog.evidence(tenant, venture).map(of).collect()
+}
+
+/// Records of a kind that belong to a venture, by id.
+pub(crate) async fn owned(
     app: &App,
     tenant: TenantId,
-    venture: &Name,
-) -> Result<Vec<Piece>, Problem> {
-    let owner = key(tenant, Kind::Evidence, venture.as_str());
-    let rows = app.registry.list_owned(owner, "", EVIDENCE_MAX).await?;
+    (kind, venture): (Kind, &str),
+) -> Result<Vec<RecordRow>, Problem> {
+    let mut rows: Vec<RecordRow> = Vec::new();
+    loop {
+        let after = rows.last().map(|row| row.id.clone()).unwrap_or_default();
+        let page = app.registry.list_owned(key(tenant, kind, venture), &after, PAGE).await?;
+        let whole = page.len() < usize::try_from(PAGE).unwrap_or(usize::MAX);
+        rows.extend(page);
+        if rows.len() > EVIDENCE_MAX {
+            let message = format!("more than evidence_max = {EVIDENCE_MAX} records of {kind}");
+            return Err(Problem::new(crate::code::TOO_LARGE, message));
+        }
+        if whole {
+            return Ok(rows);
+        }
+    }
+}
+
+/// The same, with who recorded each.
+async fn authored(app: &App, tenant: TenantId, venture: &Name) -> Result<Vec<Piece>, Problem> {
+    let rows = owned(app, tenant, (Kind::Evidence, venture.as_str())).await?;
     rows.iter().map(Piece::of).collect()
+}
+
+/// Evidence as it was known at a moment: what was recorded later is left out, what was withdrawn
+/// later still counts.
+pub(crate) async fn pieces_at(
+    app: &App,
+    tenant: TenantId,
+    (venture, at): (&Name, Timestamp),
+) -> Result<Vec<Piece>, Problem> {
+    let rows = owned(app, tenant, (Kind::Evidence, venture.as_str())).await?;
+    let mut known = Vec::new();
+    for row in &rows {
+        let mut piece = Piece::of(row)?;
+        if piece.recorded > at {
+            continue;
+        }
+        if row.at > at {
+            Arc::make_mut(&mut piece.content).withdrawn = None;
+        }
+        known.push(piece);
+    }
+    Ok(known)
 }
 
 /// What is believed of one assumption at `at`; a piece dated later is an error.
@@ -221,23 +292,40 @@ pub(crate) fn results(pieces: &[Piece]) -> (BTreeMap<Name, u64>, BTreeMap<Name, 
     (of_experiment, of_assumption)
 }
 
-fn experiment_json(
-    name: &Name,
-    experiment: &blueprint::Experiment,
-    pieces: &[Piece],
-) -> (ExperimentJson, venture::experiment::ExperimentState) {
-    let mine = pieces.iter().filter(|piece| {
-        piece.content.withdrawn.is_none() && piece.content.experiment.as_ref() == Some(name)
-    });
-    let (mut of, mut out_of, mut locked) = (0, 0, false);
-    for piece in mine {
-        locked = true;
-        if let OutcomeContent::Counts { of: did, out_of: asked } = piece.content.outcome {
+/// Results of an experiment that count: so many out of so many, and the newest value where the
+/// result is one.
+pub(crate) fn tally(name: &Name, pieces: &[Piece]) -> (u64, u64, Option<f64>) {
+    let (mut of, mut out_of, mut value) = (0, 0, None);
+    for piece in pieces {
+        let content = &piece.content;
+        if content.withdrawn.is_some() || content.experiment.as_ref() != Some(name) {
+            continue;
+        }
+        value = match (&content.measured, content.outcome) {
+            (Some(measured), _) => Some(measured.value),
+            (None, OutcomeContent::Mean { mean, .. }) => Some(mean),
+            (None, OutcomeContent::Counts { .. } | OutcomeContent::Ratio(_)) => value,
+        };
+        if let OutcomeContent::Counts { of: did, out_of: asked } = content.outcome {
             of += did;
             out_of += asked;
         }
     }
-    let state = state_of(experiment, of, out_of);
+    (of, out_of, value)
+}
+
+fn experiment_json(
+    (name, experiment): (&Name, &blueprint::Experiment),
+    assumption: &blueprint::Assumption,
+    (pieces, measures): (&[Piece], &[MeasureJson]),
+) -> (ExperimentJson, venture::experiment::ExperimentState) {
+    let (of, out_of, value) = tally(name, pieces);
+    let locked = results(pieces).0.contains_key(name);
+    // A value is compared itself; a share of counts is the sum of all results.
+    let state = match value {
+        Some(value) => state_of_value(experiment, value, &unit_of(assumption)),
+        None => state_of(experiment, of, out_of),
+    };
     let json = ExperimentJson {
         name: name.to_string(),
         title: experiment.title.clone(),
@@ -251,19 +339,27 @@ fn experiment_json(
         of,
         out_of,
         locked,
+        measures: measures.iter().find(|one| one.experiment == name.as_str()).cloned(),
     };
     (json, state)
+}
+
+/// The unit in which an assumption is measured; a share is a plain number.
+pub(crate) fn unit_of(assumption: &blueprint::Assumption) -> expr::Unit {
+    let unit = &assumption.holds.quantity.unit;
+    let one = expr::Unit::one();
+    if assumption.count.is_some() || unit.is_like(&one) { one } else { unit.clone() }
 }
 
 fn assumption_json(
     blueprint: &Blueprint,
     name: &Name,
     assumption: &blueprint::Assumption,
-    (pieces, now): (&[Piece], Timestamp),
+    (pieces, measures, now): (&[Piece], &[MeasureJson], Timestamp),
 ) -> AssumptionJson {
     let tests = blueprint.experiments.iter().filter(|(_, test)| test.tests == *name);
     let (experiments, states): (Vec<_>, Vec<_>) =
-        tests.map(|(name, test)| experiment_json(name, test, pieces)).unzip();
+        tests.map(|test| experiment_json(test, assumption, (pieces, measures))).unzip();
     let mine = pieces.iter().filter(|piece| piece.content.assumption == *name);
     let believed = belief(blueprint, name, pieces, now);
     let known = believed.as_ref().ok();
@@ -296,11 +392,12 @@ pub(crate) async fn list(
     let tenant = caller.may(Action::Read)?;
     let picture = app.shard.picture();
     let found = in_force(&picture, tenant, &venture)?;
-    let pieces = pieces(&app, tenant, &found.blueprint.venture).await?;
+    let pieces = authored(&app, tenant, &found.blueprint.venture).await?;
+    let measures = standing(&app, tenant, &found).await?;
     let now = app.clock.now();
     let all = found.blueprint.assumptions.iter();
     let items = all.map(|(name, assumption)| {
-        assumption_json(&found.blueprint, name, assumption, (&pieces, now))
+        assumption_json(&found.blueprint, name, assumption, (&pieces, &measures, now))
     });
     Ok(Json(Page::whole(items.collect())))
 }
@@ -321,11 +418,11 @@ pub(crate) async fn add(
     let now = app.clock.now();
     let content = content(&found.blueprint, asked, now)?;
     let id = EvidenceId::new(now, random()?).to_string();
-    let piece = Piece { id, content, actor: caller.actor(), recorded: now };
+    let piece = Piece::new(&id, content, &caller.actor(), now);
     // Weighed before it is kept, so that nothing is kept that cannot be weighed.
     belief(&found.blueprint, &piece.content.assumption, std::slice::from_ref(&piece), now)?;
     let record = key(tenant, Kind::Evidence, &piece.id);
-    let written = put(&app, record, &piece.content, &piece.actor, Expect::New).await?;
+    let written = put(&app, record, &*piece.content, &piece.actor, Expect::New).await?;
     applied(&app, written.seq).await?;
     Ok((StatusCode::CREATED, Json(piece.json())))
 }
@@ -352,9 +449,9 @@ pub(crate) async fn withdraw(
     if piece.content.venture.as_str() != venture {
         return Err(Problem::not_found("evidence", &evidence));
     }
-    piece.content.withdrawn = Some(asked.reason);
+    Arc::make_mut(&mut piece.content).withdrawn = Some(asked.reason);
     let expect = Expect::Revision(row.revision);
-    let written = put(&app, record, &piece.content, &caller.actor(), expect).await?;
+    let written = put(&app, record, &*piece.content, &caller.actor(), expect).await?;
     applied(&app, written.seq).await?;
     Ok(Json(piece.json()))
 }
@@ -372,6 +469,16 @@ fn content(
             Some(found.ok_or_else(|| unknown("/experiment", text, &known))?)
         }
     };
+    if let Some((name, test)) = experiment
+        && let Some(measures) = &test.measures
+    {
+        let message = format!(
+            "the result of {name} is {} of the fleet itself, taken when its window is over",
+            measures.metric
+        );
+        return Err(Problem::invalid("/experiment", message)
+            .fix(format!("iotbiz evidence measure --venture {}", blueprint.venture)));
+    }
     let tested = experiment.map(|(_, test)| test.tests.to_string());
     let Some(wanted) = asked.assumption.or_else(|| tested.clone()) else {
         return Err(Problem::invalid("/assumption", "name an assumption or an experiment"));
@@ -417,6 +524,7 @@ fn content(
         outcome,
         note: asked.note,
         withdrawn: None,
+        measured: None,
     })
 }
 

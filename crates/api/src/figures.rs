@@ -13,12 +13,14 @@ use pipeline::{Delivered, InForce, Picture};
 use rules::{Alarm, Due, Verdict};
 use twin::DeviceTwin;
 use venture::gate::{Aggregates, Counting, Figure, Gate};
+use venture::measure::Window;
 
 use crate::evidence::{Piece, belief};
+use crate::fleet::Fleet;
 use crate::money::economics::Economics;
 
 /// The window of a gate that names none: a month of the blueprint.
-const WINDOW_DEFAULT: Duration = Duration::from_secs(30 * 86_400);
+pub(crate) const WINDOW_DEFAULT: Duration = Duration::from_secs(30 * 86_400);
 /// The month of the blueprint.
 const MONTH: Duration = Duration::from_secs(30 * 86_400);
 const DAY_MS: i64 = 86_400_000;
@@ -109,7 +111,9 @@ impl Sources<'_> {
     fn devices(&self) -> (Vec<&DeviceTwin>, Basis) {
         let of_venture =
             self.picture.twins.devices(self.tenant).map(AsRef::as_ref).filter(|twin| {
-                twin.venture == self.found.blueprint.venture && twin.retired.is_none()
+                twin.venture == self.found.blueprint.venture
+                    && twin.id.time() <= self.now
+                    && twin.retired.is_none_or(|at| at > self.now)
             });
         let (real, others): (Vec<_>, Vec<_>) =
             of_venture.partition(|twin| twin.origin == Origin::Real);
@@ -141,6 +145,7 @@ impl Sources<'_> {
                 Aggregates::Share { of: number(silent.count()), out_of: number(devices.len()) }
             }
             "on_time" | "completeness" => self.delivery(what, (&devices, window))?,
+            "returns" | "churn" => self.events(what, window)?,
             "alarms" | "false_alarms" | "unjudged_alarms" => {
                 self.alarms(what, (&devices, window))?
             }
@@ -164,6 +169,14 @@ impl Sources<'_> {
         (sum.due > 0).then(|| Aggregates::Share { of: of.into(), out_of: sum.due.into() })
     }
 
+    /// Devices that came back, or whose contract ended, by the months they were there.
+    fn events(&self, what: &str, window: Duration) -> Option<Aggregates> {
+        let fleet = Fleet::of(self.picture, (self.tenant, self.found), self.delivered);
+        let window = Window { from: self.now - window, to: self.now };
+        let measured = fleet.measured(&format!("fleet.{what}"), window)?;
+        Some(Aggregates::Quotient { of: measured.sum, by: measured.by })
+    }
+
     /// Alarms raised in the window, for each device and month, or the share without a verdict.
     fn alarms(
         &self,
@@ -172,7 +185,9 @@ impl Sources<'_> {
     ) -> Option<Aggregates> {
         let ids: BTreeSet<DeviceId> = devices.iter().map(|twin| twin.id).collect();
         let since = self.now - window;
-        let of_window = |alarm: &&Alarm| alarm.raised_log >= since && ids.contains(&alarm.device);
+        let of_window = |alarm: &&Alarm| {
+            (since..=self.now).contains(&alarm.raised_log) && ids.contains(&alarm.device)
+        };
         let alarms = self.picture.alarms.newest_first(self.tenant).map(AsRef::as_ref);
         let alarms: Vec<&Alarm> = alarms.filter(of_window).collect();
         let verdict = |alarm: &&&Alarm| alarm.verdict.as_ref().map(|signed| signed.what);

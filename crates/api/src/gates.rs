@@ -1,4 +1,5 @@
-//! Gates: criteria against figures, decisions that are frozen and sealed, and derived again.
+//! Gates: criteria against figures, and decisions that are frozen and sealed. Derived again they
+//! are in `rederive`.
 //!
 //! *Invariant:* a decision is judged at one moment on one picture; its file is written once and
 //! never changed.
@@ -113,28 +114,6 @@ pub(crate) struct DecisionJson {
     seal: String,
 }
 
-/// One criterion of a decision, derived again from today's data.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(crate) struct AgainJson {
-    name: String,
-    decided_value: Option<f64>,
-    decided_state: &'static str,
-    value: Option<f64>,
-    state: &'static str,
-    /// `same`, `late`, `corrected`, `expired` or `redefined`.
-    cause: &'static str,
-    words: String,
-}
-
-/// A decision derived again.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(crate) struct Rederived {
-    id: String,
-    decided_verdict: &'static str,
-    verdict: &'static str,
-    criteria: Vec<AgainJson>,
-}
-
 /// What every route of a gate needs.
 struct Scene {
     tenant: TenantId,
@@ -144,9 +123,10 @@ struct Scene {
 }
 
 impl Scene {
-    async fn of(app: &App, tenant: TenantId, venture: &str) -> Result<Self, Problem> {
-        let found = in_force(&app.shard.picture(), tenant, venture)?;
-        let pieces = pieces(app, tenant, &found.blueprint.venture).await?;
+    fn of(app: &App, tenant: TenantId, venture: &str) -> Result<Self, Problem> {
+        let picture = app.shard.picture();
+        let found = in_force(&picture, tenant, venture)?;
+        let pieces = pieces(&picture, tenant, &found.blueprint.venture);
         Ok(Self { tenant, found, pieces, now: app.clock.now() })
     }
 
@@ -160,13 +140,12 @@ impl Scene {
         } else {
             None
         };
-        let picture = app.shard.picture();
-        let asks = |metric: &str| ["fleet.on_time", "fleet.completeness"].contains(&metric);
-        let delivered = if gate.criteria.iter().any(|c| asks(&c.metric)) {
-            let of_venture = picture.twins.devices(self.tenant);
-            app.shard.delivered(of_venture.map(|twin| twin.id).collect()).await?
+        // Both at one offset, so that the same can be made again from the log.
+        let of_fleet = gate.criteria.iter().any(|c| c.metric.starts_with("fleet."));
+        let (picture, delivered) = if of_fleet {
+            app.shard.moment(self.tenant).await?
         } else {
-            Delivered::default()
+            (app.shard.picture(), Delivered::default())
         };
         let economics = self.economics(app, gate).await?;
         let sources = Sources {
@@ -254,7 +233,7 @@ pub(crate) async fn list(
     Path(venture): Path<String>,
 ) -> Result<Json<Page<GateJson>>, Problem> {
     let tenant = caller.may(Action::Read)?;
-    let scene = Scene::of(&app, tenant, &venture).await?;
+    let scene = Scene::of(&app, tenant, &venture)?;
     let mut items = Vec::new();
     for (stage, gate) in &scene.found.blueprint.gates {
         let (evaluation, _) = scene.judge(&app, &Gate::of(*stage, gate)).await?;
@@ -278,7 +257,7 @@ pub(crate) async fn decide(
     let tenant = caller.may(Action::DecideGate)?;
     let decision = Decision::from_word(&asked.decision)
         .ok_or_else(|| Problem::invalid("/decision", "use go, hold, rework or stop"))?;
-    let scene = Scene::of(&app, tenant, &venture).await?;
+    let scene = Scene::of(&app, tenant, &venture)?;
     let gate = scene.gate(&stage)?;
     let (evaluation, offset) = scene.judge(&app, &gate).await?;
     let minutes = Minutes {
@@ -286,7 +265,7 @@ pub(crate) async fn decide(
         revision: scene.found.revision,
         offset,
         decision,
-        by: name_of(&app, tenant, &caller).await?,
+        by: name_of(&app, tenant, &caller.actor()).await?,
         override_reason: asked.override_reason,
     };
     let file = GateFile::decide(evaluation, minutes)?.text();
@@ -307,14 +286,13 @@ pub(crate) async fn decide(
 }
 
 /// A person by name where there is one: a decision is somebody's.
-async fn name_of(app: &App, tenant: TenantId, caller: &Caller) -> Result<String, Problem> {
-    let actor = caller.actor();
-    let row = app.registry.get(key(tenant, Kind::User, &actor)).await?;
+pub(crate) async fn name_of(app: &App, tenant: TenantId, actor: &str) -> Result<String, Problem> {
+    let row = app.registry.get(key(tenant, Kind::User, actor)).await?;
     let user = row.map(|row| row.content::<registry::content::UserContent>()).transpose()?;
-    Ok(user.map_or_else(|| actor.clone(), |user| format!("{} ({actor})", user.name)))
+    Ok(user.map_or_else(|| actor.to_owned(), |user| format!("{} ({actor})", user.name)))
 }
 
-fn decision_json(
+pub(crate) fn decision_json(
     id: &str,
     content: &GateDecisionContent,
 ) -> Result<(Verified, DecisionJson), Problem> {
@@ -356,87 +334,6 @@ pub(crate) async fn decisions(
     let owner = key(tenant, Kind::GateDecision, &venture);
     let rows = app.registry.list_owned(owner, "", DECISIONS_MAX).await?;
     Ok(Json(Page::whole(rows.iter().map(row_json).collect::<Result<_, _>>()?)))
-}
-
-/// A decision derived again: its criteria on the figures of today, each difference with its cause.
-#[utoipa::path(get, path = "/ventures/{venture}/decisions/{decision}/rederive", tag = "ventures",
-    params(("venture" = String, Path, description = "name"),
-        ("decision" = String, Path, description = "id")),
-    responses((status = 200, body = Rederived), (status = "default", body = Problem)))]
-pub(crate) async fn rederive(
-    State(app): State<App>,
-    caller: Caller,
-    Path((venture, decision)): Path<(String, String)>,
-) -> Result<Json<Rederived>, Problem> {
-    let tenant = caller.may(Action::Read)?;
-    let row = app.registry.get(key(tenant, Kind::GateDecision, &decision)).await?;
-    let row = row.ok_or_else(|| Problem::not_found("decision", &decision))?;
-    let content: GateDecisionContent = row.content()?;
-    if content.venture.as_str() != venture {
-        return Err(Problem::not_found("decision", &decision));
-    }
-    let (verified, _) = decision_json(&row.id, &content)?;
-    let decided = &verified.file.evaluation;
-    let scene = Scene::of(&app, tenant, &venture).await?;
-    let (again, _) = scene.judge(&app, &decided.gate).await?;
-    let pairs = decided.judged.iter().zip(&again.judged);
-    let criteria = pairs.map(|(then, now)| again_json(then, now, decided.at, &scene));
-    Ok(Json(Rederived {
-        id: row.id.clone(),
-        decided_verdict: decided.verdict.as_str(),
-        verdict: again.verdict.as_str(),
-        criteria: criteria.collect(),
-    }))
-}
-
-fn again_json(then: &Judged, now: &Judged, decided: Timestamp, scene: &Scene) -> AgainJson {
-    let (cause, words) = cause(then, now, decided, scene);
-    AgainJson {
-        name: then.criterion.name.clone(),
-        decided_value: then.value,
-        decided_state: then.state.as_str(),
-        value: now.value,
-        state: now.state.as_str(),
-        cause,
-        words,
-    }
-}
-
-/// Why a figure differs from the one that was decided on.
-fn cause(then: &Judged, now: &Judged, decided: Timestamp, scene: &Scene) -> (&'static str, String) {
-    if then.value == now.value && then.state == now.state {
-        return ("same", "the same today".to_owned());
-    }
-    if now.value.is_none() {
-        return ("expired", "nobody can say it any more".to_owned());
-    }
-    let metric = then.criterion.metric.as_str();
-    if let Some(name) = metric.strip_prefix("assumption.").and_then(|rest| rest.split('.').next()) {
-        return evidence_cause(name, decided, scene);
-    }
-    let revision = |judged: &Judged| judged.figure.as_ref().map(|figure| figure.revision);
-    if metric.starts_with("case.") && revision(then) != revision(now) {
-        return ("redefined", "the blueprint has another revision".to_owned());
-    }
-    if metric.starts_with("case.") {
-        return ("corrected", "what is believed of its assumptions has changed".to_owned());
-    }
-    ("late", "the fleet went on: this is its figure of today".to_owned())
-}
-
-fn evidence_cause(name: &str, decided: Timestamp, scene: &Scene) -> (&'static str, String) {
-    let of = |piece: &&Piece| piece.content.assumption.as_str() == name;
-    let mine = || scene.pieces.iter().filter(of);
-    let known = |piece: &&Piece| piece.recorded <= decided;
-    if let Some(gone) = mine().filter(known).find(|piece| piece.content.withdrawn.is_some()) {
-        let reason = gone.content.withdrawn.as_deref().unwrap_or_default();
-        return ("corrected", format!("{} was withdrawn: {reason}", gone.id));
-    }
-    let newer = mine().filter(|piece| piece.recorded > decided).count();
-    if newer > 0 {
-        return ("late", format!("{newer} results were recorded after the decision"));
-    }
-    ("redefined", "the assumption or its weights have changed".to_owned())
 }
 
 impl From<venture::Error> for Problem {

@@ -6,6 +6,7 @@
 //! One file a subject: its JSON types at the top, its handlers below. A handler parses, calls the
 //! crate that knows, and maps.
 
+mod actual;
 mod admission;
 mod alarms;
 mod app;
@@ -30,6 +31,9 @@ mod expiry;
 mod export;
 mod extract;
 mod figures;
+mod fixes;
+mod fleet;
+mod forecasts;
 mod gates;
 mod health;
 mod history;
@@ -38,6 +42,7 @@ mod idempotency;
 mod import;
 mod json;
 mod kept;
+mod measure;
 mod messages;
 mod money;
 mod notices;
@@ -48,10 +53,13 @@ mod people;
 mod problem;
 mod provision;
 mod quarantine;
+mod read;
+mod rederive;
 mod refusals;
 mod revisions;
 mod service_life;
 mod session;
+mod settle;
 mod sites;
 mod status;
 mod stream;
@@ -75,3 +83,4 @@ pub use notices::DEMO_SENDS_NOTHING;
 pub use openapi::{document, router};
 pub use provision::Provisioning;
 pub use refusals::{Refusal, Refusals};
+pub use settle::{Settled, settle};

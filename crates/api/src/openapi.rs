@@ -18,10 +18,11 @@ use crate::app::App;
 use crate::idempotency::{self, Answers};
 use crate::problem::Problem;
 use crate::{
-    alarms, authorities, backfill, case, certificates, claims, code, commands, connect, console,
-    credentials, days, desired, devices, erase, evidence, expiry, export, gates, health, history,
-    ideas, import, messages, money, notices, people, provision, quarantine, refusals, revisions,
-    service_life, session, sites, status, stream, tokens, ventures,
+    actual, alarms, authorities, backfill, case, certificates, claims, code, commands, connect,
+    console, credentials, days, desired, devices, erase, evidence, expiry, export, fixes,
+    forecasts, gates, health, history, ideas, import, measure, messages, money, notices, people,
+    provision, quarantine, rederive, refusals, revisions, service_life, session, sites, status,
+    stream, tokens, ventures,
 };
 
 /// The largest request body.
@@ -105,11 +106,15 @@ fn ventures_routes() -> OpenApiRouter<App> {
         .routes(routes!(evidence::list))
         .routes(routes!(evidence::add))
         .routes(routes!(evidence::withdraw))
+        .routes(routes!(measure::now))
         .routes(routes!(case::show))
+        .routes(routes!(actual::show))
+        .routes(routes!(forecasts::list, forecasts::add))
+        .routes(routes!(fixes::list))
         .routes(routes!(gates::list))
         .routes(routes!(gates::decide))
         .routes(routes!(gates::decisions))
-        .routes(routes!(gates::rederive))
+        .routes(routes!(rederive::rederive))
         .routes(routes!(ventures::list))
         .routes(routes!(ventures::show, ventures::apply))
         .routes(routes!(revisions::list))

@@ -289,7 +289,7 @@ pub(crate) async fn apply(
     }
     refuse_breaking(&picture, tenant, &new, &changes)?;
     if let Some(found) = found {
-        refuse_moved_bars(&app, tenant, &found.blueprint, &new).await?;
+        refuse_moved_bars(&picture, tenant, &found.blueprint, &new)?;
     }
     if found.is_some_and(|found| found.text == asked.text) {
         return Ok(Json(answer(Some(revision))).into_response());
@@ -400,13 +400,13 @@ fn refuse_breaking(
 }
 
 /// A bar that has results stays where it is; another experiment can have another.
-async fn refuse_moved_bars(
-    app: &App,
+fn refuse_moved_bars(
+    picture: &Picture,
     tenant: TenantId,
     before: &Blueprint,
     after: &Blueprint,
 ) -> Result<(), Problem> {
-    let pieces = evidence::pieces(app, tenant, &before.venture).await?;
+    let pieces = evidence::pieces(picture, tenant, &before.venture);
     let (of_experiment, of_assumption) = evidence::results(&pieces);
     let mut moved = moved_bars(&before.experiments, &after.experiments, &of_experiment);
     moved.extend(moved_thresholds(&before.assumptions, &after.assumptions, &of_assumption));

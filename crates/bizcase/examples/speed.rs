@@ -1,6 +1,7 @@
 //! How long a case takes: `cargo run --release -p bizcase --example speed -- FILE`.
 //!
-//! *Invariant:* it prints what it measured and on how many threads; it judges nothing.
+//! *Invariant:* it prints what was measured, what was asked and on how many threads, as rows that
+//! `cargo xtask bench` takes; it judges nothing.
 
 #![expect(clippy::print_stdout, reason = "a measurement is printed")]
 #![expect(clippy::disallowed_methods, reason = "a measurement needs the clock of this machine")]
@@ -24,12 +25,20 @@ fn main() {
     for threads in [1, 2] {
         let start = Instant::now();
         let results = case.run(Run { trials: 100_000, seed: 1, threads });
-        let took = start.elapsed();
-        let mean = results.map(|r| r.npv.mean);
-        println!("100,000 trials x {} months, {threads} threads: {took:?} {mean:?}", case.horizon);
+        let took = start.elapsed().as_secs_f64();
+        let mean = results.map_or(f64::NAN, |r| r.npv.mean);
+        let months = case.horizon;
+        println!(
+            "case: 100,000 trials x {months} months, {threads} threads | < 1 s | {took:.2} s, mean \
+             npv {mean:.0}"
+        );
         let start = Instant::now();
         let plan = Plan { points: SOBOL_POINTS, seed: 1, threads };
-        let inputs = case.sobol(plan).map(|indices| indices.len());
-        println!("Sobol, 2^14 points, {inputs:?} inputs, {threads} threads: {:?}", start.elapsed());
+        let inputs = case.sobol(plan).map_or(0, |indices| indices.len());
+        let took = start.elapsed().as_secs_f64();
+        println!(
+            "case: Sobol indices, 2^14 points, {inputs} inputs, {threads} threads | < 10 s | \
+             {took:.2} s"
+        );
     }
 }

@@ -5,6 +5,7 @@
 //! *Invariant:* a `Case` that exists has passed every check of units and references; running it
 //! cannot fail, and gives the same bytes for the same seed on any number of threads.
 
+mod actual;
 mod finding;
 mod library;
 mod load;
@@ -30,7 +31,7 @@ pub use load_radio::PAYLOAD_BYTES_ASSUMED;
 pub use report::{Fan, Month, Results, Spread};
 pub use run::{CELLS_MAX, Run, TRIALS_MAX};
 pub use sensitivity::{Bar, BreakEven, Change, Importance, ScenarioDiff};
-pub use study::{SOBOL_POINTS, Study};
+pub use study::{RiskLine, SOBOL_POINTS, Study};
 
 use trial::{Outcome, Scratch, simulate};
 
@@ -62,6 +63,12 @@ pub struct Case {
     pub lines: Vec<Line>,
     /// Rank correlations between inputs.
     pub correlations: Vec<Correlation>,
+    /// Inputs that a figure of the fleet says something about.
+    pub bindings: Vec<Binding>,
+    /// What may go wrong; each is a line too.
+    pub risks: Vec<Risk>,
+    /// Devices that really came, from month 1 on; empty: nothing is known yet.
+    pub observed: Vec<f64>,
     /// What was assumed where the file is silent.
     pub notes: Vec<String>,
 }
@@ -80,6 +87,34 @@ pub struct Variable {
     pub unit: Unit,
     /// Where its value comes from.
     pub source: Source,
+}
+
+/// An input and the figure that says what it really is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Binding {
+    /// The input.
+    pub slot: Slot,
+    /// A figure of the catalogue, such as `fleet.churn`.
+    pub metric: String,
+}
+
+/// Something that may go wrong, of the risk register.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Risk {
+    /// Its name.
+    pub name: String,
+    /// Who watches it; empty: nobody.
+    pub owner: String,
+    /// What it is; may be empty.
+    pub says: String,
+    /// Probability within the horizon.
+    pub chance: f64,
+    /// Whether it happens, in a trial.
+    pub happens: Slot,
+    /// What it costs then.
+    pub money: Slot,
+    /// In which month.
+    pub month: u32,
 }
 
 /// Where a variable's value comes from.

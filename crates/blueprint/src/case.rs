@@ -9,6 +9,7 @@ use expr::{Expected, Node, NodeKind, Quantity, Scope, Type, Unit};
 use model::Name;
 use toml::de::DeValue;
 
+use crate::metrics::{measured_unit, not_measured};
 use crate::plan::Market;
 use crate::source::{Reader, Section, Text};
 use crate::{Assumption, Diagnostic, Formula, Plan, PlanLine, codes};
@@ -26,6 +27,9 @@ pub struct Case {
     pub inputs: BTreeMap<Name, Formula>,
     /// Costs by name.
     pub costs: BTreeMap<Name, Cost>,
+    /// Figures of the catalogue that say what an input really is, by the input's path: `churn`,
+    /// `adoption.bass_p`, or `cost.radio.megabytes` for the data of a radio cost.
+    pub actuals: BTreeMap<String, String>,
 }
 
 /// A cost and where it comes from.
@@ -112,7 +116,14 @@ pub(crate) const CASE_KEYS: &[&str] = &[
     "revenue",
     "input",
     "cost",
+    // Read by the case engine alone; here only their shape is known.
+    "use",
+    "income",
+    "risk",
+    "correlation",
 ];
+const RISK_KEYS: &[&str] =
+    &["probability", "money", "at", "owner", "says", "source", "as_of", "from", "until"];
 /// Sections of inputs, their keys and units.
 const INPUTS: &[(&str, &str, &str)] = &[
     ("", "discount", "1/year"),
@@ -125,6 +136,8 @@ const INPUTS: &[(&str, &str, &str)] = &[
     ("survival", "weibull_shape", "1"),
     ("survival", "weibull_scale", "year"),
 ];
+/// Keys of an input that is more than its value.
+const BOUND_KEYS: &[&str] = &["value", "actual"];
 /// Days in a month of the case.
 const MONTH_SECONDS: u64 = 30 * 86_400;
 const HORIZON_MONTHS_MAX: u32 = 600;
@@ -134,6 +147,8 @@ struct Pending {
     text: Text,
     wanted: Expected,
     needs: BTreeSet<String>,
+    /// The figure that says what it really is, and the path of the input.
+    actual: Option<(Text, String)>,
 }
 
 /// Names inside the case.
@@ -244,6 +259,7 @@ impl<'s> Reader<'s> {
             }
         }
         let horizon_months = self.horizon(&table);
+        self.register(&table);
         let revenue = table.reference(self, "revenue", "plan", context.plans.keys());
         let pending = self.pending(&table);
         let mut scope = CaseScope {
@@ -253,8 +269,85 @@ impl<'s> Reader<'s> {
             plans: context.plans,
         };
         let inputs = self.inputs(&pending, &mut scope);
-        let costs = self.costs(&table, context, &scope);
-        Some(Case { horizon_months: horizon_months?, revenue, inputs: inputs?, costs })
+        let mut actuals = BTreeMap::new();
+        let costs = self.costs(&table, context, (&scope, &mut actuals));
+        self.used(&table, &context.market, &mut actuals);
+        for (name, entry) in &pending {
+            let Some((figure, path)) = &entry.actual else { continue };
+            let (Some(Type::Number(unit)) | Some(Type::Spread(unit))) = scope.known.get(name)
+            else {
+                continue;
+            };
+            if let Some(metric) = self.actual(figure, Some(unit), &context.market) {
+                actuals.insert(path.clone(), metric);
+            }
+        }
+        Some(Case { horizon_months: horizon_months?, revenue, inputs: inputs?, costs, actuals })
+    }
+
+    /// `[case.risk.<name>]`: the risk register.
+    fn register(&mut self, table: &Section<'s, '_>) {
+        let Some(risks) = table.section(self, "risk") else { return };
+        for (name, _) in risks.names(self) {
+            let Some(risk) = risks.section(self, name.as_str()) else { continue };
+            risk.only(self, RISK_KEYS);
+            let needed = [
+                ("probability", "\"5 %\""),
+                ("money", "\"80000 to 200000 EUR\""),
+                ("owner", "\"ann\""),
+            ];
+            for (key, example) in needed {
+                if !risk.has(key) {
+                    risk.missing(self, key, example);
+                }
+            }
+            let chance = risk.quantity_like(self, "probability", &Unit::one());
+            let share = chance.and_then(|chance| chance.in_unit(&Unit::one()));
+            if share.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
+                let at = self.place(&risk.child("probability")).value;
+                let message = format!("{}.probability is not within 0 and 100 %", risk.path);
+                self.report(Diagnostic::error(codes::NOT_SHARE, at, message));
+            }
+        }
+    }
+
+    /// A figure that a fleet can be asked for, in the unit of what it is to replace, where the case
+    /// knows that here.
+    fn actual(&mut self, text: &Text, unit: Option<&Unit>, market: &Market<'_>) -> Option<String> {
+        let Some(measured) = measured_unit(&text.text, market) else {
+            self.report(not_measured(&text.text, text.span));
+            return None;
+        };
+        let Some(unit) = unit.filter(|unit| !measured.is_like(unit)) else {
+            return Some(text.text.clone());
+        };
+        let message =
+            format!("{} is in {}, the input in {}", text.text, measured.shown(), unit.shown());
+        self.report(Diagnostic::error(codes::UNIT_CLASH, text.span, message));
+        None
+    }
+
+    /// `[case.use]`: what a device uses of a priced thing, and what says so.
+    fn used(
+        &mut self,
+        table: &Section<'s, '_>,
+        market: &Market<'_>,
+        actuals: &mut BTreeMap<String, String>,
+    ) {
+        let Some(uses) = table.section(self, "use") else { return };
+        for (name, _) in uses.names(self) {
+            let value = uses.value(self, name.as_str());
+            if !value.is_some_and(|(value, _)| matches!(value, DeValue::Table(_))) {
+                continue;
+            }
+            let Some(inner) = uses.section(self, name.as_str()) else { continue };
+            inner.only(self, BOUND_KEYS);
+            if let Some(text) = inner.text(self, "actual")
+                && let Some(metric) = self.actual(&text, None, market)
+            {
+                actuals.insert(format!("use.{name}"), metric);
+            }
+        }
     }
 
     fn horizon(&mut self, table: &Section<'s, '_>) -> Option<u32> {
@@ -315,13 +408,29 @@ impl<'s> Reader<'s> {
         wanted: Expected,
         pending: &mut BTreeMap<String, Pending>,
     ) {
-        let Some(text) = section.text(self, key) else { return };
+        let is_table =
+            section.value(self, key).is_some_and(|(value, _)| matches!(value, DeValue::Table(_)));
+        let (text, actual) = if is_table {
+            let Some(inner) = section.section(self, key) else { return };
+            inner.only(self, BOUND_KEYS);
+            if !inner.has("value") {
+                inner.missing(self, "value", "\"1.2 to 2.5 %/month\"");
+            }
+            (inner.text(self, "value"), inner.text(self, "actual"))
+        } else {
+            (section.text(self, key), None)
+        };
+        let Some(text) = text else { return };
+        let path = section.child(key);
+        let path = path.strip_prefix("case.input.").or_else(|| path.strip_prefix("case."));
+        let path = path.unwrap_or(key).to_owned();
+        let actual = actual.map(|figure| (figure, path));
         let mut found = BTreeSet::new();
         // A text that does not parse is reported when it is compiled.
         if let Ok(node) = expr::parse(&text.text) {
             needs(&node, &mut found);
         }
-        pending.insert(key.to_owned(), Pending { text, wanted, needs: found });
+        pending.insert(key.to_owned(), Pending { text, wanted, needs: found, actual });
     }
 
     fn inputs(
@@ -376,16 +485,33 @@ impl<'s> Reader<'s> {
         &mut self,
         table: &Section<'s, '_>,
         context: &CaseContext<'_>,
-        scope: &CaseScope<'_>,
+        (scope, actuals): (&CaseScope<'_>, &mut BTreeMap<String, String>),
     ) -> BTreeMap<Name, Cost> {
         let mut costs = BTreeMap::new();
         let Some(section) = table.section(self, "cost") else { return costs };
         for (name, _) in section.names(self) {
-            if let Some(cost) = self.cost(&section, name.as_str(), context, scope) {
-                costs.insert(name, cost);
+            let Some(cost) = self.cost(&section, name.as_str(), context, scope) else { continue };
+            if matches!(cost.kind, CostKind::Radio { .. })
+                && let Some(metric) = self.radio_actual(&section, &name, context)
+            {
+                actuals.insert(format!("cost.{name}.megabytes"), metric);
             }
+            costs.insert(name, cost);
         }
         costs
+    }
+
+    /// What says how much data a radio cost really has.
+    fn radio_actual(
+        &mut self,
+        section: &Section<'s, '_>,
+        name: &Name,
+        context: &CaseContext<'_>,
+    ) -> Option<String> {
+        let table = section.section(self, name.as_str()).filter(|table| table.has("actual"))?;
+        let text = table.text(self, "actual")?;
+        let unit = Unit::parse("MB/device/month").unwrap_or_else(|_| Unit::one());
+        self.actual(&text, Some(&unit), &context.market)
     }
 
     fn cost(
@@ -478,7 +604,7 @@ impl<'s> Reader<'s> {
         context: &CaseContext<'_>,
         scope: &CaseScope<'_>,
     ) -> Option<CostKind> {
-        table.only(self, &["fixed", "data", "increment", "of", "source"]);
+        table.only(self, &["fixed", "data", "increment", "of", "source", "actual"]);
         let currency = context.market.currency.unwrap_or(model::Currency::EUR);
         let unit =
             |per: &str| Unit::parse(&format!("{currency}{per}")).unwrap_or_else(|_| Unit::one());

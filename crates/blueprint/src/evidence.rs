@@ -9,6 +9,7 @@ use std::time::Duration;
 use expr::{Bar, BinaryOp, NodeKind, Quantity, Spread};
 use model::Name;
 
+use crate::metrics::{measured_unit, not_measured};
 use crate::plan::Market;
 use crate::source::{Reader, Section, Text};
 use crate::{Diagnostic, codes};
@@ -54,6 +55,17 @@ pub struct Experiment {
     pub pass: Bar,
     /// The result at which the idea is dropped.
     pub kill: Option<Bar>,
+    /// What the fleet itself is asked, when the server takes the result.
+    pub measures: Option<Measures>,
+}
+
+/// A figure of the catalogue over a window: the server records its result as evidence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Measures {
+    /// A figure of [`crate::MEASURABLE`], or of a reading ([`crate::ReadingFigure`]).
+    pub metric: String,
+    /// Whole days that are looked at.
+    pub over: Duration,
 }
 
 /// What people or things do in an experiment, weakest evidence first.
@@ -80,7 +92,10 @@ pub(crate) const EXPERIMENT_KINDS: &[(&str, ExperimentKind)] = &[
 ];
 pub(crate) const ASSUMPTION_KEYS: &[&str] = &["says", "count", "holds", "guess"];
 pub(crate) const EXPERIMENT_KEYS: &[&str] =
-    &["title", "tests", "kind", "asked", "cost", "takes", "pass", "kill"];
+    &["title", "tests", "kind", "asked", "cost", "takes", "pass", "kill", "metric", "over"];
+/// The longest window of a measurement: the folds know so many days of each device.
+pub const MEASURED_DAYS_MAX: u64 = 62;
+const DAY_SECONDS: u64 = 86_400;
 
 impl<'s> Reader<'s> {
     pub(crate) fn assumptions(&mut self, root: &Section<'s, '_>) -> BTreeMap<Name, Assumption> {
@@ -210,7 +225,70 @@ impl<'s> Reader<'s> {
         }
         self.bars(table, &pass, kill.as_ref(), assumption);
         let title = table.words(self, "title");
-        Some(Experiment { title, tests, kind: kind?, asked, cost, takes, pass, kill })
+        let measures = self.measures(table, (kind, market), assumption);
+        Some(Experiment { title, tests, kind: kind?, asked, cost, takes, pass, kill, measures })
+    }
+
+    /// `metric = "fleet.on_time"`, `over = "14 days"`.
+    fn measures(
+        &mut self,
+        table: &Section<'s, '_>,
+        (kind, market): (Option<ExperimentKind>, &Market<'_>),
+        assumption: &Assumption,
+    ) -> Option<Measures> {
+        if !table.has("metric") {
+            if table.has("over") {
+                table.missing(self, "metric", "\"fleet.on_time\"");
+            }
+            return None;
+        }
+        let metric = self.measured_metric(table, (kind, market), assumption);
+        if !table.has("over") {
+            table.missing(self, "over", "\"14 days\"");
+            return None;
+        }
+        let over = table.duration(self, "over")?;
+        let days = over.as_secs() / DAY_SECONDS;
+        if over.as_secs() % DAY_SECONDS != 0 || !(1..=MEASURED_DAYS_MAX).contains(&days) {
+            let at = self.place(&table.child("over")).value;
+            let message = format!("a window is 1 to {MEASURED_DAYS_MAX} whole days");
+            let found = Diagnostic::error(codes::BOUNDS, at, message);
+            self.report(found.help("write over = \"14 days\""));
+            return None;
+        }
+        Some(Measures { metric: metric?, over })
+    }
+
+    fn measured_metric(
+        &mut self,
+        table: &Section<'s, '_>,
+        (kind, market): (Option<ExperimentKind>, &Market<'_>),
+        assumption: &Assumption,
+    ) -> Option<String> {
+        let text = table.text(self, "metric")?;
+        let Some(unit) = measured_unit(&text.text, market) else {
+            self.report(not_measured(&text.text, text.span));
+            return None;
+        };
+        if kind.is_some_and(|kind| kind != ExperimentKind::Measure) {
+            let message = "what a fleet says is measured".to_owned();
+            let at = self.place(&table.child("kind")).value;
+            let found = Diagnostic::error(codes::CHOICE, at, message);
+            self.report(found.help("write kind = \"measure\""));
+            return None;
+        }
+        let wanted = &assumption.holds.quantity.unit;
+        if !unit.is_like(wanted) {
+            let message = format!(
+                "{} is in {}, the assumption in {}",
+                text.text,
+                unit.shown(),
+                wanted.shown()
+            );
+            self.report(Diagnostic::error(codes::UNIT_CLASH, text.span, message));
+            return None;
+        }
+        Some(text.text)
     }
 
     /// Pass, kill and threshold must leave room for each other.

@@ -45,13 +45,13 @@ pub use device::{
 pub use diagnostic::{Diagnostic, LineCol, Severity, render};
 pub use diff::{Change, ChangeKind, Conflict, Source, conflicts, diff};
 pub use envelope::{Act, Driving, Envelope, Interlock, Past, RATE_ACTS_MAX, Rate, Refusal, Safe};
-pub use evidence::{Assumption, Counts, Experiment, ExperimentKind};
+pub use evidence::{Assumption, Counts, Experiment, ExperimentKind, MEASURED_DAYS_MAX, Measures};
 pub use fix::{Applied, Edit, FIXES_MAX, Fix, Fixed, fixed};
 pub use formula::Formula;
 pub use gate::{Criterion, Gate, Stage};
 pub use locate::locate;
 pub use merge::{Merged, merge};
-pub use metrics::{CONTRACT_METRICS, METRICS, Metric};
+pub use metrics::{CONTRACT_METRICS, MEASURABLE, METRICS, Metric, OfReading, ReadingFigure};
 pub use plan::{Measure, Plan, PlanLine, Usage, price_of};
 pub use power::Power;
 pub use schedule::{SCHEDULE_SPANS_MAX, Schedule};

@@ -5,10 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use expr::{Scope, Type, Unit};
+use expr::{Scope, Span, Type, Unit};
 use model::{Currency, Name};
 
-use crate::Assumption;
+use crate::plan::Market;
+use crate::{Assumption, Diagnostic, codes};
 
 /// A figure with a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +67,93 @@ pub const METRICS: &[Metric] = &[
     row("case.trough.p10", "CUR", "lowest cumulated cash, 10th percentile"),
     row("case.trough.p50", "CUR", "lowest cumulated cash, median"),
 ];
+
+/// Figures that an experiment of kind `measure` and an input of the case may be bound to: each
+/// device gives a part of them in a window.
+pub const MEASURABLE: &[&str] = &[
+    "fleet.on_time",
+    "fleet.completeness",
+    "fleet.alarms",
+    "fleet.false_alarms",
+    "fleet.unjudged_alarms",
+    "fleet.returns",
+    "fleet.churn",
+    "fleet.data",
+];
+
+/// A figure of one reading: `reading.box.energy.growth`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadingFigure {
+    /// Of this kind of device.
+    pub kind: Name,
+    /// This property.
+    pub property: Name,
+    /// This of it.
+    pub what: OfReading,
+}
+
+/// What is made of a reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OfReading {
+    /// Mean of all values, in the unit of the reading.
+    Mean,
+    /// What a counter grows by, in its unit for each device and month.
+    Growth,
+}
+
+impl ReadingFigure {
+    /// The figure of a path, if it has the form of one.
+    #[must_use]
+    pub fn parse(path: &str) -> Option<Self> {
+        let mut parts = path.split('.');
+        let words = [parts.next()?, parts.next()?, parts.next()?, parts.next()?];
+        let ["reading", kind, property, what] = words else { return None };
+        let what = match what {
+            "mean" => OfReading::Mean,
+            "growth" => OfReading::Growth,
+            _ => return None,
+        };
+        let (kind, property) = (kind.parse().ok()?, property.parse().ok()?);
+        parts.next().is_none().then_some(Self { kind, property, what })
+    }
+
+    /// Its unit; none where no kind has such a number.
+    #[must_use]
+    pub fn unit(&self, kinds: &BTreeMap<Name, crate::Kind>) -> Option<Unit> {
+        let property = kinds.get(&self.kind)?.readings.get(&self.property)?;
+        let crate::PropertyKind::Number { unit, .. } = &property.kind else { return None };
+        match self.what {
+            OfReading::Mean => Some(unit.clone()),
+            OfReading::Growth => {
+                let per = Unit::parse("1/device/month").ok()?;
+                unit.times(&per, 1)
+            }
+        }
+    }
+}
+
+/// The unit of a figure that a fleet can be asked for; none: it cannot.
+pub(crate) fn measured_unit(path: &str, market: &Market<'_>) -> Option<Unit> {
+    if let Some(figure) = ReadingFigure::parse(path) {
+        return figure.unit(market.kinds);
+    }
+    let metric = METRICS.iter().find(|metric| metric.name == path);
+    let metric = metric.filter(|metric| MEASURABLE.contains(&metric.name))?;
+    Some(metric.unit(market.currency.unwrap_or(Currency::EUR)))
+}
+
+/// What to say of a figure that a fleet cannot be asked for.
+pub(crate) fn not_measured(path: &str, at: Span) -> Diagnostic {
+    let message = format!("{path:?} is no figure that a fleet can be asked for");
+    let help = match expr::nearest(path, MEASURABLE.iter().copied()) {
+        Some(near) => format!("did you mean {near:?}?"),
+        None => format!(
+            "use one of {}, or reading.KIND.PROPERTY.mean or growth of a number",
+            MEASURABLE.join(", ")
+        ),
+    };
+    Diagnostic::error(codes::UNKNOWN_NAME, at, message).help(help)
+}
 
 /// Figures of one contract in one period, by bare names.
 pub const CONTRACT_METRICS: &[Metric] = &[
@@ -128,6 +216,13 @@ impl Scope for ContractScope {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_can_be_measured_stands_in_the_catalogue() {
+        for name in MEASURABLE {
+            assert!(METRICS.iter().any(|metric| metric.name == *name), "{name}");
+        }
+    }
 
     #[test]
     fn every_unit_of_the_catalogue_is_a_unit() {

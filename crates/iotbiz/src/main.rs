@@ -87,7 +87,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Tail(args) => commands::tail::run(args, &client(), format),
         Command::Quarantine(command) => commands::quarantine::run(command, &client(), format),
         Command::Eval(args) => commands::eval::run(args, format),
-        Command::Case(command) => commands::case::run(command, format),
+        Command::Case(command) => commands::case::run(command, client, format),
         Command::Idea(command) => commands::idea::run(command, &client(), format),
         Command::Evidence(command) => commands::evidence::run(command, &client(), format),
         Command::Gate(command) => commands::gate::run(command, client, format),

@@ -212,6 +212,7 @@ impl Server {
             certificates.tend(https.clone(), (on.door, on.keyring), (&tasks, &stop));
         }
         let phone = Arc::clone(&app.phone);
+        tasks.spawn(tasks::settle_claims(app.clone(), stop.clone()));
         let router = api::router(app).merge(ingress.http());
         let http_task = serve((listener, https), router, &config.http.proxies, stop.clone());
         tracing::info!(%http, %mqtt, offset = %on.log.committed(), "server started");

@@ -1,4 +1,5 @@
-//! Definitions in force: blueprints by revision, sites, tenants.
+//! Definitions in force: blueprints by revision, sites, tenants; and what was found and agreed:
+//! evidence by venture, contracts.
 //!
 //! *Invariant:* what is in force changes only by a `Decided` frame with a newer revision; old
 //! blueprint revisions stay, because a device may be pinned to one.
@@ -9,7 +10,9 @@ use std::time::Duration;
 
 use blueprint::Blueprint;
 use model::{Name, SiteId, TenantId};
-use registry::content::{BlueprintContent, SiteContent, TenantContent};
+use registry::content::{
+    BlueprintContent, ContractContent, EvidenceContent, SiteContent, TenantContent,
+};
 
 use crate::profile::Profile;
 use crate::profile_of;
@@ -34,9 +37,14 @@ pub struct InForce {
     pub silent_after: BTreeMap<Name, Duration>,
 }
 
+/// Records by id; cheap to clone.
+type ById<T> = Arc<BTreeMap<Box<str>, Arc<T>>>;
+
 /// Definitions of all tenants of a shard.
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
+    evidence: BTreeMap<(TenantId, Name), ById<EvidenceContent>>,
+    contracts: BTreeMap<TenantId, ById<ContractContent>>,
     blueprints: BTreeMap<(TenantId, Name), BTreeMap<u64, Arc<InForce>>>,
     sites: BTreeMap<(TenantId, SiteId), Arc<SiteContent>>,
     tenants: BTreeMap<TenantId, Arc<TenantContent>>,
@@ -71,6 +79,40 @@ impl Catalog {
                 revisions.last_key_value().map(|(_, newest)| (venture, newest))
             },
         )
+    }
+
+    /// Every revision of a venture's blueprint that is known, oldest first.
+    pub fn revisions(
+        &self,
+        tenant: TenantId,
+        venture: &Name,
+    ) -> impl DoubleEndedIterator<Item = &Arc<InForce>> {
+        let revisions = self.blueprints.get(&(tenant, venture.clone()));
+        revisions.into_iter().flat_map(BTreeMap::values)
+    }
+
+    /// Evidence of a venture by id, which is also the order in which it was recorded.
+    pub fn evidence(
+        &self,
+        tenant: TenantId,
+        venture: &Name,
+    ) -> impl Iterator<Item = (&str, &Arc<EvidenceContent>)> {
+        let all = self.evidence.get(&(tenant, venture.clone()));
+        all.into_iter().flat_map(|all| all.iter()).map(|(id, content)| (&**id, content))
+    }
+
+    /// Contracts of a tenant, by id.
+    pub fn contracts(
+        &self,
+        tenant: TenantId,
+    ) -> impl Iterator<Item = (&str, &Arc<ContractContent>)> {
+        let all = self.contracts.get(&tenant);
+        all.into_iter().flat_map(|all| all.iter()).map(|(id, content)| (&**id, content))
+    }
+
+    /// Tenants that have a venture, with their ventures.
+    pub fn all_ventures(&self) -> impl Iterator<Item = (TenantId, &Name)> {
+        self.blueprints.keys().map(|(tenant, venture)| (*tenant, venture))
     }
 
     /// One site of a tenant.
@@ -113,12 +155,34 @@ impl Catalog {
                     }
                 }
             }
+            "evidence" => self.put_evidence(tenant, record),
+            "contract" => {
+                let all = Arc::make_mut(self.contracts.entry(tenant).or_default());
+                match serde_json::from_str::<ContractContent>(record.content) {
+                    Ok(content) => drop(all.insert(record.id.into(), Arc::new(content))),
+                    Err(_) => drop(all.remove(record.id)),
+                }
+            }
             "tenant" => {
                 if let Ok(content) = serde_json::from_str(record.content) {
                     self.tenants.insert(tenant, Arc::new(content));
                 }
             }
             _ => {}
+        }
+    }
+
+    fn put_evidence(&mut self, tenant: TenantId, record: &Definition<'_>) {
+        if let Ok(content) = serde_json::from_str::<EvidenceContent>(record.content) {
+            let all = self.evidence.entry((tenant, content.venture.clone())).or_default();
+            Arc::make_mut(all).insert(record.id.into(), Arc::new(content));
+            return;
+        }
+        let of_tenant = self.evidence.iter_mut().filter(|((of, _), _)| *of == tenant);
+        for (_, all) in of_tenant {
+            if all.contains_key(record.id) {
+                Arc::make_mut(all).remove(record.id);
+            }
         }
     }
 

@@ -7,6 +7,7 @@
 
 mod ask;
 mod lane;
+mod past;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -26,6 +27,7 @@ pub use self::ask::{Delivered, Sent};
 use self::ask::{QUESTIONS_MAX, Question};
 pub use self::lane::Beside;
 pub(crate) use self::lane::is_definition;
+pub use self::past::{Begins, REBUILD_BYTES_MAX, Rebuilt, RecordsNow};
 use crate::catalog::Catalog;
 use crate::error::Error;
 use crate::quarantine::{Cut, Quarantine, Quarantined};

@@ -26,6 +26,14 @@ pub enum Error {
         /// What the system says.
         source: std::io::Error,
     },
+    /// The log is too long to be folded again for one answer.
+    #[error("the log has {bytes} bytes, rebuild_bytes_max = {max}")]
+    TooMuchLog {
+        /// Its size.
+        bytes: u64,
+        /// The limit.
+        max: u64,
+    },
     /// Too many ask at once.
     #[error("questions_max = {max} questions to the folds wait already")]
     Questions {
@@ -53,6 +61,7 @@ impl Error {
             Self::Log(error) => error.kind(),
             Self::Registry(error) => error.kind(),
             Self::NoState { .. } => ErrorKind::Corrupt,
+            Self::TooMuchLog { .. } => ErrorKind::TooLarge,
             Self::Thread { .. } => ErrorKind::Internal,
             Self::Questions { .. } => ErrorKind::Overloaded,
             Self::NotApplied { .. } | Self::Stopped => ErrorKind::Unavailable,

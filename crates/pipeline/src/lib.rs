@@ -28,7 +28,10 @@ mod translate;
 pub use catalog::{Catalog, InForce};
 pub use decode::{Bad, FUTURE_MAX, VALUES_MAX, read_telemetry};
 pub use decoder::{DECODER_VERSION, Decoder, Meaning, Told};
-pub use driver::{Beside, Delivered, Driver, Options, Parts, Picture, Replay, Sent, Shard};
+pub use driver::{
+    Begins, Beside, Delivered, Driver, Options, Parts, Picture, REBUILD_BYTES_MAX, Rebuilt,
+    RecordsNow, Replay, Sent, Shard,
+};
 pub use error::Error;
 pub use import::{IMPORT_BYTES_MAX, Imported};
 pub use profile::{Lane, Profile, Rule, Shape};

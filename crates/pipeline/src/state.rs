@@ -125,6 +125,19 @@ impl State {
         Self { scope, rules: Rules::default().within(scope), ..Self::default() }
     }
 
+    /// Folds that know what was decided and nothing that a device said, as if all of it had been
+    /// decided right before `first`.
+    pub(crate) fn seeded(records: &Records, first: Offset) -> Self {
+        let mut state = Self { offset: Offset(first.0.saturating_sub(1)), ..Self::default() };
+        let (offset, log_time) = (state.offset, state.log_time);
+        for decided in records.iter() {
+            let record = Record { offset, log_time, frame: Frame::Decided(decided) };
+            let mut out = Outputs::new(offset);
+            state.decided(&record, &decided, &mut out, &mut Unwatched);
+        }
+        state
+    }
+
     /// Takes in one record.
     pub fn apply(&mut self, record: &Record<'_>, watch: &mut dyn Watch) {
         assert!(record.offset > self.offset, "a record was applied twice or out of order");
@@ -200,7 +213,7 @@ impl State {
         if matches!(decided.kind, "blueprint" | "device") {
             self.profiles.clear();
         }
-        if matches!(decided.kind, "blueprint" | "site" | "tenant") {
+        if matches!(decided.kind, "blueprint" | "site" | "tenant" | "evidence" | "contract") {
             let definition = Definition {
                 kind: decided.kind,
                 id: decided.id,

@@ -18,7 +18,10 @@ use serde_json::Value;
 
 mod evidence;
 
-pub use evidence::{EvidenceContent, GateDecisionContent, OutcomeContent};
+pub use evidence::{
+    ClosedContent, EvidenceContent, ForecastContent, ForecastItem, GateDecisionContent,
+    MeasuredContent, OutcomeContent,
+};
 
 use crate::{Error, Key, Kind};
 
@@ -353,6 +356,7 @@ pub(crate) fn check(key: Key<'_>, value: &Value) -> Result<(), Error> {
         }),
         Kind::Evidence => rules(value, evidence::evidence),
         Kind::GateDecision => rules(value, evidence::gate_decision),
+        Kind::Forecast => rules(value, evidence::forecast),
         Kind::Customer => rules(value, money::customer),
         Kind::Contract => rules(value, money::contract),
         Kind::Entity => rules(value, money::entity),

@@ -38,6 +38,8 @@ pub enum Kind {
     Idea,
     /// How ideas are judged, and whether strangers may send some; one for each tenant.
     IdeaSettings,
+    /// What was expected of a month, frozen before it began.
+    Forecast,
     /// Prices.
     Plan,
     /// A company of ours that invoices; its id is its name.
@@ -56,7 +58,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Tenant,
         Self::User,
         Self::Site,
@@ -72,6 +74,7 @@ impl Kind {
         Self::GateDecision,
         Self::Idea,
         Self::IdeaSettings,
+        Self::Forecast,
         Self::Plan,
         Self::Entity,
         Self::Customer,
@@ -100,6 +103,7 @@ impl Kind {
             Self::GateDecision => "gate_decision",
             Self::Idea => "idea",
             Self::IdeaSettings => "idea_settings",
+            Self::Forecast => "forecast",
             Self::Plan => "plan",
             Self::Entity => "entity",
             Self::Customer => "customer",
@@ -115,9 +119,11 @@ impl Kind {
         match self {
             Self::Credential => Some("owner"),
             Self::Enrolment => Some("claim"),
-            Self::Evidence | Self::GateDecision | Self::Assumption | Self::Experiment => {
-                Some("venture")
-            }
+            Self::Evidence
+            | Self::GateDecision
+            | Self::Forecast
+            | Self::Assumption
+            | Self::Experiment => Some("venture"),
             Self::Contract => Some("customer"),
             Self::Invoice | Self::Ledger => Some("contract"),
             Self::Tenant
@@ -157,6 +163,7 @@ impl Kind {
             | Self::GateDecision
             | Self::Idea
             | Self::IdeaSettings
+            | Self::Forecast
             | Self::Entity
             | Self::Ledger
             | Self::Invoice

@@ -110,7 +110,7 @@ pub struct Evidence {
 }
 
 /// What was found.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Outcome {
     /// So many out of so many.
     Counts {
@@ -118,6 +118,15 @@ pub enum Outcome {
         of: u64,
         /// Out of how many.
         out_of: u64,
+    },
+    /// So many out of so many that depend on each other: they count as fewer.
+    Sample {
+        /// How many did.
+        of: u64,
+        /// Out of how many.
+        out_of: u64,
+        /// As how many independent answers they count.
+        counts_as: f64,
     },
     /// How much likelier this finding is if the claim holds than if not.
     Ratio(f64),
@@ -228,17 +237,28 @@ impl Claim {
             Explain::leaf("prior b", prior.b, "", Basis::Assumed, guess),
         ];
         for piece in pieces {
-            let Outcome::Counts { of, out_of } = piece.outcome else {
-                return Err(Self::unfit(piece, "a share takes counts, so many out of so many"));
+            let (of, out_of, share) = match piece.outcome {
+                Outcome::Counts { of, out_of } => (of, out_of, 1.0),
+                Outcome::Sample { of, out_of, counts_as } => {
+                    (of, out_of, (counts_as / out_of as f64).min(1.0))
+                }
+                Outcome::Ratio(_) | Outcome::Mean { .. } => {
+                    return Err(Self::unfit(piece, "a share takes counts, so many out of so many"));
+                }
             };
-            let weight = relevance.of(piece.kind);
+            let weight = relevance.of(piece.kind) * share;
             belief = beta_update(belief, of as f64, out_of as f64, weight)
                 .map_err(|error| Self::unfit(piece, error.to_string()))?;
             let label = format!("{} ({})", piece.id, kind_word(piece.kind));
-            let counted = vec![
+            let mut counted = vec![
                 Explain::leaf("of", of as f64, "", Basis::Measured, &piece.source),
                 Explain::leaf("out of", out_of as f64, "", Basis::Measured, &piece.source),
             ];
+            if let Outcome::Sample { counts_as, .. } = piece.outcome {
+                let label = "independent answers";
+                let method = "spread between devices, Kish 1965";
+                counted.push(Explain::leaf(label, counts_as, "", Basis::Measured, method));
+            }
             let formula = format!("a + {weight} x of, b + {weight} x (out of - of)");
             inputs.push(Explain::computed(&label, &formula, weight, counted));
         }
@@ -297,6 +317,55 @@ impl Claim {
         })
     }
 
+    fn mean_of(piece: &Evidence) -> Result<(f64, f64), Error> {
+        let Outcome::Mean { mean, error } = piece.outcome else {
+            return Err(Self::unfit(piece, "a quantity takes a mean and its error"));
+        };
+        if error > 0.0 && mean.is_finite() {
+            return Ok((mean, error));
+        }
+        Err(Self::unfit(piece, format!("mean {mean} with error {error} is not possible")))
+    }
+
+    /// The prior after all results.
+    fn updated(
+        prior: &Distribution,
+        pieces: &[&Evidence],
+        relevance: &Relevance,
+    ) -> Result<Distribution, Error> {
+        if pieces.is_empty() {
+            return Ok(prior.clone());
+        }
+        let (mut mean, sd, log) = if let Family::Normal { mean, sd } = *prior.family() {
+            (mean, sd, false)
+        } else if let Family::Lognormal { mu, sigma } = *prior.family() {
+            (mu, sigma, true)
+        } else {
+            // Any other belief is updated value by value.
+            let mut updated = prior.clone();
+            for piece in pieces {
+                let (mean, error) = Self::mean_of(piece)?;
+                let error = error / libm::sqrt(relevance.of(piece.kind));
+                updated = crate::learn::learn(&updated, Outcome::Mean { mean, error })?.value;
+            }
+            return Ok(updated);
+        };
+        let mut precision = 1.0 / (sd * sd);
+        for piece in pieces {
+            let (found, error) = Self::mean_of(piece)?;
+            if log && found <= 0.0 {
+                let reason = format!("mean {found} with error {error} is not possible");
+                return Err(Self::unfit(piece, reason));
+            }
+            let (at, error) = if log { (libm::log(found), error / found) } else { (found, error) };
+            let weight = relevance.of(piece.kind) / (error * error);
+            mean = (mean * precision + at * weight) / (precision + weight);
+            precision += weight;
+        }
+        let sd = libm::sqrt(1.0 / precision);
+        Ok(if log { Distribution::lognormal(mean, sd)? } else { Distribution::normal(mean, sd)? })
+    }
+
     /// Normal prior and normal results with known error: precisions add, each result's times its
     /// relevance. Gelman and others, "Bayesian Data Analysis" (2013), section 2.5.
     fn weigh_quantity(
@@ -307,39 +376,11 @@ impl Claim {
     ) -> Result<Belief, Error> {
         let mut inputs =
             vec![Explain::leaf("prior", prior.mean(), "", Basis::Assumed, &self.prior_source)];
-        let mut updated = prior.clone();
-        if let Some(first) = pieces.first() {
-            let (mut mean, sd, log) = if let Family::Normal { mean, sd } = *prior.family() {
-                (mean, sd, false)
-            } else if let Family::Lognormal { mu, sigma } = *prior.family() {
-                (mu, sigma, true)
-            } else {
-                let reason = "only a range (normal or lognormal) can be updated by a mean";
-                return Err(Self::unfit(first, reason));
-            };
-            let mut precision = 1.0 / (sd * sd);
-            for piece in pieces {
-                let Outcome::Mean { mean: found, error } = piece.outcome else {
-                    return Err(Self::unfit(piece, "a quantity takes a mean and its error"));
-                };
-                if !(error > 0.0 && found.is_finite()) || (log && found <= 0.0) {
-                    let reason = format!("mean {found} with error {error} is not possible");
-                    return Err(Self::unfit(piece, reason));
-                }
-                let (at, error) =
-                    if log { (libm::log(found), error / found) } else { (found, error) };
-                let weight = relevance.of(piece.kind) / (error * error);
-                mean = (mean * precision + at * weight) / (precision + weight);
-                precision += weight;
-                inputs.push(Explain::leaf(&piece.id, found, "", Basis::Measured, &piece.source));
-            }
-            let sd = libm::sqrt(1.0 / precision);
-            updated = if log {
-                Distribution::lognormal(mean, sd)?
-            } else {
-                Distribution::normal(mean, sd)?
-            };
+        for piece in pieces {
+            let found = Self::mean_of(piece)?.0;
+            inputs.push(Explain::leaf(&piece.id, found, "", Basis::Measured, &piece.source));
         }
+        let updated = Self::updated(prior, pieces, relevance)?;
         let probability = quantity_holds(&updated, self.comparison, self.threshold);
         let formula = format!(
             "P(value {} {}) of {}",

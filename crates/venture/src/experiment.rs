@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use bizcase::calc::evidence::BetaBelief;
 use bizcase::dist::Distribution;
-use blueprint::{Assumption, Experiment};
+use blueprint::{Assumption, Experiment, Measures};
 use expr::{Bar, Family, Spread, Unit};
 use model::Name;
 
@@ -65,6 +65,37 @@ pub fn state_of(experiment: &Experiment, of: u64, out_of: u64) -> ExperimentStat
     } else {
         ExperimentState::Undecided
     }
+}
+
+/// Where an experiment stands whose result is one value in `unit`.
+#[must_use]
+pub fn state_of_value(experiment: &Experiment, value: f64, unit: &Unit) -> ExperimentState {
+    let reached = |bar: &Bar| {
+        let limit = bar.quantity.in_unit(unit).unwrap_or(f64::NAN);
+        bar.comparison.holds(value, limit)
+    };
+    if reached(&experiment.pass) {
+        ExperimentState::Passed
+    } else if experiment.kill.as_ref().is_some_and(reached) {
+        ExperimentState::Killed
+    } else {
+        ExperimentState::Undecided
+    }
+}
+
+/// Whether two revisions of an experiment have the same bars and ask the same, so that the time at
+/// which the first was written is when its bar was set.
+#[must_use]
+pub fn same_bars(
+    (before, assumed_before): (&Experiment, &Assumption),
+    (after, assumed_after): (&Experiment, &Assumption),
+) -> bool {
+    before.tests == after.tests
+        && before.kind == after.kind
+        && before.measures == after.measures
+        && before.pass == after.pass
+        && before.kill == after.kill
+        && assumed_before.holds == assumed_after.holds
 }
 
 /// Where an assumption stands, by the experiments that test it.
@@ -144,6 +175,12 @@ pub fn moved_bars(
         compare("tests", old.tests.to_string(), new.map(|e| e.tests.to_string()));
         let word = |e: &Experiment| kind_word(e.kind).to_owned();
         compare("kind", word(old), new.map(word));
+        let asked = |e: &Experiment| {
+            let days = |m: &Measures| m.over.as_secs() / 86_400;
+            let words = |m: &Measures| format!("{} over {} days", m.metric, days(m));
+            e.measures.as_ref().map_or_else(|| "none".to_owned(), words)
+        };
+        compare("metric", asked(old), new.map(asked));
     }
     moved
 }

@@ -39,6 +39,7 @@ export interface Experiment {
   of: number;
   out_of: number;
   locked: boolean;
+  measures: Measures | null;
 }
 export interface Assumption {
   name: string;
@@ -119,6 +120,66 @@ export interface Study {
   warnings: string[];
   assumed: string[];
   explain: Explain;
+}
+
+/** The plan against what the fleet says. */
+export interface Actual {
+  month_1: string | null;
+  currency: string;
+  inputs: {
+    input: string;
+    metric: string;
+    unit: string;
+    plan: [number, number, number];
+    actual: number | null;
+    percentile: number | null;
+    surprise: boolean;
+    learnt: [number, number, number] | null;
+    basis: string;
+    months: { month: string; whole: boolean; actual: number | null; percentile: number | null }[];
+    explain: Explain;
+  }[];
+  installed: { month: string; number: number; whole: boolean; plan: [number, number, number] | null; actual: number; percentile: number | null }[];
+  npv_plan: [number, number, number];
+  npv_now: [number, number, number];
+  changes: { input: string; npv: number }[];
+  notes: string[];
+}
+/** What to fix next, the most money first. */
+export interface Fixes {
+  currency: string;
+  items: { matter: string; name: string; says: string; money: number; meaning: string; explain: Explain }[];
+}
+export interface Forecast {
+  id: string;
+  month: string;
+  by: string;
+  at: string;
+  closed: string | null;
+  items: {
+    what: string;
+    unit: string;
+    expected: [number, number, number] | null;
+    probability: number | null;
+    actual: number | null;
+    percentile: number | null;
+    covered: boolean | null;
+  }[];
+}
+export interface Forecasts {
+  forecasts: Forecast[];
+  scored: number;
+  coverage: number | null;
+  brier: number | null;
+}
+/** An experiment whose result the server takes from the fleet. */
+export interface Measures {
+  metric: string;
+  over_days: number;
+  state: string;
+  from: string | null;
+  to: string | null;
+  value: number | null;
 }
 
 type Tone = 'ok' | 'warn' | 'crit' | 'mute' | 'info';

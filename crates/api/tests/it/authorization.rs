@@ -60,6 +60,8 @@ const EVERYBODY: &[(&str, &str)] = &[
 /// What this site has none of: whoever may read it learns just that.
 const ABSENT: &[&str] = &[
     "/api/v1/ventures/{venture}/case",
+    "/api/v1/ventures/{venture}/case/actual",
+    "/api/v1/ventures/{venture}/next",
     "/api/v1/ventures/{venture}/decisions/{decision}/rederive",
 ];
 
@@ -142,6 +144,9 @@ fn body(method: &str, path: &str) -> Value {
             "assumption": "will_pay", "kind": "say", "source": "a fair",
             "outcome": { "counts": { "of": 1, "out_of": 2 } },
         }),
+        ("post", "/ventures/{venture}/evidence/measure" | "/ventures/{venture}/forecasts") => {
+            json!({})
+        }
         ("post", "/ventures/{venture}/evidence/{evidence}/withdraw") => {
             json!({ "reason": "twice" })
         }

@@ -10,6 +10,8 @@ mod authorization;
 #[cfg(test)]
 mod certificates;
 #[cfg(test)]
+mod claims;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod economics;

@@ -286,7 +286,13 @@ impl Site {
         token.reveal().to_owned()
     }
 
-    async fn put<T: Serialize>(&self, tenant: TenantId, kind: Kind, id: &str, content: &T) {
+    pub(crate) async fn put<T: Serialize>(
+        &self,
+        tenant: TenantId,
+        kind: Kind,
+        id: &str,
+        content: &T,
+    ) {
         let content = serde_json::to_value(content).unwrap();
         let decision = Decision::put(tenant, kind, id, &content);
         let written = self.app.registry.put(&decision, &Author::new("test")).await.unwrap();

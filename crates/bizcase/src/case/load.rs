@@ -14,7 +14,8 @@ use toml_edit::Document;
 
 use super::read::{Entry, Reader, Section, named, span};
 use super::{
-    Adoption, Case, Churn, Failed, Finding, HORIZON_MAX, Hardware, Slot, Source, Variable,
+    Adoption, Binding, Case, Churn, Failed, Finding, HORIZON_MAX, Hardware, Risk, Slot, Source,
+    Variable,
 };
 use crate::dist::Distribution;
 use crate::error::Span;
@@ -54,6 +55,7 @@ pub(super) struct Loader<'a> {
     pub(super) root: Section<'a>,
     pub(super) case: Section<'a>,
     pub(super) variables: Vec<Variable>,
+    pub(super) risks: Vec<Risk>,
     known: BTreeMap<String, Option<Slot>>,
     trail: Vec<String>,
 }
@@ -107,6 +109,7 @@ impl Case {
             root,
             case,
             variables: Vec::new(),
+            risks: Vec::new(),
             known: BTreeMap::new(),
             trail: Vec::new(),
         };
@@ -135,6 +138,7 @@ impl<'a> Loader<'a> {
         self.extra_inputs();
         let lines = self.lines(horizon.unwrap_or(HORIZON_MAX));
         let correlations = self.correlations();
+        let bindings = self.bindings();
         if !self.reader.findings.is_empty() {
             return None;
         }
@@ -149,6 +153,9 @@ impl<'a> Loader<'a> {
             discount: discount?,
             lines,
             correlations,
+            bindings,
+            risks: std::mem::take(&mut self.risks),
+            observed: Vec::new(),
             notes: std::mem::take(&mut self.reader.notes),
         };
         self.finite(&case).then_some(case)
@@ -275,7 +282,7 @@ impl<'a> Loader<'a> {
             self.reader.notes.push("assumed: nobody leaves (no churn is given)".to_owned());
             return Some(Churn::None);
         };
-        if item.is_table_like() {
+        if item.as_table_like().is_some_and(|table| !table.contains_key("value")) {
             let section = self.reader.section(&case, "churn")?;
             self.reader.only(&section, &["alpha", "beta"]);
             let wanted = |example| Wanted::of(Unit::ONE, example, f64::MIN_POSITIVE, 1e9);
@@ -322,6 +329,47 @@ impl<'a> Loader<'a> {
                 self.define(key, &entry, Wanted::any("\"5 to 10 EUR/device\""));
             }
         }
+    }
+
+    /// Which inputs say what figure of a fleet they are about.
+    fn bindings(&mut self) -> Vec<Binding> {
+        let case = self.case.clone();
+        let mut places: Vec<(Section<'a>, String, String)> = Vec::new();
+        for key in ["discount", "reachable", "fleet_size", "share", "churn"] {
+            places.push((case.clone(), key.to_owned(), key.to_owned()));
+        }
+        for section in ["adoption", "survival", "input", "use", "cost"] {
+            let Some(inner) = self.reader.section(&case, section) else { continue };
+            for key in inner.keys() {
+                let name = match section {
+                    "input" => key.to_owned(),
+                    // The data of a radio cost is what a fleet can say.
+                    "cost" => format!("cost.{key}.megabytes"),
+                    _ => format!("{section}.{key}"),
+                };
+                places.push((inner.clone(), key.to_owned(), name));
+            }
+        }
+        let mut found = Vec::new();
+        for (section, key, name) in places {
+            let is_bound = |item: &toml_edit::Item| {
+                item.as_table_like().is_some_and(|table| table.contains_key("actual"))
+            };
+            if !section.table.get(&key).is_some_and(is_bound) {
+                continue;
+            }
+            let Some(inner) = self.reader.section(&section, &key) else { continue };
+            let Some(metric) = self.reader.words(&inner, "actual") else { continue };
+            match self.known(&name) {
+                Some(slot) => found.push(Binding { slot, metric }),
+                None => {
+                    let reason = format!("nothing of {key} can be measured");
+                    let fix = "give actual to an input, or to a radio cost with data";
+                    self.reader.refuse(&inner.child("actual"), inner.span, reason, fix);
+                }
+            }
+        }
+        found
     }
 
     /// A yearly figure gets its monthly twin; one that is per month stays.

@@ -5,7 +5,7 @@
 
 use super::load::{Loader, Wanted};
 use super::read::{Entry, Section, last};
-use super::{Correlation, Direction, Driver, LINES_MAX, Line, Purpose, Slot, Source};
+use super::{Correlation, Direction, Driver, LINES_MAX, Line, Purpose, Risk, Slot, Source};
 use crate::correlate::cholesky;
 use crate::dist::Distribution;
 use crate::unit::Unit;
@@ -14,7 +14,7 @@ const COMMON: [&str; 6] = ["from", "until", "growth", "counts", "source", "as_of
 /// Keys of a line by its form.
 const TOTAL: &[&str] = &["total", "at"];
 const EACH: &[&str] = &["each", "every", "per", "volume"];
-const RADIO: &[&str] = &["fixed", "data", "increment", "of", "payload", "sessions"];
+const RADIO: &[&str] = &["fixed", "data", "increment", "of", "payload", "sessions", "actual"];
 const RISK: &[&str] = &["probability", "money", "at", "owner", "says"];
 
 /// What a line has besides its amount.
@@ -306,6 +306,10 @@ impl<'a> Loader<'a> {
         wanted.unit = Some(self.money(&[]));
         let money = self.within(&section, "money", &format!("{name}.money"), wanted)?;
         let at = self.reader.month(&section, "at").unwrap_or_else(|| horizon.div_ceil(2));
+        let owner = self.reader.words(&section, "owner").unwrap_or_default();
+        let says = self.reader.words(&section, "says").unwrap_or_default();
+        let (key, month) = (key.to_owned(), at);
+        self.risks.push(Risk { name: key, owner, says, chance, happens, money, month });
         let frame = self.frame(&section, (&name, Direction::Out), horizon);
         Some(frame.line(vec![happens, money], Driver::Once(at)))
     }

@@ -94,6 +94,14 @@ impl<'a> Reader<'a> {
         let raw = self.text.get(at.start..at.end).unwrap_or_default();
         let plain = !raw.contains('\\') && !raw.starts_with("\"\"\"") && !raw.starts_with("'''");
         match item {
+            // What is measured of an input stands beside its value.
+            Item::Value(Value::InlineTable(_)) | Item::Table(_)
+                if item.as_table_like().is_some_and(|table| table.contains_key("value")) =>
+            {
+                let inner = self.section(from, key)?;
+                self.only(&inner, &["value", "actual"]);
+                self.entry(&inner, "value")
+            }
             Item::Value(Value::String(text)) => Some(Entry {
                 key: path,
                 text: text.value().clone(),

@@ -46,6 +46,11 @@ impl Case {
     /// No trials, more than [`TRIALS_MAX`] or [`CELLS_MAX`] allow, or correlations that cannot all
     /// hold.
     pub fn run(&self, run: Run) -> Result<Results, Error> {
+        Ok(Results::gather(self, run, &self.chunks(run)?))
+    }
+
+    /// All trials in chunks, in the order of the trials.
+    pub(super) fn chunks(&self, run: Run) -> Result<Vec<Chunk>, Error> {
         if run.trials == 0 || run.trials > TRIALS_MAX {
             return Err(Error::TooMany {
                 what: "trials",
@@ -72,7 +77,7 @@ impl Case {
             let range = *start..(*start + CHUNK).min(trials);
             self.chunk(&slots, &columns, &still, range)
         });
-        Ok(Results::gather(self, run, &chunks))
+        Ok(chunks)
     }
 
     /// One column of draws per uncertain input, correlated where the case says so.

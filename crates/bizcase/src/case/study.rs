@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use serde_json::json;
 
 use super::report::Spread;
-use super::{Bar, BreakEven, Case, Importance, Results, Run, Source};
+use super::{Bar, BreakEven, Case, Importance, Results, Risk, Run, Source};
 use crate::calc::sensitivity::Plan;
 use crate::error::Error;
 use crate::explain::Explain;
@@ -32,6 +32,52 @@ pub struct Study {
     pub explain: Explain,
     /// What was assumed where the file is silent.
     pub notes: Vec<String>,
+    /// What may go wrong, the costliest first.
+    pub risks: Vec<RiskLine>,
+}
+
+/// One line of the risk register; every trial draws whether it happens.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RiskLine {
+    /// Its name.
+    pub name: String,
+    /// Who watches it; empty: nobody.
+    pub owner: String,
+    /// What it is.
+    pub says: String,
+    /// Probability within the horizon.
+    pub probability: f64,
+    /// What it costs, at the median.
+    pub money: f64,
+    /// In which month.
+    pub month: u32,
+}
+
+impl RiskLine {
+    /// Probability x money.
+    #[must_use]
+    pub fn expected(&self) -> f64 {
+        self.probability * self.money
+    }
+}
+
+impl Case {
+    /// The risk register, the costliest first.
+    #[must_use]
+    pub fn risk_register(&self) -> Vec<RiskLine> {
+        let numbers = self.medians();
+        let line = |risk: &Risk| RiskLine {
+            name: risk.name.clone(),
+            owner: risk.owner.clone(),
+            says: risk.says.clone(),
+            probability: risk.chance,
+            money: numbers[risk.money],
+            month: risk.month,
+        };
+        let mut all: Vec<RiskLine> = self.risks.iter().map(line).collect();
+        all.sort_by(|a, b| b.expected().total_cmp(&a.expected()).then_with(|| a.name.cmp(&b.name)));
+        all
+    }
 }
 
 impl Case {
@@ -55,6 +101,7 @@ impl Case {
             break_even,
             explain: self.explain(),
             notes: self.notes.clone(),
+            risks: self.risk_register(),
         })
     }
 }
@@ -77,7 +124,15 @@ impl Study {
                 "unit": zero.unit,
             })
         });
+        let risks = self.risks.iter().map(|risk| {
+            json!({
+                "name": risk.name, "owner": risk.owner, "says": risk.says,
+                "probability": risk.probability, "money": risk.money,
+                "expected": risk.expected(), "month": risk.month,
+            })
+        });
         let mut json = self.results.json();
+        json["risks"] = risks.collect();
         json["tornado"] = tornado.collect();
         json["sobol"] = sobol.collect();
         json["break_even"] = break_even.collect();
@@ -178,6 +233,24 @@ impl Study {
             let (zero_at, now) = (figure(rounded(zero.at_zero)), figure(rounded(zero.now)));
             let line = format!("  {:<28} {zero_at:>14} instead of {now} {}", zero.name, zero.unit);
             writeln!(out, "{}", line.trim_end())?;
+        }
+        if !self.risks.is_empty() {
+            writeln!(
+                out,
+                "\n{:<30}{:>14}{:>14}{:>14}  {}",
+                "risk", "chance", money, "expected", "owner"
+            )?;
+        }
+        for risk in &self.risks {
+            let owner = if risk.owner.is_empty() { "nobody" } else { &risk.owner };
+            writeln!(
+                out,
+                "{:<30}{:>12} %{:>14}{:>14}  {owner}",
+                risk.name,
+                share(risk.probability),
+                amount(risk.money),
+                amount(risk.expected())
+            )?;
         }
         for line in r.warnings().iter().chain(&self.notes) {
             writeln!(out, "note: {line}")?;

@@ -119,18 +119,21 @@ fn adopt(case: &Case, numbers: &[f64], scratch: &mut Scratch) {
         Adoption::Bass { p, q, market, launch } => {
             let (p, q) = (numbers[*p], numbers[*q]);
             let market: f64 = market.iter().map(|slot| numbers[*slot]).product();
-            if p <= 0.0 || market <= 0.0 {
-                return;
-            }
+            let sells = p > 0.0 && market > 0.0;
             let (step, ratio) = (exp(-(p + q)), q / p);
             let (mut decay, mut before) = (1.0, 0.0);
-            for month in added.iter_mut().skip((*launch).max(1) as usize) {
+            let from = if sells { (*launch).max(1) as usize } else { usize::MAX };
+            for month in added.iter_mut().skip(from) {
                 decay *= step;
                 let now = (1.0 - decay) / (1.0 + ratio * decay);
                 *month = market * (now - before);
                 before = now;
             }
         }
+    }
+    // What really came takes the place of what was planned; the plan goes on after it.
+    for (month, came) in added.iter_mut().skip(1).zip(&case.observed) {
+        *month = *came;
     }
 }
 

@@ -28,6 +28,13 @@ pub(crate) enum EvidenceCommand {
                             --assumption will_pay --kind say --counts 9/20 --source 'fair in Köln'"
     )]
     Add(AddArgs),
+    /// Take the results of experiments that ask the fleet, where their window is over. The server
+    /// does so by itself every minute.
+    #[command(after_help = "Example: iotbiz evidence measure coolbox")]
+    Measure {
+        /// The venture, when there are several.
+        venture: Option<String>,
+    },
     /// Withdraw a result: it stays readable and counts no longer.
     #[command(after_help = "Example: iotbiz evidence withdraw evi_01KB... --reason 'asked twice'")]
     Withdraw {
@@ -90,6 +97,7 @@ pub(crate) fn run(
     match command {
         EvidenceCommand::List { venture } => list(venture.as_deref(), client, format),
         EvidenceCommand::Add(args) => add(args, client, format),
+        EvidenceCommand::Measure { venture } => measure(venture.as_deref(), client, format),
         EvidenceCommand::Withdraw { id, reason, venture } => {
             let venture = apply::venture(client, venture.as_deref())?;
             let path =
@@ -140,6 +148,35 @@ fn add(args: &AddArgs, client: &Client, format: Format) -> anyhow::Result<()> {
     let path = format!("/api/v1/ventures/{}/evidence", encoded(&venture));
     let found = client.call("POST", &path, Some(&body))?;
     told(&found, format, "recorded")
+}
+
+fn measure(venture: Option<&str>, client: &Client, format: Format) -> anyhow::Result<()> {
+    let venture = apply::venture(client, venture)?;
+    let path = format!("/api/v1/ventures/{}/evidence/measure", encoded(&venture));
+    let found = client.call("POST", &path, Some(&json!({})))?;
+    if format == Format::Json {
+        return output::json(&found);
+    }
+    let rows: Vec<_> = found["items"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|one| {
+            let value = one["value"].as_f64().map_or_else(|| "-".to_owned(), bizcase::text::figure);
+            let mut row =
+                ["experiment", "metric", "state", "from", "to"].map(|key| text(&one[key])).to_vec();
+            row.extend([value, text(&one["evidence"])]);
+            row
+        })
+        .collect();
+    if rows.is_empty() {
+        output::talk(
+            "no experiment names a metric: metric = \"fleet.on_time\", over = \"14 days\"",
+        );
+        return Ok(());
+    }
+    let heads = ["EXPERIMENT", "METRIC", "STATE", "FROM", "TO", "VALUE", "EVIDENCE"];
+    output::table(&heads, rows)
 }
 
 fn told(found: &Value, format: Format, what: &str) -> anyhow::Result<()> {

@@ -43,7 +43,8 @@ pub(crate) enum GateCommand {
         #[arg(long, value_name = "HEX")]
         key: Option<String>,
     },
-    /// Judge a decision again on the figures of today, each difference with its cause.
+    /// Make a decision again from the bytes of the log and with what is known today, each difference
+    /// with its cause; fails when the log does not give what was sealed.
     #[command(after_help = "Example: iotbiz gate rederive gat_01KB...")]
     Rederive {
         /// The decision, as `gate show` prints it.
@@ -245,13 +246,47 @@ fn rederive(
         return output::json(&found);
     }
     let rows = found["criteria"].as_array().into_iter().flatten().map(|criterion| {
-        ["name", "decided_state", "decided_value", "state", "value", "cause", "words"]
-            .map(|key| text(&criterion[key]))
-            .to_vec()
+        let keys = [
+            "name",
+            "decided_state",
+            "decided_value",
+            "rebuilt",
+            "rebuilt_value",
+            "value",
+            "cause",
+            "words",
+        ];
+        keys.map(|key| text(&criterion[key])).to_vec()
     });
-    let heads = ["CRITERION", "WAS", "VALUE", "IS", "VALUE NOW", "CAUSE", "WHY"];
+    let heads = ["CRITERION", "WAS", "VALUE", "FROM LOG", "VALUE", "TODAY", "CAUSE", "WHY"];
     output::table(&heads, rows.collect())?;
-    let (then, now) = (text(&found["decided_verdict"]), text(&found["verdict"]));
-    output::talk(&format!("the verdict was {then}, today it is {now}"));
+    let log = &found["log"];
+    let whole =
+        if log["whole"] == true { "from the first frame on" } else { "as far as it is left" };
+    output::talk(&format!(
+        "{} frames up to offset {} were folded again, {whole}; the log begins at offset {}",
+        text(&log["frames"]),
+        text(&log["offset"]),
+        text(&log["first"])
+    ));
+    for gone in found["gone"].as_array().into_iter().flatten() {
+        output::talk(&format!("cannot be made again: {}", text(gone)));
+    }
+    let [then, log, now] =
+        ["decided_verdict", "rebuilt_verdict", "verdict"].map(|key| text(&found[key]));
+    output::talk(&format!("the verdict was {then}, from the log it is {log}, today it is {now}"));
+    let differs = found["criteria"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .any(|criterion| criterion["rebuilt"] == "differs");
+    if found["sealed"] != true || differs {
+        let what = if differs {
+            "the log does not give what was decided on"
+        } else {
+            "the seal is not good"
+        };
+        return Err(Failure::new(exit::CHECK_FAILED, what).into());
+    }
     Ok(())
 }

@@ -18,6 +18,9 @@ use super::notices::Notices;
 /// How often the door is asked what of the log it still needs.
 const FLOOR_EVERY: Duration = Duration::from_secs(10);
 
+/// How often it is looked whether a claim is due.
+const SETTLE_EVERY: Duration = Duration::from_secs(60);
+
 /// Hands what the door refused to the API, which shows it to the owner.
 pub(crate) async fn forward_refusals(
     from: Arc<ingress::Refusals>,
@@ -65,6 +68,23 @@ pub(crate) async fn keep_floor(
         tokio::select! {
             () = tokio::time::sleep(FLOOR_EVERY) => {}
             () = stop.cancelled() => return,
+        }
+    }
+}
+
+/// Settles claims that are due: results of experiments that ask the fleet, forecasts.
+pub(crate) async fn settle_claims(app: api::App, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(SETTLE_EVERY) => {}
+            () = stop.cancelled() => return,
+        }
+        let done = tokio::select! {
+            done = api::settle(&app) => done,
+            () = stop.cancelled() => return,
+        };
+        if done != api::Settled::default() {
+            tracing::info!(?done, "claims were settled");
         }
     }
 }

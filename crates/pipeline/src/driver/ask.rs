@@ -29,7 +29,7 @@ pub type Delivered = BTreeMap<DeviceId, BTreeMap<i32, Due>>;
 pub type Sent = BTreeMap<DeviceId, BTreeMap<i32, TrafficDay>>;
 
 impl Shard {
-    async fn ask<T: Send + 'static>(
+    pub(super) async fn ask<T: Send + 'static>(
         &self,
         question: impl FnOnce(&State) -> T + Send + 'static,
     ) -> Result<T, Error> {

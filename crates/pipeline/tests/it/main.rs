@@ -4,6 +4,9 @@
 mod crash;
 #[cfg(test)]
 mod lanes;
+#[cfg(test)]
+mod past;
+#[cfg(test)]
 mod relay;
 #[cfg(test)]
 mod replay;

@@ -38,6 +38,115 @@ pub struct EvidenceContent {
     /// Why it no longer counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub withdrawn: Option<String>,
+    /// What the server read, when the result is the fleet's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured: Option<MeasuredContent>,
+}
+
+/// What the server read of a fleet, and when the bar of it was set.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MeasuredContent {
+    /// The figure of the catalogue.
+    pub metric: String,
+    /// First instant of the window.
+    pub from: Timestamp,
+    /// First instant after it.
+    pub to: Timestamp,
+    /// The last frame of the log that was read.
+    pub offset: u64,
+    /// Revision of the blueprint that had set the bar.
+    pub revision: u64,
+    /// When it was set: before the window began.
+    pub bar_set: Timestamp,
+    /// Devices that said something.
+    pub devices: u64,
+    /// The figure itself, which the bars are compared with.
+    pub value: f64,
+    /// As how many independent answers a share counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts_as: Option<f64>,
+}
+
+/// What somebody expected of a month before it began, and what came.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForecastContent {
+    /// Which product line.
+    pub venture: Name,
+    /// `2026-12`.
+    pub month: String,
+    /// Whose forecast it is.
+    pub by: String,
+    /// When it was frozen.
+    pub at: Timestamp,
+    /// Revision of the blueprint whose case said so.
+    pub revision: u64,
+    /// How often the case was drawn.
+    pub trials: u32,
+    /// From which seed.
+    pub seed: u64,
+    /// The last frame of the log when it was frozen.
+    pub offset: u64,
+    /// What is forecast.
+    pub items: Vec<ForecastItem>,
+    /// When its month had closed and it was compared; none: not yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed: Option<ClosedContent>,
+}
+
+/// One figure of a forecast.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForecastItem {
+    /// An input of the case, `installed`, or an assumption.
+    pub what: String,
+    /// The figure that will say; none: the state of the assumption does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metric: Option<String>,
+    /// Its unit; empty for a bare number.
+    pub unit: String,
+    /// The strongest kind of evidence behind it; `guess` without any.
+    pub kind: String,
+    /// The 1st to the 99th percentile.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub percentiles: Vec<f64>,
+    /// That a yes-or-no comes true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probability: Option<f64>,
+}
+
+/// What came of a forecast.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClosedContent {
+    /// When it was compared.
+    pub at: Timestamp,
+    /// The last frame of the log that was read.
+    pub offset: u64,
+    /// What came, by what was forecast; what nobody could say is left out.
+    pub actuals: std::collections::BTreeMap<String, f64>,
+}
+
+/// Figures of one forecast.
+const FORECAST_ITEMS_MAX: usize = 200;
+/// Percentiles of one figure.
+const PERCENTILES: usize = 99;
+
+pub(super) fn forecast(content: &ForecastContent) -> Result<(), String> {
+    at_most("items", content.items.len(), FORECAST_ITEMS_MAX)?;
+    let sound = |item: &ForecastItem| match item.probability {
+        Some(p) => item.percentiles.is_empty() && (0.0..=1.0).contains(&p),
+        None => {
+            item.percentiles.len() == PERCENTILES
+                && item.percentiles.iter().all(|value| value.is_finite())
+                && item.percentiles.is_sorted()
+        }
+    };
+    let wrong = content.items.iter().find(|item| !sound(item));
+    wrong.map_or(Ok(()), |item| {
+        Err(format!("items: {} needs {PERCENTILES} percentiles or a probability", item.what))
+    })
 }
 
 /// What was found.
