@@ -17,7 +17,7 @@ use registry::content::{EvidenceContent, MeasuredContent, OutcomeContent};
 use registry::{Expect, Kind, RecordRow};
 use serde::{Deserialize, Serialize};
 use venture::belief::{Relevance, kind_word};
-use venture::experiment::{assumption_state, claim, state_of, state_of_value};
+use venture::experiment::{assumption_state, claim, state_of, state_of_value, unit_of};
 use venture::{Belief, Evidence, Outcome};
 
 use crate::app::App;
@@ -50,7 +50,8 @@ pub(crate) struct NewEvidence {
     /// When it was found; now if left out.
     #[schema(value_type = Option<String>)]
     at: Option<Timestamp>,
-    /// `{"counts":{"of":14,"out_of":40}}`, `{"ratio":3.5}` or `{"mean":{"mean":7,"error":0.5}}`;
+    /// `{"counts":{"of":14,"out_of":40}}`, `{"ratio":3.5}` or `{"mean":{"mean":7,"error":0.5}}`
+    /// in the unit of the assumption (5 %/month is 0.05);
     /// may be left out with `csv`.
     #[schema(value_type = Option<Object>)]
     outcome: Option<OutcomeContent>,
@@ -342,13 +343,6 @@ fn experiment_json(
         measures: measures.iter().find(|one| one.experiment == name.as_str()).cloned(),
     };
     (json, state)
-}
-
-/// The unit in which an assumption is measured; a share is a plain number.
-pub(crate) fn unit_of(assumption: &blueprint::Assumption) -> expr::Unit {
-    let unit = &assumption.holds.quantity.unit;
-    let one = expr::Unit::one();
-    if assumption.count.is_some() || unit.is_like(&one) { one } else { unit.clone() }
 }
 
 fn assumption_json(

@@ -16,8 +16,7 @@ use model::{ErrorKind, TenantId, Timestamp};
 use registry::content::{ClosedContent, ForecastContent, ForecastItem};
 use registry::{Expect, Kind, RecordRow};
 use serde::{Deserialize, Serialize};
-use venture::experiment::ExperimentState;
-use venture::experiment::{distribution, state_of, state_of_value};
+use venture::experiment::{ExperimentState, distribution, state_of, state_of_value, unit_of};
 use venture::forecast::{Calibration, Closed, by_kind, by_person, percentiles, score};
 
 use crate::actual::{Meeting, month_of, month_text, window_of};
@@ -283,7 +282,7 @@ fn assumptions(meeting: &Meeting) -> Vec<ForecastItem> {
 /// Whether an assumption turned out to hold: 1, or not: 0; none while nobody knows.
 fn outcome(blueprint: &blueprint::Blueprint, name: &model::Name, pieces: &[Piece]) -> Option<f64> {
     let assumption = blueprint.assumptions.get(name)?;
-    let unit = crate::evidence::unit_of(assumption);
+    let unit = unit_of(assumption);
     let tests = blueprint.experiments.iter().filter(|(_, test)| test.tests == *name);
     let states: Vec<ExperimentState> = tests
         .map(|(name, test)| match crate::evidence::tally(name, pieces) {

@@ -17,7 +17,7 @@ use registry::{Expect, Kind};
 use serde::Serialize;
 use tokio::sync::Mutex;
 use venture::Outcome;
-use venture::experiment::same_bars;
+use venture::experiment::{same_bars, unit_of};
 use venture::measure::{Measured, Window};
 
 use crate::app::App;
@@ -198,8 +198,33 @@ async fn measured(
     let read = read(app, (asked.tenant, &devices), std::iter::once(metric), now).await?;
     let Some(found) = fleet.with(&read).measured(metric, window) else { return Ok(None) };
     let read = (picture.offset.0, basis, now);
+    let Some(found) = in_unit(asked, found) else { return Ok(None) };
     let id = record(app, asked, content(asked, (bar, window), (&found, read)), now).await?;
     Ok(Some((id, found.value)))
+}
+
+/// A figure in the unit in which its assumption is weighed.
+fn in_unit(asked: &Asked<'_>, found: Measured) -> Option<Measured> {
+    let blueprint = &asked.found.blueprint;
+    let metric = asked.measures.metric.as_str();
+    let unit = match blueprint::ReadingFigure::parse(metric) {
+        Some(figure) => figure.unit(&blueprint.kinds)?,
+        None => blueprint::METRICS
+            .iter()
+            .find(|known| known.name == metric)?
+            .unit(blueprint.currency.unwrap_or(model::Currency::EUR)),
+    };
+    let wanted = unit_of(blueprint.assumptions.get(&asked.experiment.tests)?);
+    let to = |x: f64| unit.convert(x, &wanted);
+    let spread = |at: f64, error: f64| Some(to(at + error)? - to(at)?);
+    let outcome = match found.outcome {
+        Outcome::Mean { mean, error } => {
+            Outcome::Mean { mean: to(mean)?, error: spread(mean, error)? }
+        }
+        Outcome::Counts { .. } | Outcome::Sample { .. } | Outcome::Ratio(_) => found.outcome,
+    };
+    let error = spread(found.value, found.error)?;
+    Some(Measured { value: to(found.value)?, outcome, error, ..found })
 }
 
 /// Whether complete windows are recorded.

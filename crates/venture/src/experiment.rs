@@ -213,6 +213,18 @@ pub fn moved_thresholds(
     moved
 }
 
+/// The unit in which an assumption is weighed: its own, shares as plain numbers (5 %/month is 0.05
+/// a month).
+#[must_use]
+pub fn unit_of(assumption: &Assumption) -> Unit {
+    let unit = &assumption.holds.quantity.unit;
+    if assumption.count.is_some() || unit.is_like(&Unit::one()) {
+        return Unit::one();
+    }
+    let plain = Unit::parse(&unit.to_string().replace('%', "1")).ok();
+    plain.filter(|plain| plain.is_like(unit)).unwrap_or_else(|| unit.clone())
+}
+
 /// The claim of an assumption, with its guess as prior; a share without a guess may be any.
 ///
 /// # Errors
@@ -220,7 +232,7 @@ pub fn moved_thresholds(
 pub fn claim(name: &Name, assumption: &Assumption) -> Result<Claim, Error> {
     let holds = &assumption.holds;
     let is_share = assumption.count.is_some() || holds.quantity.unit.is_like(&Unit::one());
-    let unit = if is_share { Unit::one() } else { holds.quantity.unit.clone() };
+    let unit = unit_of(assumption);
     let prior = match (&assumption.guess, is_share) {
         (Some(guess), true) => Prior::Share(share_guess(guess)?),
         (None, true) => Prior::Share(BetaBelief::FLAT),
