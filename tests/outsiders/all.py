@@ -7,6 +7,7 @@ import abuse
 import alarms
 import backup
 import clients
+import formulas
 import invoices
 import kills
 import lake
@@ -123,6 +124,7 @@ def main():
     schema.facts()
     lake.facts()
     s3.facts()
+    formulas.facts()
     kills.facts(arguments.kills, arguments.seed)
     backup.facts(arguments.seed)
     sys.exit(1 if verdicts.failed else 0)

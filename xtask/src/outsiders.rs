@@ -31,6 +31,8 @@ const LAKE: [&str; 5] = [
     "moto[server]==5.2.5",
     "pyarrow==26.0.1",
 ];
+/// Makes the formulas of the business case again.
+const FORMULAS: [&str; 2] = ["numpy==2.4.6", "scipy==1.17.1"];
 const NPM: [&str; 1] = ["mqtt@5.16.0"];
 
 /// Runs every script of `tests/outsiders` and counts its `PASS` and `FAIL` lines.
@@ -49,6 +51,7 @@ pub fn run(place: &Place, kills: u32) -> Result<Tally> {
         .env("SCHEMATHESIS", schemathesis(place).join("bin/schemathesis"))
         .env("THINGSBOARD_PYTHON", thingsboard(place).join("bin/python"))
         .env("LAKE_PYTHON", lake(place).join("bin/python"))
+        .env("FORMULAS_PYTHON", formulas(place).join("bin/python"))
         .env("FACTURX_PYTHON", facturx(place).join("bin/python"))
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("PYTHONUNBUFFERED", "1");
@@ -89,6 +92,7 @@ fn prepare(place: &Place) -> Result<PathBuf> {
     python_clients(&thingsboard(place), &THINGSBOARD)?;
     python_clients(&lake(place), &LAKE)?;
     python_clients(&facturx(place), &FACTURX)?;
+    python_clients(&formulas(place), &FORMULAS)?;
     python_clients(&place.outsiders().join("venv"), &PYPI)
 }
 
@@ -98,6 +102,10 @@ fn schemathesis(place: &Place) -> PathBuf {
 
 fn lake(place: &Place) -> PathBuf {
     place.outsiders().join("venv-lake")
+}
+
+fn formulas(place: &Place) -> PathBuf {
+    place.outsiders().join("venv-formulas")
 }
 
 fn facturx(place: &Place) -> PathBuf {
