@@ -267,7 +267,7 @@ async fn the_plan_meets_the_fleet_and_the_case_learns() {
     assert_eq!(money(of("risk")), 4_000.0);
     assert_eq!(of("input")["name"], "churn");
     assert_eq!(next["expected_loss"], 4_000.0);
-    assert!(of("experiment")["explain"]["inputs"][0]["inputs"].is_array());
+    assert_eq!(of("risk")["explain"]["inputs"][0]["label"], "probability");
 }
 
 #[tokio::test]
