@@ -142,6 +142,7 @@ impl Scene {
             name: format!("box-{n}"),
             from: None,
             to: leaves.filter(|_| n == 0).map(|days| now + DAY * days),
+            swaps: Vec::new(),
         };
         let content = ContractContent {
             name: "linden-box".parse().unwrap(),
@@ -156,6 +157,8 @@ impl Scene {
             accepted_by: "Dr. Vogt".to_owned(),
             accepted_at: now,
             terms: None,
+            coupons: Vec::new(),
+            prepaid: Vec::new(),
         };
         let id = ContractId::new(now, 9).to_string();
         self.site.put(self.tenant, Kind::Contract, &id, &content).await;
