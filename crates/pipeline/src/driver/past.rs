@@ -119,7 +119,12 @@ impl Shard {
             Some((at, time)) if !whole => Begins::At(at, time),
             Some(_) | None => Begins::Whole,
         };
-        Ok(Some(Rebuilt { delivered: delivered(&state), picture: picture(&state, None), begins, frames }))
+        Ok(Some(Rebuilt {
+            delivered: delivered(&state),
+            picture: picture(&state, None),
+            begins,
+            frames,
+        }))
     }
 }
 
