@@ -179,6 +179,24 @@ impl Study {
         self.write_rest(out)
     }
 
+    fn write_risks(&self, out: &mut String, money: &str) -> std::fmt::Result {
+        if !self.risks.is_empty() {
+            writeln!(out, "\n{:<30}{:>14}{money:>14}{:>14}  owner", "risk", "chance", "expected")?;
+        }
+        for risk in &self.risks {
+            let owner = if risk.owner.is_empty() { "nobody" } else { &risk.owner };
+            writeln!(
+                out,
+                "{:<30}{:>12} %{:>14}{:>14}  {owner}",
+                risk.name,
+                amount(100.0 * risk.probability),
+                amount(risk.money),
+                amount(risk.expected())
+            )?;
+        }
+        Ok(())
+    }
+
     fn write_rest(&self, out: &mut String) -> std::fmt::Result {
         let r = &self.results;
         let money = r.currency.as_str();
@@ -234,24 +252,7 @@ impl Study {
             let line = format!("  {:<28} {zero_at:>14} instead of {now} {}", zero.name, zero.unit);
             writeln!(out, "{}", line.trim_end())?;
         }
-        if !self.risks.is_empty() {
-            writeln!(
-                out,
-                "\n{:<30}{:>14}{:>14}{:>14}  {}",
-                "risk", "chance", money, "expected", "owner"
-            )?;
-        }
-        for risk in &self.risks {
-            let owner = if risk.owner.is_empty() { "nobody" } else { &risk.owner };
-            writeln!(
-                out,
-                "{:<30}{:>12} %{:>14}{:>14}  {owner}",
-                risk.name,
-                share(risk.probability),
-                amount(risk.money),
-                amount(risk.expected())
-            )?;
-        }
+        self.write_risks(out, money)?;
         for line in r.warnings().iter().chain(&self.notes) {
             writeln!(out, "note: {line}")?;
         }
