@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use api::PhonePage;
-use blueprint::{Blueprint, Kind, Template};
+use blueprint::{Alarm, Blueprint, Kind, Template};
 use fleetsim::Plan;
 use indicatif::{ProgressBar, ProgressStyle};
 use model::{Clock, Name, SystemClock, TenantId, Timestamp};
@@ -204,7 +204,7 @@ async fn phones(facts: &Facts, (made, plan): (&Made, &Plan)) -> anyhow::Result<O
     let Some((wanted, annex)) = &facts.lan else { return Ok(None) };
     let kind = main_kind(&plan.kinds).and_then(|name| plan.kinds.get_key_value(name));
     let kind = kind.context("the venture has no kind of device")?;
-    let phones = lan::Phones::of(&made.venture, kind);
+    let phones = lan::Phones::of(&made.venture, kind, &made.alarms);
     let phones =
         phones.with_context(|| format!("{} has no number that a phone could send", kind.0))?;
     let claim = lan::Claim::new()?;
@@ -241,6 +241,7 @@ fn progress_bar() -> ProgressBar {
 struct Made {
     tenant: TenantId,
     venture: String,
+    alarms: BTreeMap<Name, Alarm>,
 }
 
 /// Blueprint and devices, by the API as anybody would.
@@ -285,7 +286,7 @@ fn prepare(facts: &Facts) -> anyhow::Result<(Made, Plan)> {
         faults: vec![fleetsim::Fault::Reconnect, fleetsim::Fault::Breakdown],
         duration: None,
     };
-    Ok((Made { tenant, venture }, plan))
+    Ok((Made { tenant, venture, alarms: blueprint.alarms }, plan))
 }
 
 /// Places of the demo, made when they are missing.

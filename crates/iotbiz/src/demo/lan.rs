@@ -10,6 +10,7 @@
 //! POST /ingest/v1/telemetry    readings, with that token
 //! ```
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use blueprint::{Kind, PropertyKind};
+use blueprint::{Alarm, Kind, PropertyKind};
 use model::Name;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
@@ -78,10 +79,29 @@ pub(super) struct Phones {
 
 impl Phones {
     /// What the page shows of a kind of device; nothing when it has no number to slide.
-    pub(super) fn of(venture: &str, (kind, facts): (&Name, &Kind)) -> Option<Self> {
-        let shape = shape(facts)?;
+    pub(super) fn of(
+        venture: &str,
+        (kind, facts): (&Name, &Kind),
+        alarms: &BTreeMap<Name, Alarm>,
+    ) -> Option<Self> {
+        let mut shape = shape(facts)?;
+        let slider = shape["slider"]["name"].as_str().unwrap_or_default();
+        let watching = alarms
+            .iter()
+            .filter(|(_, alarm)| alarm.device == *kind && alarm.when.text.contains(slider));
+        shape["watched"] = watching.map(watched).collect();
         Some(Self { venture: venture.to_owned(), kind: kind.clone(), shape })
     }
+}
+
+/// What raises an alarm on this device, in words: whoever warms it knows what to wait for.
+fn watched((name, alarm): (&Name, &Alarm)) -> Value {
+    let hold = match alarm.hold.as_secs() {
+        0 => String::new(),
+        whole if whole % 60 == 0 => format!(" for {} min", whole / 60),
+        seconds => format!(" for {seconds} s"),
+    };
+    format!("{}{hold} raises {name}", alarm.when.text).into()
 }
 
 /// The reading of the slider, that of the switch and that of the battery.
@@ -276,11 +296,13 @@ mod tests {
         let text = crate::commands::init::template("coolbox").unwrap().text;
         let blueprint = blueprint::Blueprint::parse(text).blueprint.unwrap();
         let kind = blueprint.kinds.get_key_value(&"box".parse::<Name>().unwrap()).unwrap();
-        let phones = Phones::of("coolbox", kind).unwrap();
+        let phones = Phones::of("coolbox", kind, &blueprint.alarms).unwrap();
         assert_eq!(phones.shape["slider"]["name"], "temperature");
         assert_eq!(phones.shape["slider"]["shown"], "°C");
         assert_eq!(phones.shape["switch"], "lid_open");
         assert_eq!(phones.shape["battery"], "battery");
+        let watched = json!(["temperature > 8 °C for 10 min raises too_warm"]);
+        assert_eq!(phones.shape["watched"], watched);
     }
 
     #[test]

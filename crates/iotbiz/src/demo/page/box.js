@@ -82,6 +82,9 @@ function start() {
   slider.step = 0.1;
   slider.value = me.slider.start;
   byId('switch').hidden = !me.switch;
+  var watched = me.watched || [];
+  byId('watched').hidden = watched.length === 0;
+  byId('watched').textContent = watched.join('. ') + ': it appears on page Alarms of the console, with what it was decided on.';
   byId('panel').hidden = false;
   say('Connected. Move the slider and look at the console.');
   show();
