@@ -234,7 +234,7 @@ impl Lake {
         let store = Store::of_objects(objects);
         let index = Index::read(&store)?.unwrap_or_default();
         match index.owner.as_deref() {
-            Some(other) if other != owner => return Err(Error::Taken { place }),
+            Some(other) if other != owner => Err(Error::Taken { place }),
             Some(_) => Self::at(store, index, clock, settings),
             None => {
                 admit(&store, &place)?;

@@ -28,6 +28,8 @@ const BOOK: &str = "server-alarms.json";
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Tenants whose people are told.
 const TENANTS_MAX: u32 = 10_000;
+/// Conditions that only history can tell.
+const OF_HISTORY: [&str; 2] = ["history_unwritable", "history_damaged"];
 /// Whose people are told.
 const ROLE: &str = "operator";
 
@@ -96,7 +98,9 @@ impl Alarms {
         loop {
             let now = watched.clock.now();
             let conditions = conditions(&watched.log, &watched.history);
-            self.with(|book| book.observe(&conditions, now));
+            // History that its place has not answered for yet may be as it was before the restart.
+            let unknown: &[&str] = if watched.history.is_open() { &[] } else { &OF_HISTORY };
+            self.with(|book| book.observe(&conditions, unknown, now));
             self.tell(&watched, &mut offered).await;
             let book = self.with(|book| book.clone());
             if book != kept && self.keep(&book).await {

@@ -161,6 +161,11 @@ impl History {
         })
     }
 
+    /// Whether its place has answered.
+    pub(super) fn is_open(&self) -> bool {
+        self.lake.get().is_some()
+    }
+
     /// How fast it reads from now on.
     pub(super) fn pace(&self, haste: Haste) {
         self.shared.hurried.store(haste == Haste::Hurried, Ordering::SeqCst);

@@ -70,11 +70,13 @@ impl Book {
         self.entries.iter().rev().map(|entry| entry.alarm.clone()).collect()
     }
 
-    /// Takes in what holds now.
-    pub(super) fn observe(&mut self, conditions: &[Condition], now: Timestamp) {
+    /// Takes in what holds now. Whether a condition whose word is among `unknown` holds cannot be
+    /// told yet: its alarm stays as it is.
+    pub(super) fn observe(&mut self, conditions: &[Condition], unknown: &[&str], now: Timestamp) {
         for entry in self.entries.iter_mut().filter(|entry| entry.alarm.cleared.is_none()) {
             match conditions.iter().find(|found| found.word == entry.alarm.condition) {
                 Some(found) => found.why.clone_into(&mut entry.alarm.why),
+                None if unknown.contains(&entry.alarm.condition.as_str()) => {}
                 None => entry.alarm.cleared = Some(now),
             }
         }
@@ -172,20 +174,30 @@ mod tests {
     #[test]
     fn a_condition_that_holds_is_one_alarm_and_clears_by_itself() {
         let mut book = Book::default();
-        book.observe(&[full("one")], at(1_000));
-        book.observe(&[full("two")], at(2_000));
+        book.observe(&[full("one")], &[], at(1_000));
+        book.observe(&[full("two")], &[], at(2_000));
         let [alarm] = &book.alarms()[..] else { panic!("{book:?}") };
         assert_eq!((alarm.raised, alarm.cleared, &*alarm.why), (at(1_000), None, "two"));
-        book.observe(&[], at(3_000));
+        book.observe(&[], &[], at(3_000));
         assert_eq!(book.alarms()[0].cleared, Some(at(3_000)));
-        book.observe(&[full("again")], at(4_000));
+        book.observe(&[full("again")], &[], at(4_000));
         assert_eq!(book.alarms().len(), 2);
+    }
+
+    #[test]
+    fn an_alarm_stays_while_nobody_can_tell_whether_it_is_over() {
+        let mut book = Book::default();
+        book.observe(&[full("one")], &[], at(1_000));
+        book.observe(&[], &["disk_full"], at(2_000));
+        assert_eq!(book.alarms()[0].cleared, None);
+        book.observe(&[], &[], at(3_000));
+        assert_eq!(book.alarms()[0].cleared, Some(at(3_000)));
     }
 
     #[test]
     fn a_change_keeps_its_numbers_until_the_sender_has_it_on_disk() {
         let mut book = Book::default();
-        book.observe(&[full("one")], at(1_000));
+        book.observe(&[full("one")], &[], at(1_000));
         let first = book.untold(3, at(1_000));
         assert_eq!(first[0].first, 1_000);
         let text = serde_json::to_string(&book).unwrap();
@@ -195,7 +207,7 @@ mod tests {
         assert_eq!(book.untold(3, at(1_000)), first);
         book.told(1_002, 3);
         assert!(book.untold(3, at(1_000)).is_empty());
-        book.observe(&[], at(1_001));
+        book.observe(&[], &[], at(1_001));
         let over = book.untold(3, at(1_001));
         assert_eq!((over[0].transition, over[0].first), (notify::Transition::Cleared, 1_003));
     }
@@ -203,11 +215,11 @@ mod tests {
     #[test]
     fn what_is_kept_is_bounded_and_what_is_open_stays() {
         let mut book = Book::default();
-        book.observe(&[full("one")], at(0));
+        book.observe(&[full("one")], &[], at(0));
         let other = Condition { word: "clock_step_held", ..full("x") };
         for n in 1..500 {
-            book.observe(&[full("one"), other.clone()], at(2 * n));
-            book.observe(&[full("one")], at(2 * n + 1));
+            book.observe(&[full("one"), other.clone()], &[], at(2 * n));
+            book.observe(&[full("one")], &[], at(2 * n + 1));
         }
         assert_eq!(book.alarms().len(), ALARMS_MAX);
         assert!(book.alarms().iter().any(|alarm| alarm.raised == at(0)));
