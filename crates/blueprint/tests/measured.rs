@@ -1,6 +1,7 @@
 //! Experiments that ask the fleet, and inputs of the case that name what they really are.
 //!
-//! *Invariant:* a figure in another unit, or one that no device can give, is refused with its place.
+//! *Invariant:* a figure in another unit, or one that no device can give, is refused with its
+//! place.
 
 use std::time::Duration;
 

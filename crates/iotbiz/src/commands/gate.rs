@@ -43,8 +43,8 @@ pub(crate) enum GateCommand {
         #[arg(long, value_name = "HEX")]
         key: Option<String>,
     },
-    /// Make a decision again from the bytes of the log and with what is known today, each difference
-    /// with its cause; fails when the log does not give what was sealed.
+    /// Make a decision again from the bytes of the log and with what is known today, each
+    /// difference with its cause; fails when the log does not give what was sealed.
     #[command(after_help = "Example: iotbiz gate rederive gat_01KB...")]
     Rederive {
         /// The decision, as `gate show` prints it.

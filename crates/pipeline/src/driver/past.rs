@@ -1,8 +1,9 @@
 //! The folds as they were at an offset, made again from the bytes of the log.
 //!
-//! *Invariant:* nothing that runs is touched: another state is folded beside it from the frames that
-//! are still there, and it says where they begin. Where the beginning of the log is gone, records
-//! are taken as they are now, and what devices said before is missing.
+//! *Invariant:* nothing that runs is touched: another state is folded beside it from the frames
+//! that are still there, and it says where they begin. Where the beginning of the log is gone,
+//! records are taken as they are now, and what devices said before is missing. The main log has
+//! urgent messages too, so both lanes are judged on it.
 
 use std::sync::Arc;
 
