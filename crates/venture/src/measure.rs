@@ -154,7 +154,7 @@ pub fn together(parts: &[Part], device_days: f64) -> Option<Measured> {
         Part::Amount { .. } => {
             // One device alone does not say how others differ.
             let least = (value * 1e-6).abs().max(f64::MIN_POSITIVE);
-            let error = between.map_or(value.abs(), libm::sqrt).max(least);
+            let error = between.map_or_else(|| value.abs(), libm::sqrt).max(least);
             measured(Outcome::Mean { mean: value, error }, error)
         }
     })
