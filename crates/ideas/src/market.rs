@@ -182,6 +182,9 @@ impl Scope for Counted<'_> {
     }
 }
 
+/// Name, and money a year.
+type Published = (&'static str, (Currency, f64));
+
 /// How many devices, and what each brings.
 const FORMULA: &str = "customers * devices * price";
 
@@ -258,7 +261,7 @@ impl Market {
     }
 
     /// Name, currency and size of what was published, the largest first.
-    fn published(&self, now: Timestamp) -> Result<Vec<(&'static str, (Currency, f64))>, Error> {
+    fn published(&self, now: Timestamp) -> Result<Vec<Published>, Error> {
         let TopDown { tam, sam, som } = &self.top_down;
         let mut found = Vec::new();
         for (name, estimate) in [("tam", tam), ("sam", sam), ("som", som)] {

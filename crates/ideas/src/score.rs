@@ -197,7 +197,8 @@ pub fn history(
             last.formula == next.formula && last.value == next.value && last.inputs == next.inputs
         });
         // Before the first input there is nothing to tell.
-        if !same && !(told.is_empty() && next.inputs.is_empty()) {
+        let early = told.is_empty() && next.inputs.is_empty();
+        if !same && !early {
             told.push(next);
         }
     }
