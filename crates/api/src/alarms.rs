@@ -222,7 +222,7 @@ impl<'a> Acting<'a> {
         let tenant = caller.may(Action::Operate)?;
         let alarm = known(app, tenant, alarm)?.id;
         noted(note)?;
-        Ok(Self { app, tenant, alarm, by: caller.actor().into(), note })
+        Ok(Self { app, tenant, alarm, by: caller.actor(), note })
     }
 
     /// Appends the act and waits until it is applied.

@@ -191,7 +191,7 @@ impl<'a> Fleet<'a> {
             let months = spans
                 .iter()
                 .map(|(from, to)| overlap_months((*from, *to), (window.from, window.to)));
-            let last = spans.iter().map(|(_, to)| *to).max().unwrap_or(open_end());
+            let last = spans.iter().map(|(_, to)| *to).max().unwrap_or(OPEN_END);
             let ended = last > window.from && last <= window.to;
             let months: f64 = months.sum();
             (months > 0.0).then_some(Part::Events { count: u64::from(ended), months })
@@ -200,9 +200,8 @@ impl<'a> Fleet<'a> {
     }
 }
 
-fn open_end() -> Timestamp {
-    Timestamp::from_millis(i64::MAX)
-}
+/// Nothing says when it ends.
+const OPEN_END: Timestamp = Timestamp::MAX;
 
 /// Devices that were taken out of service in the window, by the months they were there.
 fn returns(devices: &[&DeviceTwin], window: Window) -> Vec<Part> {
@@ -216,7 +215,7 @@ fn returns(devices: &[&DeviceTwin], window: Window) -> Vec<Part> {
 
 /// How long a device was there in a window, in months; it is there from its record on.
 fn months_there(twin: &DeviceTwin, window: Window) -> f64 {
-    let until = twin.retired.unwrap_or(open_end());
+    let until = twin.retired.unwrap_or(OPEN_END);
     overlap_months((twin.id.time(), until), (window.from, window.to))
 }
 

@@ -82,7 +82,7 @@ pub fn measure(
             count(rate)
         ),
         "p99 < 200 ms",
-        format!("{}; without load {}", words(loaded), words(quiet)),
+        format!("{}; without load {}", words(&loaded), words(&quiet)),
     ));
     Ok(())
 }
@@ -131,9 +131,8 @@ fn alarms(
     }
     let mut took = Vec::with_capacity(raised);
     while took.len() < raised {
-        let (device, heard) = match told.recv_timeout(PATIENCE) {
-            Ok(told) => told,
-            Err(_) => bail!("{} of {raised} alarms were told", took.len()),
+        let Ok((device, heard)) = told.recv_timeout(PATIENCE) else {
+            bail!("{} of {raised} alarms were told", took.len());
         };
         let times = sent.get_mut(&device).context("an alarm of an unknown device was told")?;
         ensure!(!times.is_empty(), "an alarm of {device} was told twice");
@@ -143,7 +142,7 @@ fn alarms(
     Ok(took)
 }
 
-fn words(took: Vec<Duration>) -> String {
+fn words(took: &[Duration]) -> String {
     let at = |share: usize| took.get((took.len() * share / 100).min(took.len() - 1));
     let ms = |at: Option<&Duration>| at.map_or(0.0, |at| at.as_secs_f64() * 1000.0);
     format!(
@@ -262,6 +261,6 @@ mod tests {
     #[test]
     fn the_ninety_ninth_of_a_hundred_is_told() {
         let took: Vec<_> = (1..=100).map(Duration::from_millis).collect();
-        assert_eq!(words(took), "p50 51.0 ms, p99 100.0 ms, longest 100.0 ms of 100");
+        assert_eq!(words(&took), "p50 51.0 ms, p99 100.0 ms, longest 100.0 ms of 100");
     }
 }

@@ -103,8 +103,11 @@ pub(crate) async fn take(
     Ok((status, Json(taken)).into_response())
 }
 
+/// An event's bytes, and what they say or why they say nothing.
+type Read = (String, Result<UsageLine, String>);
+
 /// Each event by itself, with its bytes.
-fn events(text: &str) -> Result<Vec<(String, Result<UsageLine, String>)>, Problem> {
+fn events(text: &str) -> Result<Vec<Read>, Problem> {
     let raw: Vec<String> = if text.trim_start().starts_with('[') {
         let array: Vec<serde_json::Value> = serde_json::from_str(text)
             .map_err(|error| Problem::invalid("body", format!("no JSON array: {error}")))?;

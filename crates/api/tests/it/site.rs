@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::path::Path;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -169,6 +170,28 @@ impl Answer {
     }
 }
 
+/// What a server of tests tells of itself.
+fn facts(folder: &Path, said: &Said, started_at: Timestamp) -> Facts {
+    Facts {
+        mode: Mode::Run,
+        access: Access::Tokens,
+        mqtt_host: "127.0.0.1".to_owned(),
+        mqtt_port: 1883,
+        mqtts_port: Some(8883),
+        http_tls: api::HttpTls::Off,
+        http_port: 7070,
+        started_at,
+        history: Arc::new(NothingKept),
+        log_retention: Duration::from_secs(30 * 86_400),
+        readings: said.readings(),
+        usage_ledger: api::UsageLedger::new(Arc::new(OsDisk), &folder.join("usage")),
+        usage_events: api::UsageEvents::new(Arc::new(OsDisk), &folder.join("events")),
+        presence: api::Presence(Arc::new(|_| false)),
+        metrics: Metrics(Arc::new(String::new)),
+        server_alarms: ServerAlarms(Arc::new(Vec::new)),
+    }
+}
+
 impl Site {
     pub(crate) async fn open() -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -220,27 +243,7 @@ impl Site {
             refusals: Refusals::new(Arc::clone(&clock)),
             audience,
             phone: Arc::default(),
-            facts: Arc::new(Facts {
-                mode: Mode::Run,
-                access: Access::Tokens,
-                mqtt_host: "127.0.0.1".to_owned(),
-                mqtt_port: 1883,
-                mqtts_port: Some(8883),
-                http_tls: api::HttpTls::Off,
-                http_port: 7070,
-                started_at: clock.now(),
-                history: Arc::new(NothingKept),
-                log_retention: Duration::from_secs(30 * 86_400),
-                readings: said.readings(),
-                usage_ledger: api::UsageLedger::new(Arc::new(OsDisk), &folder.path().join("usage")),
-                usage_events: api::UsageEvents::new(
-                    Arc::new(OsDisk),
-                    &folder.path().join("events"),
-                ),
-                presence: api::Presence(Arc::new(|_| false)),
-                metrics: Metrics(Arc::new(String::new)),
-                server_alarms: ServerAlarms(Arc::new(Vec::new)),
-            }),
+            facts: Arc::new(facts(folder.path(), &said, clock.now())),
             clock,
         };
         let router = api::router(app.clone());

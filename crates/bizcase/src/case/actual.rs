@@ -157,7 +157,7 @@ owner = "ann"
         assert!((before[0][0] - by_hand).abs() < 1e-6, "{} {by_hand}", before[0][0]);
         case.learn(slot, Distribution::from(0.02));
         let after = case.installed(Run { trials: 1, seed: 1, threads: 1 }, &[12]).unwrap();
-        assert!((after[0][0] - 1076.416_4).abs() < 1e-3 * 1076.0, "{}", after[0][0]);
+        assert!((after[0][0] - 1_076.416_4).abs() < 1e-3 * 1076.0, "{}", after[0][0]);
     }
 
     #[test]

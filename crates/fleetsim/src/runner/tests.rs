@@ -45,7 +45,7 @@ impl Server {
             all.values().flatten().any(|payload| payload.starts_with('['))
         };
         while !arrived() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            sleep(Duration::from_millis(5)).await;
         }
     }
 

@@ -39,7 +39,7 @@ async fn an_urgent_message_is_answered_when_both_logs_have_it_and_answers_stay_i
     assert_eq!(world.urgent.committed(), Offset(1), "answered before it was durable");
     assert_eq!(device.puback().await, (3, Reason::Success));
     let urgent = ("urgent".to_owned(), r#"{"smoke":40}"#.to_owned());
-    assert_eq!(messages(&world.urgent), [urgent.clone()]);
+    assert_eq!(messages(&world.urgent), std::slice::from_ref(&urgent));
     assert!(messages(&world.log).contains(&urgent), "the main log has it too");
 }
 

@@ -141,7 +141,7 @@ fn heard<'a>(fleet: &Fleet<'a>, backfill: &Backfill) -> anyhow::Result<Vec<Heard
         // A reading of the future would leave a gap behind it.
         let last = readings.map(|reading| reading.time.min(newest)).max();
         let later = fleet.grown.filter(|_| !pilot(&device.name));
-        let begins = || later.map_or(id.time(), |grown| grown.max(id.time()));
+        let begins = || later.map_or_else(|| id.time(), |grown| grown.max(id.time()));
         Ok(Heard { device, id, until_ms: last.unwrap_or_else(begins).as_millis() })
     };
     fleet.devices.iter().map(of).collect()

@@ -49,7 +49,7 @@ fn the_folds_of_a_past_offset_are_what_they_were() {
         site.clock.advance(Duration::from_secs(60));
         says(&log, n % 5);
     }
-    let mut gone = evidence.clone();
+    let mut gone = evidence;
     gone["withdrawn"] = "asked twice".into();
     let last = decide(&log, "evidence", "evi_1", 2, &gone.to_string());
     let now = picture(&shard, last);

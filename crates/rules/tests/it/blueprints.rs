@@ -2,6 +2,8 @@
 //!
 //! *Invariant:* the files are those that are shipped; tables are written as a stranger writes them.
 
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 use blueprint::Blueprint;
 use model::Timestamp;
 use rules::{DryRun, Sheet};

@@ -160,9 +160,9 @@ impl Economics {
                 }),
             ),
             Per::CustomerMonth | Per::Customer => {
-                let once = per == Per::Customer;
-                let shares = by(&|row| self.of_customer(row, amount, once));
-                (if once { Recurring::Once } else { Recurring::Yes }, shares)
+                let recurring = if per == Per::Customer { Recurring::Once } else { Recurring::Yes };
+                let shares = by(&|row| self.of_customer(row, amount, recurring));
+                (recurring, shares)
             }
         };
         let sum: Decimal = exact.iter().sum();
@@ -176,8 +176,9 @@ impl Economics {
     }
 
     /// A customer's cost on one of its devices, by the time that each was there.
-    fn of_customer(&self, row: &Row, amount: Decimal, once: bool) -> (Decimal, String) {
+    fn of_customer(&self, row: &Row, amount: Decimal, recurring: Recurring) -> (Decimal, String) {
         let own = || self.rows.iter().filter(|other| other.customer == row.customer);
+        let once = recurring == Recurring::Once;
         if once && own().any(|other| other.joined == Joined::Before) {
             return (Decimal::ZERO, String::new());
         }

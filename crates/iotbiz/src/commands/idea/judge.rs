@@ -225,7 +225,7 @@ pub(super) fn show(found: &Value, format: Format) -> anyhow::Result<()> {
     output::line(&format!("{status}, {source}{name}, by {by}, {at}"))?;
     for step in found["steps"].as_array().into_iter().flatten() {
         let [at, status, by, reason] = ["at", "status", "by", "reason"].map(|key| text(&step[key]));
-        output::line(&format!("  {at} {status} by {by} {reason}").trim_end().to_owned())?;
+        output::line(format!("  {at} {status} by {by} {reason}").trim_end())?;
     }
     if !found["venture"].is_null() {
         output::line(&format!("venture  {}", text(&found["venture"])))?;
