@@ -1,8 +1,9 @@
 //! Which commands a device has: what its PUBACK says of the message that carries one.
 //!
-//! *Invariant:* only a device's own acknowledgement counts, or that of the gateway which speaks for it;
-//! a service that looks on says nothing. A receipt is a decision in the log, made once; one that is
-//! lost with the connection costs nothing but that the command is called queued until its answer.
+//! *Invariant:* only a device's own acknowledgement counts, or that of the gateway which speaks for
+//! it; a service that looks on says nothing. A receipt is a decision in the log, made once; one
+//! that is lost with the connection costs nothing but that the command is called queued until its
+//! answer.
 
 use std::collections::BTreeMap;
 

@@ -3,8 +3,8 @@
 //! *Invariant:* alarms are in order of their ids, which is the order in which they were raised. An
 //! open alarm is never let go; of the closed ones the oldest go first.
 //!
-//! They sit in chunks behind `Arc`s, so publishing costs a pointer a chunk. Alarms of the urgent lane
-//! stand beside the others and are read as one list with them.
+//! They sit in chunks behind `Arc`s, so publishing costs a pointer a chunk. Alarms of the urgent
+//! lane stand beside the others and are read as one list with them.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! How soon somebody hears of smoke while telemetry overloads the server.
 //!
-//! *Invariant:* each alarm is measured from the write at the device's socket to the last byte of the
-//! request at the webhook; one that is not told ends the run.
+//! *Invariant:* each alarm is measured from the write at the device's socket to the last byte of
+//! the request at the webhook; one that is not told ends the run.
 
 use std::collections::HashMap;
 use std::fs;

@@ -1,8 +1,8 @@
 //! What would be an alarm and is held back: its cause is upstream, it is outside its hours, or the
 //! device is in maintenance.
 //!
-//! *Invariant:* nobody is told of it, and it has no id, since it is no alarm; it is listed as long as
-//! it lasts, with what its conditions look at.
+//! *Invariant:* nobody is told of it, and it has no id, since it is no alarm; it is listed as long
+//! as it lasts, with what its conditions look at.
 
 use axum::Json;
 use axum::extract::State;

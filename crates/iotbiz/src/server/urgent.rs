@@ -1,7 +1,8 @@
 //! The urgent lane: a small log of its own, and the folds that judge the rules over it.
 //!
-//! *Invariant:* nothing of the main log is waited for here. The folder `urgent` may be missing, in an
-//! old data folder or after a restore: what the lane must know is then taken from the main shard.
+//! *Invariant:* nothing of the main log is waited for here. The folder `urgent` may be missing, in
+//! an old data folder or after a restore: what the lane must know is then taken from the main
+//! shard.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;

@@ -1,10 +1,10 @@
 //! The two lanes of the same tenants: the shard of everything, and the small one of what is urgent.
 //!
-//! *Invariant:* the urgent lane judges rules over urgent readings and nothing else, from a log of its
-//! own that telemetry never fills; the main shard judges all other rules. Each alarm is of one lane,
-//! and people read both as one list. What an urgent rule wants of a device becomes a decision in the
-//! main log: it is durable there before the output counts as appended here, so a crash in between
-//! repeats it, and the twin knows a command by its id.
+//! *Invariant:* the urgent lane judges rules over urgent readings and nothing else, from a log of
+//! its own that telemetry never fills; the main shard judges all other rules. Each alarm is of one
+//! lane, and people read both as one list. What an urgent rule wants of a device becomes a decision
+//! in the main log: it is durable there before the output counts as appended here, so a crash in
+//! between repeats it, and the twin knows a command by its id.
 //!
 //! ```text
 //!                 +-> urgent log -> urgent rules -> notices        (Source::Urgent)

@@ -368,24 +368,34 @@ fn an_alarm_is_raised_by_a_tick_alone_and_sets_what_it_may() {
     assert_eq!(feeder.snapshot(), again.snapshot());
 }
 
+/// Takes a section out of a snapshot, as the version that did not know it wrote it.
+fn without(snapshot: &mut Vec<u8>, content: &[u8], version: u32) {
+    let mut section = Vec::new();
+    section.put_bytes(content);
+    let at = snapshot.windows(section.len()).rposition(|bytes| bytes == section).unwrap();
+    snapshot.drain(at..at + section.len());
+    snapshot[..4].copy_from_slice(&version.to_le_bytes());
+}
+
 #[test]
-fn a_snapshot_from_before_there_were_rules_still_opens() {
+fn a_snapshot_from_before_there_were_rules_or_traffic_still_opens() {
     let mut feeder = watched();
     feeder.send(device(7), "telemetry", r#"{"temperature":4.0}"#);
-    let mut rules = Vec::new();
+    let (mut rules, mut traffic) = (Vec::new(), Vec::new());
     feeder.state.rules.snapshot(&mut rules);
-    let mut section = Vec::new();
-    section.put_bytes(&rules);
-    let mut old = feeder.snapshot();
-    let at = old.windows(section.len()).position(|bytes| bytes == section).unwrap();
-    old.drain(at..at + section.len());
-    old[..4].copy_from_slice(&1_u32.to_le_bytes());
-    let mut again = Feeder { offset: feeder.offset, ..Feeder::default() };
-    again.state = State::restore(&old).unwrap();
-    assert_eq!(again.state.twins.get(device(7)), feeder.state.twins.get(device(7)));
-    again.send(device(7), "telemetry", r#"{"temperature":9.5}"#);
-    for _ in 0..11 {
-        again.frame(Frame::Tick);
+    feeder.state.traffic.snapshot(&mut traffic);
+    let mut second = feeder.snapshot();
+    without(&mut second, &traffic, 2);
+    let mut first = second.clone();
+    without(&mut first, &rules, 1);
+    for old in [first, second] {
+        let mut again = Feeder { offset: feeder.offset, ..Feeder::default() };
+        again.state = State::restore(&old).unwrap();
+        assert_eq!(again.state.twins.get(device(7)), feeder.state.twins.get(device(7)));
+        again.send(device(7), "telemetry", r#"{"temperature":9.5}"#);
+        for _ in 0..11 {
+            again.frame(Frame::Tick);
+        }
+        assert_eq!(notices(&again), ["warm raised", "warm acted"]);
     }
-    assert_eq!(notices(&again), ["warm raised", "warm acted"]);
 }

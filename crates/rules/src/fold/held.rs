@@ -1,7 +1,7 @@
 //! What would be an alarm, and is held back: by its cause upstream, by its hours, by maintenance.
 //!
-//! *Invariant:* nobody is told of it and it is no alarm; it is listed as long as it lasts, with what
-//! its condition and its `unless` look at.
+//! *Invariant:* nobody is told of it and it is no alarm; it is listed as long as it lasts, with
+//! what its condition and its `unless` look at.
 
 use model::{DeviceId, Name, Severity, TenantId, Timestamp};
 

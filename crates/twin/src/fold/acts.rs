@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! decided command {device}   {"id","name","args","by","key","timeout_ms"}
-//! decided delivered {device} {"command"}        by the door, when the device acknowledged the message
+//! decided delivered {device} {"command"}        by the door: the device acknowledged it
 //! me/command/{id}            {"args":{...},"expires":ms,"name":"locate"}
 //! me/command/{id}/answer     {"ok":true,...}
 //! ```
