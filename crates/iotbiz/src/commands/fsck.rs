@@ -55,6 +55,8 @@ pub(crate) fn run(args: &FsckArgs, format: Format) -> anyhow::Result<()> {
         report.segments.extend(urgent.segments);
         report.missing.extend(urgent.missing);
     }
+    // Both logs count from 1, so an offset alone does not say where.
+    let log = |file: &std::path::Path| if file.starts_with(&lane) { "urgent" } else { "main" };
     let ends = |offsets: Option<_>| match offsets {
         Some((first, last)) => format!("{first} to {last}"),
         None => "-".to_owned(),
@@ -65,6 +67,7 @@ pub(crate) fn run(args: &FsckArgs, format: Format) -> anyhow::Result<()> {
             .iter()
             .map(|segment| {
                 json!({
+                    "log": log(&segment.path),
                     "segment": segment.segment,
                     "file": segment.path.display().to_string(),
                     "bytes": segment.bytes,

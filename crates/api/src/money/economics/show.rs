@@ -40,6 +40,7 @@ pub(crate) struct EconomicsQuery {
     /// `2026-10`; this month, so far, if left out.
     month: Option<String>,
     /// `device` (default) or `customer`.
+    #[param(inline)]
     by: Option<By>,
     /// Items of a page; 50 if left out, at most 1,000.
     limit: Option<usize>,
