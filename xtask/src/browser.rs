@@ -61,8 +61,8 @@ impl Demo {
         command
             .args(["demo", "--json", "--listen", "127.0.0.1:0", "--mqtt", "127.0.0.1:0", "--data"])
             .arg(&data)
-            // A past of some days: its length is no matter of the console.
-            .args(["--from", "3d", "--lan=127.0.0.1:0"])
+            // Its own past, which holds the whole of last month: the month is closed here.
+            .arg("--lan=127.0.0.1:0")
             .stdin(Stdio::null())
             .stdout(Stdio::piped());
         let process = command.spawn().context("start `iotbiz demo`")?;
