@@ -12,6 +12,7 @@ pub mod case;
 pub mod devices;
 pub mod fanout;
 pub mod fleet;
+pub mod lake;
 pub mod load;
 pub mod money;
 pub mod past;
@@ -29,14 +30,18 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use clap::Args;
 
-use crate::demo;
 use crate::outsiders;
-use crate::place::{Place, Profile, cargo};
+use crate::place::{Place, cargo};
 use crate::run;
+use crate::web;
 use table::Section;
 
 /// What the server takes of `server::DESCRIPTORS`.
 const DEVICES_MAX: i64 = 12_000;
+
+/// Programs that make a load or measure a part alone.
+const EXAMPLES: [&str; 6] =
+    ["load", "rules_load", "keys_load", "bill_load", "lake_load", "case_speed"];
 
 /// A part of the measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -55,6 +60,8 @@ pub enum Scene {
     Slow,
     /// The past of a demo
     Past,
+    /// History on one core
+    Lake,
     /// Usage, bills and documents
     Money,
     /// Trials and sensitivities of a business case
@@ -136,9 +143,7 @@ pub fn run(place: &Place, options: &Options) -> Result<()> {
         ("prlimit", &["util-linux"]),
     ])?;
     if !options.no_build {
-        demo::build(place, Profile::Release)?;
-        build_load(place)?;
-        money::build(place)?;
+        build(place)?;
     }
     let folder = place.target.join(format!("bench-{}", std::process::id()));
     fs::create_dir_all(&folder).context("make the folder of the measurement")?;
@@ -154,13 +159,15 @@ pub fn run(place: &Place, options: &Options) -> Result<()> {
     Ok(())
 }
 
-fn build_load(place: &Place) -> Result<()> {
+/// Builds what is measured in one go, so that every part has the same features and no library is
+/// built twice.
+fn build(place: &Place) -> Result<()> {
     let mut command = Command::new(cargo());
-    command.current_dir(&place.root);
-    run::shown(command.args(["build", "--release", "-p", "fleetsim", "--example", "load"]))?;
-    let mut command = Command::new(cargo());
-    command.current_dir(&place.root);
-    run::shown(command.args(["build", "--release", "-p", "rules", "--example", "measure"]))
+    command.current_dir(&place.root).args(["build", "--release", "--workspace", "--bin", "iotbiz"]);
+    for example in EXAMPLES {
+        command.args(["--example", example]);
+    }
+    run::shown(command.env(web::OUT, place.web_out()))
 }
 
 fn measure(place: &Place, options: &Options, folder: &Path) -> Result<Section> {
@@ -188,6 +195,9 @@ fn measure(place: &Place, options: &Options, folder: &Path) -> Result<Section> {
     }
     if wants(Scene::Past) {
         past::measure(place, folder, &mut section)?;
+    }
+    if wants(Scene::Lake) {
+        lake::measure(place, &mut section)?;
     }
     if wants(Scene::Money) {
         money::measure(place, options.keys, folder, &mut section)?;

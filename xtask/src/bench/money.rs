@@ -9,30 +9,12 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 
 use super::table::{Figure, Section};
-use crate::place::{Place, cargo};
-use crate::run;
+use crate::place::Place;
 
 /// Customers of two devices.
 const CUSTOMERS: &str = "100000";
 /// Events that they are rated from.
 const EVENTS: &str = "5000000";
-
-pub fn build(place: &Place) -> Result<()> {
-    let mut command = Command::new(cargo());
-    command.current_dir(&place.root);
-    run::shown(command.args([
-        "build",
-        "--release",
-        "-p",
-        "intake",
-        "-p",
-        "billing",
-        "--example",
-        "keys_load",
-        "--example",
-        "bill_load",
-    ]))
-}
 
 /// Runs an example and gives its lines.
 fn lines(place: &Place, name: &str, arguments: &[&str]) -> Result<Vec<String>> {

@@ -1,4 +1,4 @@
-//! What judging rules costs on one core, as `crates/rules/examples/measure.rs` says.
+//! What judging rules costs on one core, as `crates/rules/examples/rules_load.rs` says.
 //!
 //! *Invariant:* each figure is a line of that program; one that is missing ends the run.
 
@@ -17,7 +17,7 @@ const CORE: &str = "0";
 pub fn measure(place: &Place, section: &mut Section) -> Result<()> {
     println!("==> rules on one core");
     let mut command = Command::new("taskset");
-    command.args(["-c", CORE]).arg(place.target.join("release/examples/measure"));
+    command.args(["-c", CORE]).arg(place.target.join("release/examples/rules_load"));
     let said = run::captured(&mut command)?;
     for (what, asked) in [
         ("a threshold", ">= 1,000 k/s"),

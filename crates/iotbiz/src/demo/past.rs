@@ -2,8 +2,8 @@
 //!
 //! *Invariant:* it goes through the log as everybody's readings, one message for each step of a
 //! device, at the log time at which that step ends; log time never moves more than an hour at once.
-//! A step is short enough that readings count as on time and nobody is taken for silent: one and a
-//! half times the shortest interval of the blueprint, at most an hour.
+//! A step is short enough that readings count as on time and nobody is taken for silent: the
+//! shortest interval of the blueprint, at most an hour.
 //! Where a device goes on is read from its twin, so a run that was cut short leaves no gap and
 //! sends nothing twice.
 
@@ -24,9 +24,6 @@ use crate::server::{Backfill, PastClock};
 /// Boxes of the pilot.
 pub(super) const PILOTS: u16 = 6;
 const HOUR_MS: i64 = 3_600_000;
-/// Intervals in two steps. A reading is on time when it is appended within two intervals, so a step
-/// has to be shorter than that.
-const INTERVALS_IN_TWO_STEPS: i64 = 3;
 /// The shortest step: devices that measure more often than that send arrays.
 const STEP_MS_MIN: i64 = 60_000;
 /// Steps made at once: enough to keep every core busy, little enough to show progress.
@@ -157,9 +154,7 @@ pub(super) fn pilot(name: &str) -> bool {
 fn step_ms(kinds: &BTreeMap<Name, Kind>) -> i64 {
     let intervals = kinds.values().flat_map(|kind| kind.readings.values()).filter_map(|p| p.every);
     let shortest = intervals.min().and_then(|every| i64::try_from(every.as_millis()).ok());
-    shortest.map_or(HOUR_MS, |every| {
-        (every.saturating_mul(INTERVALS_IN_TWO_STEPS) / 2).clamp(STEP_MS_MIN, HOUR_MS)
-    })
+    shortest.map_or(HOUR_MS, |every| every.clamp(STEP_MS_MIN, HOUR_MS))
 }
 
 /// The next ends of steps, the last of them now when it is near.
@@ -302,7 +297,8 @@ mod tests {
             );
             step_ms(&blueprint::Blueprint::parse(&text).blueprint.unwrap().kinds)
         };
-        assert_eq!(of("1 min"), 90_000);
+        assert_eq!(of("1 min"), 60_000);
+        assert_eq!(of("3 min"), 180_000);
         assert_eq!(of("10 s"), STEP_MS_MIN);
         assert_eq!(of("2 h"), HOUR_MS);
         assert_eq!(step_ms(&BTreeMap::new()), HOUR_MS);

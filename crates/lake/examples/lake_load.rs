@@ -3,7 +3,7 @@
 //!
 //! *Invariant:* the data follow from a seed, so two runs measure the same rows.
 //!
-//! `cargo run --release -p lake --example measure [trucks [table.csv]...]`. The data are those of
+//! `cargo run --release -p lake --example lake_load [trucks [table.csv]...]`. The data are those of
 //! TSBS "iot": random walks of seven metrics of trucks, one message a minute for a day, 10 %
 //! missing. The numbers of each further file are taken as one message a minute of one device.
 

@@ -1,4 +1,4 @@
-//! How long a case takes: `cargo run --release -p bizcase --example speed -- FILE`.
+//! How long a case takes: `cargo run --release -p bizcase --example case_speed -- FILE`.
 //!
 //! *Invariant:* it prints what was measured, what was asked and on how many threads, as rows that
 //! `cargo xtask bench` takes; it judges nothing.

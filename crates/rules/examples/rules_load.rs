@@ -3,7 +3,7 @@
 //! *Invariant:* every figure is of the whole fold, as a server runs it: device and property looked
 //! up, the value kept, the conditions judged, timers armed.
 //!
-//! `cargo run --release -p rules --example measure`
+//! `cargo run --release -p rules --example rules_load`
 
 use std::time::Duration;
 
