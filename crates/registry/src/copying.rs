@@ -11,6 +11,7 @@ use std::path::Path;
 use sqlx::{AnyConnection, Connection as _, Row as _};
 
 use crate::Error;
+use crate::migrations;
 use crate::registry::{refused, signed, unsigned};
 
 /// What a copy holds.
@@ -27,7 +28,7 @@ pub struct RegistryCopy {
 /// The newest change of the tables that this program knows.
 #[must_use]
 pub fn newest_migration() -> u64 {
-    let known = sqlx::migrate!("./migrations");
+    let known = migrations::migrator();
     let newest = known.iter().map(|migration| migration.version).max();
     newest.and_then(|version| u64::try_from(version).ok()).unwrap_or_default()
 }

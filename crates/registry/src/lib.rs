@@ -13,6 +13,7 @@ mod decision;
 mod erase;
 mod error;
 mod kind;
+mod migrations;
 mod outbox;
 mod query;
 mod registry;

@@ -13,6 +13,7 @@ use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Executor as _, Row as _
 use tokio::sync::watch;
 
 use crate::decision::{Prepared, check_author, prepare};
+use crate::migrations;
 use crate::{Author, Decision, Error, Expect, Revision};
 
 /// How many decisions one transaction takes.
@@ -46,7 +47,7 @@ impl Registry {
         let full = full_url(url)?;
         let opened = |source| Error::Open { url: shown(url), source };
         let writer = connect(&full, 1).await.map_err(opened)?;
-        sqlx::migrate!("./migrations")
+        migrations::migrator()
             .run(&writer)
             .await
             .map_err(|source| Error::Migrate { url: shown(url), source })?;
