@@ -47,7 +47,7 @@ export const checks = [
     const page = await openPage(world.browser, `/ventures/${venture}`);
     const list = region(page, 'What to fix next');
     await list.waitFor({ timeout: drawn_ms_max });
-    const first = list.getByRole('button').first();
+    const first = list.getByRole('listitem').getByRole('button').first();
     if ((await first.count()) === 0) return 'left out: nothing that has a price stands open';
     await first.press('Enter');
     await list.locator('.tree').first().waitFor();

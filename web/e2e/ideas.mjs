@@ -218,6 +218,7 @@ const checks_ = [
   ['another formula shows which scores change before it is declared', async (world) => {
     const page = await openPage(world.browser, '/ideas');
     const card = region(page, 'Formula and form');
+    await press(card.getByRole('button', { name: 'Change' }));
     const before = await card.getByLabel('Score').inputValue();
     await card.getByLabel('Score').fill('reach * impakt');
     await press(card.getByRole('button', { name: 'See what changes' }));

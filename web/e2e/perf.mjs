@@ -75,6 +75,10 @@ export const checks = [
     const decimated = await chart(world, 0);
     return `first paint ${ms(decimated.first)}, update ${ms(decimated.update)}, longest task ${ms(decimated.task)} (targets 50 ms, 5 ms): drawn by the pixel, as the server answers`;
   }],
+  ['numbers: a chart that draws each of 100,000 points', async (world) => {
+    const whole = await chart(world, points);
+    return `first paint ${ms(whole.first)}, update ${ms(whole.update)}, join of the series ${ms(whole.join)}, longest task ${ms(whole.task)} (targets 50 ms, 5 ms): more than any server answers`;
+  }],
   ['numbers: 10,000 devices listed, filtered, mapped', async (world) => {
     const page = await watched(world);
     await scattered(page, world.device, many);
@@ -107,6 +111,46 @@ export const checks = [
     const moved = await longest(page);
     const paint = await measures(page, 'iotbiz map paint');
     return `longest task: list ${ms(listed)}, filter ${ms(filtered)}, map ${ms(map)}, pan and zoom ${ms(moved)} (target 200 ms); all on the map after ${ms(mapped)}, a paint of it ${ms(median(paint))}`;
+  }],
+  ['numbers: from page to page, each by its heading', async (world) => {
+    const page = await openPage(world.browser, '/fleet');
+    await page.locator('[data-row="0"]').waitFor();
+    const visit = async (words) => {
+      const took = await page.evaluate(async (title) => {
+        const began = performance.now();
+        [...document.querySelectorAll('.rail a')].find((one) => one.innerText.includes(title)).click();
+        const there = () => [...document.querySelectorAll('main h1')].some((one) => one.innerText.startsWith(title));
+        while (!there() && performance.now() - began < 10_000) await new Promise(requestAnimationFrame);
+        return performance.now() - began;
+      }, words);
+      await page.waitForTimeout(400);
+      return took;
+    };
+    const names = ['Ideas', 'Alarms', 'Connect', 'Revenue', 'Fleet'];
+    const [first, again] = [[], []];
+    for (const words of names) first.push(await visit(words));
+    for (const words of names) again.push(await visit(words));
+    return names.map((words, at) => `${words} ${ms(first[at])}, again ${ms(again[at])}`).join('; ') + ' (target 100 ms)';
+  }],
+  ['numbers: from part to part of a long page', async (world) => {
+    const { items } = await world.get('/api/v1/ventures');
+    const page = await watched(world);
+    await page.goto(`/ventures/${items[0].venture}`);
+    await page.locator('.listing').waitFor();
+    await page.waitForTimeout(1000);
+    await forget(page);
+    const took = await page.evaluate(async () => {
+      const all = [];
+      for (const link of document.querySelectorAll('.sections a')) {
+        const began = performance.now();
+        link.click();
+        await new Promise(requestAnimationFrame);
+        await new Promise(requestAnimationFrame);
+        all.push(performance.now() - began);
+      }
+      return all;
+    });
+    return `${took.length} parts, the slowest after ${ms(Math.max(...took))}, longest task ${ms(await longest(page))} (target 100 ms)`;
   }],
   ['numbers: from page to page', async (world) => {
     const page = await openPage(world.browser, '/fleet');

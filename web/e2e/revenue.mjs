@@ -141,7 +141,7 @@ export const checks = [
     await rows.first().waitFor({ timeout: rating_ms_max });
     const margins = (await rows.locator('[data-l="Margin"]').allInnerTexts()).map((text) => Number(text.replace('−', '-').split(' ')[0]));
     assert.deepEqual(margins, margins.toSorted((a, b) => a - b), 'worst first');
-    assert.equal(await card.locator('.chain li').count(), 4);
+    assert.equal(await card.locator('.fourfold li').count(), 4);
     await press(rows.first().locator('[data-l="Cost"] button'));
     const panel = page.getByRole('dialog', { name: 'Where it comes from' });
     await panel.getByText(/radio/).first().waitFor();
@@ -179,8 +179,9 @@ export const checks = [
     const page = await openPage(world.browser, `/revenue?month=${lastMonth()}`);
     await loaded(page);
     const card = region(page, 'Against the real invoices');
-    await card.getByLabel('Lines of the real invoices').fill(`contract,charge,quantity,amount\n${contract},,,1.00\n`);
     await press(card.getByRole('button', { name: 'Compare' }));
+    await card.getByLabel('Lines of the real invoices').fill(`contract,charge,quantity,amount\n${contract},,,1.00\n`);
+    await press(card.getByRole('button', { name: 'Compare these lines' }));
     const row = card.locator('[data-compared] tbody tr').filter({ hasText: contract });
     await row.waitFor({ timeout: rating_ms_max });
     assert.doesNotMatch(await row.innerText(), /equal/);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bar, chance, figure, mark, money, target, ticks, tone } from '../src/lib/venture.ts';
+import { bar, chance, fell, figure, mark, money, roughMoney, target, ticks, tone } from '../src/lib/venture.ts';
 import type { Criterion } from '../src/lib/venture.ts';
 
 test('a probability is never shown as certain', () => {
@@ -40,4 +40,13 @@ test('a rate is read as one, and its unit is no digit of the value', () => {
   const rate = { text: 'x <= 0.5/device/month', unit: '1/device/month' } as Criterion;
   assert.equal(figure(0, rate), '0 per device/month');
   assert.equal(figure(4, { ...rate, unit: 'EUR/device/month' }), '4 EUR/device/month');
+});
+
+test('money of a simulation has three digits, and small money its cents', () => {
+  assert.deepEqual([1516.23, -4282.41, 23_237.9, 12.345, -0.4].map((one) => roughMoney(one, 'EUR')), ['1,520 EUR', '−4,280 EUR', '23.2 k EUR', '12.35 EUR', '−0.4 EUR']);
+});
+
+test('where an actual fell is said as one says it, and never as a percentile that no trial reached', () => {
+  assert.deepEqual([0.01, 0.02, 0.43, 0.11, 0.39].map(fell), ['1st percentile', '2nd percentile', '43rd percentile', '11th percentile', '39th percentile']);
+  assert.deepEqual([0, 1, null].map(fell), ['below all trials', 'above all trials', 'no value']);
 });

@@ -5,7 +5,7 @@
  * Invariant: a state is told by a word and a shape; colour only repeats it.
  */
 import { request, type Answer, type Origin, type Page } from '../api.ts';
-import { unitText } from './format.ts';
+import { personText, unitText } from './format.ts';
 import { base, query, type Query } from './origin.ts';
 import { dayTime } from './time.ts';
 
@@ -174,7 +174,7 @@ export const transitionWords: Record<string, string> = {
 
 /** Somebody, as short as people say it. */
 export function who(by: string): string {
-  return /^[a-z]{3}_[0-9A-Z]{20,}$/.test(by) ? `${by.slice(0, 4)}…${by.slice(-4)}` : by;
+  return /^[a-z]{3}_[0-9A-Z]{20,}$/.test(by) ? `${by.slice(0, 4)}…${by.slice(-4)}` : personText(by);
 }
 
 /** The stored unit of what was looked at: of a reading itself, or of what keeps its unit. */

@@ -6,6 +6,7 @@
  */
 import { api, Problem, type Bucket, type Value } from '../api.ts';
 import { append, fromHistory, gapsOf, join, type Joined, type Series } from './buckets.ts';
+import { Questions } from './load.svelte.ts';
 
 export class ChartData {
   list = $state.raw<Series[]>([]);
@@ -19,7 +20,7 @@ export class ChartData {
   took_ms = $state(0);
   offset = $state<string | null>(null);
 
-  #question = 0;
+  #questions = new Questions();
   #abort: AbortController | null = null;
   #dirty = false;
   #early: { at: number; property: string; value: number }[] = [];
@@ -30,8 +31,7 @@ export class ChartData {
     window: { from: number; to: number; px: number; compare_ms: number | null },
     every: Record<string, number>,
   ): Promise<void> {
-    this.#question += 1;
-    const question = this.#question;
+    const current = this.#questions.begin();
     this.#abort?.abort();
     const abort = new AbortController();
     this.#abort = abort;
@@ -47,7 +47,7 @@ export class ChartData {
         // A quarter more, because a window that ends now moves on into it.
         Promise.all(older === null ? [] : properties.map((property) => ask(property, window.from - older, window.to - older + (window.to - window.from) / 4))),
       ]);
-      if (question !== this.#question) return;
+      if (!current()) return;
       this.compared = before.map((answer) => moved(fromHistory(answer.body), older ?? 0));
       this.took_ms = performance.now() - began;
       this.list = answers.map((answer) => fromHistory(answer.body));
@@ -63,9 +63,9 @@ export class ChartData {
       this.paint(every, window.to);
     } catch (error) {
       if (error instanceof DOMException && error.name === 'AbortError') return;
-      if (question === this.#question) this.problem = Problem.from(error);
+      if (current()) this.problem = Problem.from(error);
     } finally {
-      if (question === this.#question) this.loading = false;
+      if (current()) this.loading = false;
     }
   }
 

@@ -8,6 +8,7 @@
  */
 import { api, Problem, type Device, type Value } from '../api.ts';
 import { live } from './live.svelte.ts';
+import { Questions } from './load.svelte.ts';
 import { toMs } from './time.ts';
 
 export const page_items = 200;
@@ -30,23 +31,24 @@ export class FleetList {
   #filter = '';
   #cursor: string | null = null;
   #askedAt = 0;
-  #question = 0;
+  #questions = new Questions();
+  #current = this.#questions.begin();
   #wanted = 0;
   #index = new Map<string, number>();
 
   async ask(filter: string): Promise<void> {
     this.#filter = filter;
     this.#askedAt = Date.now();
-    this.#question += 1;
+    this.#current = this.#questions.begin();
     this.#wanted = Math.max(page_items, this.items.length);
-    await this.#fetch(this.#question, null);
+    await this.#fetch(this.#current, null);
   }
 
   /** Makes sure that the first `count` rows are there or on their way. */
   async reach(count: number): Promise<void> {
     if (count <= this.items.length || this.#cursor === null || this.loading) return;
     this.#wanted = Math.min(count + page_items, this.total);
-    await this.#fetch(this.#question, this.#cursor);
+    await this.#fetch(this.#current, this.#cursor);
   }
 
   /** Every device that matches, for a change to all of them. */
@@ -57,11 +59,11 @@ export class FleetList {
       while (this.loading) await new Promise((done) => setTimeout(done, 50));
       if (this.problem) throw this.problem;
       if (this.#cursor === null) return this.items;
-      await this.#fetch(this.#question, this.#cursor);
+      await this.#fetch(this.#current, this.#cursor);
     }
   }
 
-  async #fetch(question: number, from: string | null): Promise<void> {
+  async #fetch(current: () => boolean, from: string | null): Promise<void> {
     let cursor = from;
     let fresh = from === null;
     this.loading = true;
@@ -70,7 +72,7 @@ export class FleetList {
         const far = this.#wanted - (fresh ? 0 : this.items.length) > 2 * page_items;
         const values = { filter: this.#filter, limit: far ? page_items_far : page_items, cursor };
         const { body, offset } = await api.devices(values);
-        if (question !== this.#question) return;
+        if (!current()) return;
         if (fresh) this.#clear();
         fresh = false;
         this.#take(body.items);
@@ -82,9 +84,9 @@ export class FleetList {
       this.problem = null;
       this.loaded = true;
     } catch (error) {
-      if (question === this.#question) this.problem = Problem.from(error);
+      if (current()) this.problem = Problem.from(error);
     } finally {
-      if (question === this.#question) this.loading = false;
+      if (current()) this.loading = false;
     }
   }
 

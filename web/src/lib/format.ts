@@ -137,6 +137,14 @@ export function briefText(text: string): string {
   }
 }
 
+/** Who did it: a session of this machine has no name of its own. */
+export const personText = (by: string): string => (by === 'loopback' ? 'this machine' : by);
+
+/** Long whole numbers of a server's sentence with their thousands apart; a fraction is left as it is. */
+export function grouped(text: string): string {
+  return text.replaceAll(/(?<![\w.,:-])\d{5,}(?![\w,:-])/g, (digits) => Number(digits).toLocaleString('en'));
+}
+
 export function bytesText(bytes: number): string {
   if (bytes < 1000) return `${bytes} B`;
   if (bytes < 1_000_000) return `${numberText(bytes / 1000, 1)} kB`;

@@ -166,6 +166,7 @@ export const ideasApi = {
   competitors: (idea: string, cells: Record<string, unknown>[]) => request<IdeaDetail>(`/ideas/${id(idea)}/competitors`, { method: 'PUT', body: { cells } }),
   promote: (idea: string, body: { venture: string; template: string }) => request<{ venture: string }>(`/ideas/${id(idea)}/promote`, { method: 'POST', body }),
   cycle: (idea: string) => request<Cycle>(`/ideas/${id(idea)}/cycle`),
+  ventureCycle: (venture: string) => request<Cycle>(`/ventures/${id(venture)}/cycle`),
   settings: () => request<IdeaSettings>('/ideas/settings'),
   declare: (settings: IdeaSettings, mode: 'check' | 'apply') =>
     request<{ settings: IdeaSettings; rescored: { id: string; title: string; before: number | null; after: number | null }[] }>(`/ideas/settings${mode === 'check' ? '?dry_run=true' : ''}`, { method: 'PUT', body: settingsBody(settings) }),

@@ -5,6 +5,7 @@
  * its last digit, never as a float; a float decides nothing but the length of a bar.
  */
 import type { Tone } from '../components/Mark.svelte';
+import { personText } from './format.ts';
 
 export interface Step {
   what: string;
@@ -165,6 +166,22 @@ export interface Verified {
   differences: string[];
   usage: string[];
 }
+/** Usage events of one kind, as another system sent them. */
+export interface UsageGroup {
+  usage: string;
+  group?: string | null;
+  events: number;
+  sum: string;
+  first: string;
+  last: string;
+}
+/** An event that was put aside. */
+export interface UsageHeld {
+  at: string;
+  status: number;
+  reason: string;
+  event: string;
+}
 export interface Closed {
   month: string;
   items: {
@@ -318,7 +335,7 @@ export function nextSteps(invoice: Invoice, now: number): NextStep[] {
   const credit = step('credit', 'Credit', `${money} Drafts a credit note over all of it; the note needs a second person, too.`);
   switch (invoice.state) {
     case 'draft':
-      return [step('approve', 'Approve', `A second person: not ${invoice.drafted_by}, who drafted it.`), throwAway];
+      return [step('approve', 'Approve', `A second person: not ${personText(invoice.drafted_by)}, who drafted it.`), throwAway];
     case 'approved': {
       const shadow = invoice.mode === 'shadow' ? 'drafted in shadow mode: it never becomes an invoice' : null;
       const grace = now < Date.parse(invoice.grace_until) ? `late readings are waited for until ${dayText(invoice.grace_until, 'UTC')}` : null;

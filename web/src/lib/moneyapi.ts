@@ -7,7 +7,7 @@ import { Problem, request, type Page, type ProblemBody } from '../api.ts';
 import type { By, Economics } from './economics.ts';
 import { base, query } from './origin.ts';
 import type {
-  Closed, Comparison, Contract, Customer, Entity, Explained, Invoice, NewContract, NewCustomer, RevenueRow, StepName, Verified,
+  Closed, Comparison, Contract, Customer, Entity, Explained, Invoice, NewContract, NewCustomer, RevenueRow, StepName, UsageGroup, UsageHeld, Verified,
 } from './money.ts';
 
 const id = encodeURIComponent;
@@ -29,6 +29,8 @@ export const moneyApi = {
   invoice: (invoice: string) => request<Invoice>(`/invoices/${id(invoice)}`),
   verify: (invoice: string) => request<Verified>(`/invoices/${id(invoice)}/verification`),
   step: (invoice: string, step: StepName) => request<Invoice>(`/invoices/${id(invoice)}/steps`, { method: 'POST', body: { step } }),
+  usage: (contract: string, from: string, to: string) => request<Page<UsageGroup>>(`/usage${query({ contract, from, to })}`),
+  usageHeld: (limit: number) => request<Page<UsageHeld>>(`/usage/quarantine${query({ limit })}`),
   explain: (line: string) => request<Explained>(`/billing/explain${query({ line })}`),
 };
 

@@ -10,6 +10,8 @@ const scroll_back_ms_max = 2000;
 class Nav {
   path = $state(location.pathname);
   search = $state(new URLSearchParams(location.search));
+  /** The part of the page that the address names, without its #. */
+  hash = $state(part());
   route: Route = $derived(parse(this.path));
   /** What the bread crumbs and the title call the current object; pages set it. */
   title = $state('');
@@ -18,13 +20,15 @@ class Nav {
     history.scrollRestoration = 'manual';
     addEventListener('popstate', (event) => {
       this.#read();
-      this.#scrollBack((event.state as { scroll?: number } | null)?.scroll ?? 0);
+      const left = (event.state as { scroll?: number } | null)?.scroll;
+      // A part that was typed into the address is gone to, not back from.
+      if (left !== undefined || this.hash === '') this.#scrollBack(left ?? 0);
     });
     addEventListener('click', (event) => this.#click(event));
   }
 
   go(to: string, how: 'push' | 'replace' = 'push'): void {
-    if (to === location.pathname + location.search) return;
+    if (to === location.pathname + location.search + location.hash) return;
     if (how === 'push') {
       history.replaceState({ scroll: scrollY }, '');
       history.pushState(null, '', to);
@@ -32,6 +36,17 @@ class Nav {
     const moved = location.pathname !== this.path;
     this.#read();
     if (moved) this.#arrive();
+  }
+
+  /** Names a part of this page in the address; the page scrolls to it. */
+  goPart(hash: string): void {
+    if (hash !== part()) {
+      history.replaceState({ scroll: scrollY }, '');
+      history.pushState(null, '', `#${hash}`);
+    }
+    // The same part again is no new place, but the reader wants to be there again.
+    this.hash = '';
+    this.hash = hash;
   }
 
   /** Changes parameters of the query; `null` removes one. */
@@ -60,11 +75,13 @@ class Nav {
   #read(): void {
     this.path = location.pathname;
     this.search = new URLSearchParams(location.search);
+    this.hash = part();
   }
 
   /** A page change moves focus to its heading, as a page load would for a screen reader. */
   #arrive(): void {
     scrollTo(0, 0);
+    if (this.hash !== '') return;
     requestAnimationFrame(() => document.querySelector<HTMLElement>('main')?.focus());
   }
 
@@ -81,9 +98,18 @@ class Nav {
     const link = (event.target as Element | null)?.closest?.('a');
     if (!link || link.target || link.hasAttribute('download')) return;
     if (link.origin !== location.origin || link.pathname.startsWith('/api/')) return;
-    if (link.hash !== '' && link.pathname === location.pathname) return;
     event.preventDefault();
-    this.go(link.pathname + (link.search || this.#range(link.pathname)));
+    const there = link.pathname === location.pathname && (link.search === '' || link.search === location.search);
+    if (link.hash !== '' && there) return this.goPart(link.hash.slice(1));
+    this.go(link.pathname + (link.search || this.#range(link.pathname)) + link.hash);
+  }
+}
+
+function part(): string {
+  try {
+    return decodeURIComponent(location.hash.slice(1));
+  } catch {
+    return '';
   }
 }
 

@@ -8,6 +8,7 @@
 import { api, Problem, type Device, type DeviceStatus, type Origin } from '../api.ts';
 import { states, toWorld, type Points } from './geo.ts';
 import { live } from './live.svelte.ts';
+import { Questions } from './load.svelte.ts';
 
 export interface Place {
   id: string;
@@ -40,24 +41,23 @@ export class Places {
   loading = $state(false);
   offset = $state<string | null>(null);
 
-  #question = 0;
+  #questions = new Questions();
   #filter = '';
 
   async ask(filter: string): Promise<void> {
-    this.#question += 1;
     if (filter !== this.#filter) this.wholeAt = null;
     this.#filter = filter;
-    await this.#fetch(this.#question);
+    await this.#fetch(this.#questions.begin());
   }
 
-  async #fetch(question: number): Promise<void> {
+  async #fetch(current: () => boolean): Promise<void> {
     this.loading = true;
     const found: Place[] = [];
     let [cursor, seen] = [null as string | null, 0];
     try {
       do {
         const { body, offset } = await api.devices({ filter: this.#filter, limit: page_items, cursor });
-        if (question !== this.#question) return;
+        if (!current()) return;
         seen += body.items.length;
         for (const device of body.items) {
           const place = placeOf(device);
@@ -73,9 +73,9 @@ export class Places {
       this.wholeAt = Date.now();
       this.problem = null;
     } catch (error) {
-      if (question === this.#question) this.problem = Problem.from(error);
+      if (current()) this.problem = Problem.from(error);
     } finally {
-      if (question === this.#question) this.loading = false;
+      if (current()) this.loading = false;
     }
   }
 

@@ -10,6 +10,15 @@ export interface Part {
 const token =
   /(?<comment>#.*$)|(?<string>"(?:[^"\\]|\\.)*"?|'[^']*'?)|(?<key>[A-Za-z_][\w.-]*(?=\s*=))|(?<number>\b-?\d[\d_.]*\b|\btrue\b|\bfalse\b)/g;
 
+/** The line with what the help of a finding proposes, such as `every = "15 min"`; null when it proposes no value. */
+export function proposed(help: string | null | undefined, line: string | null | undefined): { words: string; line: string } | null {
+  const found = /^(?<key>[a-z_]+) = (?<value>"[^"]*"|-?[\d.]+)/.exec(help ?? '')?.groups;
+  if (!found || !line) return null;
+  const there = new RegExp(`(\\b${found['key']}\\s*=\\s*)("[^"]*"|-?[\\d.]+)`);
+  const changed = line.replace(there, (_all, before: string) => before + found['value']);
+  return changed === line ? null : { words: `${found['key']} = ${found['value']}`, line: changed };
+}
+
 export function parts(line: string): Part[] {
   const header = /^\s*\[/.test(line);
   const found: Part[] = [];

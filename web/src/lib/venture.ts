@@ -214,6 +214,31 @@ export function money(value: number, currency: string): string {
   return `${numberText(big ? value / 1000 : value, big ? 1 : 2)} ${big ? 'k ' : ''}${currency}`;
 }
 
+/** Money of a simulation: more than three digits would promise what no trial knows. */
+export function roughMoney(value: number, currency: string): string {
+  const size = Math.abs(value);
+  if (size < 100) return money(value, currency);
+  const step = 10 ** (Math.floor(Math.log10(size)) - 2);
+  return money(Math.round(value / step) * step, currency);
+}
+
+const ordinals = new Intl.PluralRules('en', { type: 'ordinal' });
+const endings: Record<Intl.LDMLPluralRule, string> = { zero: 'th', one: 'st', two: 'nd', few: 'rd', many: 'th', other: 'th' };
+
+/** Where an actual fell in what was forecast: `39th percentile`. */
+export function fell(percentile: number | null): string {
+  if (percentile === null) return 'no value';
+  const whole = Math.round(100 * percentile);
+  if (whole <= 0) return 'below all trials';
+  return whole >= 100 ? 'above all trials' : `${whole}${endings[ordinals.select(whole)]} percentile`;
+}
+
+/** Beyond the middle 80 percent the plan is worth a second look. */
+export const isFar = (percentile: number | null): boolean => percentile !== null && (percentile < 0.1 || percentile > 0.9);
+
+/** P10, P50 and P90 as one text. */
+export const range = (three: [number, number, number] | null): string => (three === null ? 'no value' : three.map((one) => numberText(one)).join(' / '));
+
 /** A figure of a criterion with its unit; shares are read in percent. */
 export function figure(value: number | null, criterion: Criterion): string {
   if (value === null) return 'no value';
