@@ -266,7 +266,6 @@ export interface Venture {
   segment: string | null;
   /** The idea that it began with, by its id. */
   idea?: string | null;
-  stage?: string;
   blueprint_revision: number;
   kinds: { name: string; devices: number; live: number; settings?: KindSetting[] }[];
   devices: number;

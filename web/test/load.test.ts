@@ -79,7 +79,7 @@ test('what an act answered is newer than a question on its way', async () => {
 
 test('pages are joined in order, and a list that was asked anew does not take an old page', async () => {
   const { ask, open } = asked<{ items: number[]; next_cursor: string | null }>();
-  const load = new ListLoad<number>(() => ask());
+  const load = new ListLoad(() => ask());
   const first = load.run();
   open[0]!.answer({ items: [1, 2], next_cursor: 'b' });
   await first;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bar, chance, fell, figure, mark, money, roughMoney, target, ticks, tone } from '../src/lib/venture.ts';
-import type { Criterion } from '../src/lib/venture.ts';
+import { bar, chance, evidence, fell, figure, gateWords, mark, money, nextGate, roughMoney, stageOf, target, ticks, tone } from '../src/lib/venture.ts';
+import type { Criterion, Decision, Gate } from '../src/lib/venture.ts';
 
 test('a probability is never shown as certain', () => {
   assert.deepEqual([0, 0.004, 0.5, 0.894, 0.9999, 1].map(chance), ['< 1 %', '< 1 %', '50 %', '89 %', '> 99 %', '> 99 %']);
@@ -49,4 +49,31 @@ test('money of a simulation has three digits, and small money its cents', () => 
 test('where an actual fell is said as one says it, and never as a percentile that no trial reached', () => {
   assert.deepEqual([0.01, 0.02, 0.43, 0.11, 0.39].map(fell), ['1st percentile', '2nd percentile', '43rd percentile', '11th percentile', '39th percentile']);
   assert.deepEqual([0, 1, null].map(fell), ['below all trials', 'above all trials', 'no value']);
+});
+
+const gate = (stage: string, criteria: Partial<Criterion>[] = [], verdict: Gate['verdict'] = 'hold') => ({ stage, verdict, criteria, blockers: [] }) as unknown as Gate;
+const went = (stage: string, decision: string, at: string) => ({ stage, decision, at }) as Decision;
+
+test('a venture stands before its first gate until a go leads beyond one', () => {
+  const gates = [gate('optimise'), gate('scale')];
+  assert.equal(stageOf(gates, []), 'pilot');
+  assert.equal(nextGate(gates, [])?.stage, 'scale');
+  const decided = [went('scale', 'hold', '2026-11-01'), went('scale', 'go', '2026-11-02')];
+  assert.equal(stageOf(gates, decided), 'scale');
+  assert.equal(nextGate(gates, decided)?.stage, 'optimise');
+  assert.deepEqual([stageOf([], []), nextGate([], [])], ['idea', null]);
+});
+
+test('a meter says what each criterion rests on, musts first, and shows what fails as failing', () => {
+  const found = gate('scale', [
+    { name: 'npv', level: 'should', state: 'pass', basis: 'computed' },
+    { name: 'false_alarms', level: 'must', state: 'pass', basis: 'measured' },
+    { name: 'margin', level: 'must', state: 'fail', basis: 'measured' },
+    { name: 'demand', level: 'must', state: 'missing', basis: 'missing' },
+  ]);
+  assert.deepEqual(evidence(found).map((one) => [one.name, one.look, one.words]), [
+    ['false alarms', 'm', 'pass, measured'], ['margin', 'f', 'fail, measured'], ['demand', 'x', 'missing'], ['npv', 'a', 'pass, computed'],
+  ]);
+  assert.equal(gateWords(found), '1 of 3 musts pass');
+  assert.equal(gateWords(gate('scale', [], 'go')), 'can be decided');
 });

@@ -89,13 +89,13 @@ export class Load<T> {
   }
 }
 
-export interface Listed<T> {
-  items: T[];
+export interface Listed {
+  items: unknown[];
   next_cursor: string | null;
 }
 
 /** A list that comes page by page. */
-export class ListLoad<T, L extends Listed<T> = Listed<T>> extends Load<L> {
+export class ListLoad<L extends Listed> extends Load<L> {
   #page: (cursor: string | null) => Promise<L>;
 
   constructor(page: (cursor: string | null) => Promise<L>, subject?: () => string) {
@@ -103,7 +103,7 @@ export class ListLoad<T, L extends Listed<T> = Listed<T>> extends Load<L> {
     this.#page = page;
   }
 
-  get items(): T[] | null {
+  get items(): L['items'] | null {
     return this.value?.items ?? null;
   }
 

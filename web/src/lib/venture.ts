@@ -225,6 +225,39 @@ export function roughMoney(value: number, currency: string): string {
 const ordinals = new Intl.PluralRules('en', { type: 'ordinal' });
 const endings: Record<Intl.LDMLPluralRule, string> = { zero: 'th', one: 'st', two: 'nd', few: 'rd', many: 'th', other: 'th' };
 
+/** The way of a venture; a gate decides between two of them and is named by the one it leads to. */
+export const stages = ['idea', 'validate', 'prototype', 'pilot', 'scale', 'optimise'];
+
+/** Where a venture stands: what the newest go led to, else what lies before its first gate. */
+export function stageOf(gates: Gate[], decisions: Decision[]): string {
+  const gone = decisions.filter((one) => one.decision === 'go').sort((a, b) => b.at.localeCompare(a.at))[0];
+  if (gone && stages.includes(gone.stage)) return gone.stage;
+  const ahead = gates.map((one) => stages.indexOf(one.stage)).filter((at) => at > 0);
+  return stages[Math.min(...ahead) - 1] ?? 'idea';
+}
+
+/** The gate that is decided next: the first one beyond where the venture stands. */
+export function nextGate(gates: Gate[], decisions: Decision[]): Gate | null {
+  const here = stages.indexOf(stageOf(gates, decisions));
+  const ahead = gates.filter((one) => stages.indexOf(one.stage) > here);
+  return ahead.sort((a, b) => stages.indexOf(a.stage) - stages.indexOf(b.stage))[0] ?? null;
+}
+
+/** A gate as a row of segments, musts first: what each criterion rests on, and what fails. */
+export function evidence(gate: Gate): { name: string; look: 'm' | 'a' | 's' | 'x' | 'f'; words: string }[] {
+  const ordered = [...gate.criteria].sort((a, b) => Number(a.level === 'should') - Number(b.level === 'should'));
+  return ordered.map((one) => {
+    const look = one.state === 'fail' ? 'f' : one.state === 'stale' ? 'x' : mark(one.basis);
+    return { name: one.name.replaceAll('_', ' '), look, words: one.state === one.basis ? one.state : `${one.state}, ${one.basis}` };
+  });
+}
+
+export function gateWords(gate: Gate): string {
+  const musts = gate.criteria.filter((one) => one.level === 'must');
+  const passing = musts.filter((one) => one.state === 'pass').length;
+  return gate.verdict === 'go' ? 'can be decided' : `${passing} of ${musts.length} musts pass`;
+}
+
 /** Where an actual fell in what was forecast: `39th percentile`. */
 export function fell(percentile: number | null): string {
   if (percentile === null) return 'no value';
