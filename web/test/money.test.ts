@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { amountText, isMonth, monthBy, nameFrom, nextSteps, periodText, plansOf, readReceipt, share, sum, sums, type Invoice } from '../src/lib/money.ts';
+import { amountText, isMonth, monthBy, nameFrom, nextSteps, periodText, plansOf, readReceipt, share, sum, sums, useText, type Invoice } from '../src/lib/money.ts';
 
 const draft = (more: Partial<Invoice> = {}) =>
   ({ id: 'inv_1', kind: 'invoice', state: 'draft', mode: 'live', drafted_by: 'usr_a', grace_until: '2026-11-02T23:00:00Z', ...more }) as Invoice;
@@ -96,4 +96,11 @@ test('an amount has its thousands apart and all digits of the server', () => {
   assert.equal(amountText('-1234567.8', 'EUR'), '−1,234,567.8 EUR');
   assert.equal(amountText('999.9999', 'EUR'), '999.9999 EUR');
   assert.equal(amountText('-100', 'JPY'), '−100 JPY');
+});
+
+test('what was used is said as one says it', () => {
+  assert.deepEqual(
+    [useText('70', 'device/day'), useText('1', 'device'), useText('930', 'device'), useText('1.5', 'kB')],
+    ['70 device-days', '1 device', '930 devices', '1.5 kB'],
+  );
 });

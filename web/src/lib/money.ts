@@ -273,6 +273,15 @@ export function moneyText(text: string): string {
   return amountText(amount, currency);
 }
 
+const counted = ['device', 'customer', 'day', 'month', 'event', 'reading'];
+
+/** "30 devices", "930 device-days"; a unit such as kB has no plural. */
+export function useText(quantity: string, unit: string): string {
+  const parts = unit.split('/');
+  if (!parts.every((one) => counted.includes(one))) return `${quantity} ${unit}`;
+  return `${quantity} ${parts.join('-')}${quantity === '1' ? '' : 's'}`;
+}
+
 /** The exact sum of decimal texts; `null` when one is none. */
 export function sum(amounts: string[]): string | null {
   if (!amounts.every((one) => /^-?\d+(\.\d+)?$/.test(one))) return null;
