@@ -232,6 +232,20 @@ export const checks = [
     await agreed.getByText(/until 31 Dec 2098/).waitFor();
     assert.deepEqual(page.errors, []);
   }],
+  ['the parts of the page stand in the address beside the month', async (world) => {
+    for (const [look, options] of [looks[0], looks[2]]) {
+      const page = await openPage(world.browser, `/revenue?month=${lastMonth()}`, options);
+      await loaded(page);
+      const strip = page.getByRole('navigation', { name: 'On this page' });
+      await press(strip.getByRole('link', { name: 'Contracts' }));
+      await page.waitForURL((url) => url.hash === '#contracts' && url.searchParams.get('month') === lastMonth());
+      await strip.locator('[aria-current="location"]').getByText('Contracts').waitFor();
+      await page.locator('[data-contract-of]').first().waitFor();
+      await shot(world.browser, page, `revenue-part-${look}`, false);
+      await finding(page, `part, ${look}`);
+      assert.deepEqual(page.errors, []);
+    }
+  }],
   ['figures that cannot be loaded are told, and what was there stays', async (world) => {
     const page = await openPage(world.browser, `/revenue?month=${lastMonth()}`);
     await loaded(page);

@@ -40,6 +40,13 @@ async function opened(world, options = {}) {
 }
 const whole = (page) => region(page, 'Cash since the start').locator('svg, table').first().waitFor({ timeout: case_ms_max });
 
+/** The part stands below the strip, or the page is at its end. */
+const inView = (page, id) => page.waitForFunction((one) => {
+  const { top, bottom } = document.getElementById(one)?.getBoundingClientRect() ?? { top: -1, bottom: -1 };
+  const end = innerHeight + scrollY >= document.documentElement.scrollHeight - 4;
+  return (top > 30 && top < 130) || (end && top < innerHeight && bottom > 0);
+}, id);
+
 async function finding(page, what) {
   assert.deepEqual(await axe(page), [], what);
   assert.equal(await overflow(page), '', what);
@@ -169,6 +176,61 @@ const all = [
     await page.getByText('No assumption yet').waitFor();
     await finding(page, 'nothing is assumed');
     assert.deepEqual(page.errors, []);
+  }],
+  ['venture: its parts are reached by key, stand in the address and keep their place, on a phone too', async (world) => {
+    const { venture } = await chosen(world);
+    for (const [look, options] of [looks[0], looks[2]]) {
+      const page = await opened(world, options);
+      const strip = page.getByRole('navigation', { name: 'On this page' });
+      await press(strip.getByRole('link', { name: 'Assumptions' }));
+      await page.waitForURL(/#assumptions$/);
+      await inView(page, 'assumptions');
+      await strip.locator('[aria-current="location"]').getByText('Assumptions').waitFor();
+      await shot(world.browser, page, `venture-part-${look}`, false);
+      await finding(page, `part, ${look}`);
+      await page.goBack();
+      await page.waitForURL((url) => url.hash === '');
+      const there = await openPage(world.browser, `/ventures/${venture}#blueprint`, options);
+      await there.locator('.listing').waitFor();
+      await inView(there, 'blueprint');
+      assert.deepEqual([...page.errors, ...there.errors], []);
+    }
+  }],
+  ['venture: a finding is tried in its line, and what it settles is shown before anything is applied', async (world) => {
+    const page = await opened(world);
+    const { venture } = await chosen(world);
+    const { revision } = await world.get(`/api/v1/ventures/${venture}/blueprint`);
+    const check = region(page, 'What the check says');
+    await check.getByRole('listitem').first().waitFor();
+    const offer = check.getByRole('button', { name: /^Try / }).first();
+    if ((await offer.count()) === 0) return 'left out: no finding proposes a value';
+    await press(offer);
+    const card = page.getByRole('region', { name: 'Blueprint', exact: true });
+    await card.getByText('1 change', { exact: true }).waitFor();
+    await card.getByRole('list', { name: 'Settled by it' }).getByText(/^settled/).first().waitFor();
+    assert.ok(await card.getByRole('button', { name: /^Apply as revision/ }).isEnabled());
+    await inView(page, 'blueprint');
+    await shot(world.browser, page, 'venture-tried-light');
+    await finding(page, 'tried');
+    await press(card.getByRole('button', { name: 'Discard' }));
+    assert.equal((await world.get(`/api/v1/ventures/${venture}/blueprint`)).revision, revision);
+    assert.deepEqual(page.errors, []);
+  }],
+  ['ventures: each stands on its way, with what its next gate rests on', async (world) => {
+    const { venture } = await chosen(world);
+    for (const [look, options] of looks) {
+      const page = await openPage(world.browser, '/ventures', options);
+      const one = region(page, 'From idea to optimise').locator(`[data-venture="${venture}"]`);
+      await one.getByRole('img', { name: /^Gate to / }).waitFor();
+      await shot(world.browser, page, `ventures-belt-${look}`);
+      await finding(page, look);
+      if (look === 'light') {
+        await press(one.getByRole('link', { name: /^Gate to/ }));
+        await page.waitForURL(`**/ventures/${venture}#gate`);
+        await page.locator('[data-gate]').first().waitFor({ timeout: case_ms_max });
+      }
+      assert.deepEqual(page.errors, []);
+    }
   }],
   ...looks.map(([look, options]) => [`venture: the whole page has no finding of axe and nothing sticks out (${look})`, async (world) => {
     const page = await opened(world, options);
