@@ -59,7 +59,7 @@ const all = [
     const card = page.locator(`[data-assumption="${assumption}"]`);
     await card.getByText(experiment, { exact: true }).waitFor();
     assert.match(await card.locator('.track[role="img"]').first().getAttribute('aria-label'), /Pass .*%/);
-    assert.match(await card.innerText(), /holds >?=? ?\d+/);
+    assert.match(await card.innerText(), /holds [≥≤<>]? ?\d+/);
     await card.getByText(/How .* came to be/).click();
     await card.locator('.tree').first().waitFor();
     await whole(page);

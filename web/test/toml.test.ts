@@ -1,7 +1,7 @@
 /** What a finding proposes, put into its line. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { grouped, personText } from '../src/lib/format.ts';
+import { grouped, personText, signs } from '../src/lib/format.ts';
 import { parts, proposed } from '../src/lib/toml.ts';
 
 const line = 'temperature = { unit = "°C", min = -90, max = 80, every = "1 min" }';
@@ -25,6 +25,10 @@ test('the parts of a line joined are the line', () => {
 test('long whole numbers of a sentence are grouped; fractions, times and ids are left', () => {
   assert.equal(grouped('198519 messages, 20405712 B in 198519 sessions'), '198,519 messages, 20,405,712 B in 198,519 sessions');
   assert.equal(grouped('2026-11-30, 34.3220046 EUR, 10000, gat_01MBN66'), '2026-11-30, 34.3220046 EUR, 10,000, gat_01MBN66');
+});
+
+test('a comparison is printed with one sign', () => {
+  assert.deepEqual(['>= 30 %', '<= 0.5/device/month', '< 10 %'].map(signs), ['≥ 30 %', '≤ 0.5/device/month', '< 10 %']);
 });
 
 test('a session of this machine has no name of its own', () => {

@@ -140,6 +140,9 @@ export function briefText(text: string): string {
 /** Who did it: a session of this machine has no name of its own. */
 export const personText = (by: string): string => (by === 'loopback' ? 'this machine' : by);
 
+/** A comparison as it is printed: `>= 30 %` is read as `≥ 30 %`. */
+export const signs = (text: string): string => text.replaceAll('>=', '≥').replaceAll('<=', '≤');
+
 /** Long whole numbers of a server's sentence with their thousands apart; a fraction is left as it is. */
 export function grouped(text: string): string {
   return text.replaceAll(/(?<![\w.,:-])\d{5,}(?![\w,:-])/g, (digits) => Number(digits).toLocaleString('en'));
