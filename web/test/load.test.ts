@@ -5,6 +5,7 @@ import { test } from 'node:test';
 // Outside a browser a rune is the value it begins with.
 Object.assign(globalThis, { $state: Object.assign((value: unknown) => value, { raw: (value: unknown) => value }) });
 const { ListLoad, Load } = await import('../src/lib/load.svelte.ts');
+const { Attempt } = await import('../src/lib/attempt.svelte.ts');
 
 /** A question that is answered when the test says so. */
 function asked<T>() {
@@ -98,4 +99,14 @@ test('pages are joined in order, and a list that was asked anew does not take an
   open[3]!.answer({ items: [8], next_cursor: null });
   assert.equal(await late, false);
   assert.deepEqual(load.items, [10]);
+});
+
+test('a refusal stands until the next try, and whoever asks is told whether it was done', async () => {
+  const attempt = new Attempt();
+  assert.equal(await attempt.run(() => Promise.reject(new TypeError('no network'))), false);
+  assert.notEqual(attempt.problem, null);
+  const trying = attempt.run(async () => undefined);
+  assert.deepEqual([attempt.busy, attempt.problem], [true, null]);
+  assert.equal(await trying, true);
+  assert.equal(attempt.busy, false);
 });

@@ -3,7 +3,7 @@
  *
  * Invariant: a figure that nobody measured never looks like one that somebody did.
  */
-import { numberText } from './format.ts';
+import { numberText, signs } from './format.ts';
 
 export interface Explain {
   label: string;
@@ -315,5 +315,5 @@ export function ticks(low: number, high: number, lines: number): number[] {
 /** What a criterion asks for, without the name of its metric, which stands beside it. */
 export function target({ text, metric }: Pick<Criterion, 'text' | 'metric'>): string {
   const rest = text.startsWith(metric) ? text.slice(metric.length).trim() : text;
-  return rest.replace('>=', '≥').replace('<=', '≤');
+  return signs(rest);
 }
