@@ -145,7 +145,7 @@ export const signs = (text: string): string => text.replaceAll('>=', '≥').repl
 
 /** Long whole numbers of a server's sentence with their thousands apart; a fraction is left as it is. */
 export function grouped(text: string): string {
-  return text.replaceAll(/(?<![\w.,:-])\d{5,}(?![\w,:-])/g, (digits) => Number(digits).toLocaleString('en'));
+  return text.replaceAll(/(?<![\w.,:-])\d{5,}(?![\w:-]|,\d)/g, (digits) => Number(digits).toLocaleString('en'));
 }
 
 export function bytesText(bytes: number): string {
