@@ -20,7 +20,8 @@ export function followPart(id: string): () => void {
   }
   go();
   const watch = new ResizeObserver(go);
-  watch.observe(document.body);
+  // The body is as high as the window; what grows is the page in it.
+  watch.observe(document.querySelector('main') ?? document.body);
   const end = (): void => {
     watch.disconnect();
     clearTimeout(timer);
