@@ -68,6 +68,7 @@ pub fn check(place: &Place) -> Result<Vec<Finding>> {
         sources::check(path, &text, &mut out);
         documents::check(path, &text, &mut out);
         documents::links(path, &text, &files, &mut out);
+        documents::paths(path, &text, &files, &mut out);
     }
     documents::testdata_has_source(&files, &mut out);
     let metadata = metadata(&place.root)?;

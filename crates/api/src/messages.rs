@@ -1,4 +1,7 @@
 //! The newest messages of a device, with what became of each.
+//!
+//! *Invariant:* a message is shown as it came, cut to a named length; what is no text is shown in
+//! hexadecimal.
 
 use axum::Json;
 use axum::extract::{Path, State};

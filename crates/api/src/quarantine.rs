@@ -1,4 +1,7 @@
 //! Values that could not be understood: list them, and replay them after a fix.
+//!
+//! *Invariant:* each stands with its reason and the bytes it came in; a replay goes through the log
+//! like any message.
 
 use axum::Json;
 use axum::extract::State;

@@ -1,4 +1,6 @@
 //! Places where devices are.
+//!
+//! *Invariant:* what is listed is what the folds have; a new one is answered once they have it.
 
 use axum::Json;
 use axum::extract::State;

@@ -1,4 +1,6 @@
 //! What this server is doing.
+//!
+//! *Invariant:* it is made of what others know and count; to ask changes nothing.
 
 use axum::Json;
 use axum::extract::State;

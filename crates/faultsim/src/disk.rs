@@ -7,6 +7,8 @@
 //! The unit of tearing is a sector of 512 bytes, the smallest that disks write in one go.
 //! Directories themselves are durable at once: a log makes its directory only once.
 
+mod platter;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,9 +16,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::{Disk, DiskFile, Open};
 
+use self::platter::{Change, Inode, NameChange, SECTOR, write};
 use crate::Rng;
-
-const SECTOR: usize = 512;
 
 /// A kind of call to the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,50 +75,6 @@ pub enum Syncs {
     Ignored,
 }
 
-#[derive(Debug, Clone)]
-enum Change {
-    Write { at: usize, bytes: Vec<u8> },
-    SetLen(usize),
-}
-
-#[derive(Debug, Default)]
-struct Inode {
-    durable: Vec<u8>,
-    visible: Vec<u8>,
-    unsynced: Vec<Change>,
-}
-
-#[derive(Debug, Clone)]
-enum NameChange {
-    Create { path: PathBuf, inode: usize },
-    Rename { from: PathBuf, to: PathBuf, inode: usize },
-    Remove { path: PathBuf },
-}
-
-impl NameChange {
-    fn dir(&self) -> Option<&Path> {
-        match self {
-            Self::Create { path, .. } | Self::Remove { path } => path.parent(),
-            Self::Rename { to, .. } => to.parent(),
-        }
-    }
-
-    fn apply(self, names: &mut BTreeMap<PathBuf, usize>) {
-        match self {
-            Self::Create { path, inode } => {
-                names.insert(path, inode);
-            }
-            Self::Rename { from, to, inode } => {
-                names.remove(&from);
-                names.insert(to, inode);
-            }
-            Self::Remove { path } => {
-                names.remove(&path);
-            }
-        }
-    }
-}
-
 #[derive(Debug)]
 struct State {
     rng: Rng,
@@ -154,74 +111,6 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 
 fn size(offset: u64) -> io::Result<usize> {
     usize::try_from(offset).map_err(|_| io::ErrorKind::FileTooLarge.into())
-}
-
-fn write(file: &mut Vec<u8>, at: usize, bytes: &[u8]) {
-    if file.len() < at + bytes.len() {
-        file.resize(at + bytes.len(), 0);
-    }
-    file[at..at + bytes.len()].copy_from_slice(bytes);
-}
-
-impl Change {
-    fn apply(&self, file: &mut Vec<u8>) {
-        match self {
-            Self::Write { at, bytes } => write(file, *at, bytes),
-            Self::SetLen(len) => file.resize(*len, 0),
-        }
-    }
-
-    /// The change cut at sector borders; a change of length is one piece.
-    fn sectors(&self) -> Vec<Self> {
-        match self {
-            Self::SetLen(_) => vec![self.clone()],
-            Self::Write { at, bytes } => {
-                let mut pieces = Vec::new();
-                let mut from = 0;
-                while from < bytes.len() {
-                    let to = bytes.len().min(from + SECTOR - (at + from) % SECTOR);
-                    pieces.push(Self::Write { at: at + from, bytes: bytes[from..to].to_vec() });
-                    from = to;
-                }
-                pieces
-            }
-        }
-    }
-}
-
-impl Inode {
-    fn sync(&mut self) {
-        for change in self.unsynced.drain(..) {
-            change.apply(&mut self.durable);
-        }
-    }
-
-    /// Any part of what was not synced reaches the platter.
-    fn lose(&mut self, rng: &mut Rng) {
-        let changes = std::mem::take(&mut self.unsynced);
-        let pieces: Vec<Change> = changes.iter().flat_map(Change::sectors).collect();
-        let len = self.visible.len();
-        match rng.below(4) {
-            0 => {}
-            1 => pieces.iter().for_each(|piece| piece.apply(&mut self.durable)),
-            2 => {
-                let kept = rng.index(pieces.len() + 1);
-                pieces.iter().take(kept).for_each(|piece| piece.apply(&mut self.durable));
-            }
-            _ => {
-                let odds = rng.between(1, 9);
-                for piece in &pieces {
-                    if rng.chance(odds, 10) {
-                        piece.apply(&mut self.durable);
-                    }
-                }
-                // The new length may be recorded although the bytes never came.
-                if rng.chance(1, 2) && len > self.durable.len() {
-                    self.durable.resize(len, 0);
-                }
-            }
-        }
-    }
 }
 
 impl State {
@@ -497,107 +386,4 @@ impl DiskFile for SimFile {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn dir() -> &'static Path {
-        Path::new("/d")
-    }
-
-    fn file() -> &'static Path {
-        Path::new("/d/f")
-    }
-
-    #[test]
-    fn what_was_synced_survives_every_crash() {
-        for seed in 0..200 {
-            let disk = SimDisk::new(seed);
-            let f = disk.open(file(), Open::CreateNew).unwrap();
-            f.write_at(&[7; 1500], 0).unwrap();
-            f.sync_data().unwrap();
-            disk.sync_dir(dir()).unwrap();
-            f.write_at(&[9; 3000], 1500).unwrap();
-            disk.crash();
-            assert_eq!(disk.bytes(file()).unwrap()[..1500], [7; 1500]);
-        }
-    }
-
-    #[test]
-    fn what_was_not_synced_is_kept_lost_or_torn() {
-        let mut lens = std::collections::BTreeSet::new();
-        let mut holes = 0;
-        for seed in 0..200 {
-            let disk = SimDisk::new(seed);
-            let f = disk.open(file(), Open::CreateNew).unwrap();
-            disk.sync_dir(dir()).unwrap();
-            f.write_at(&[9; 3000], 100).unwrap();
-            disk.crash();
-            let bytes = disk.bytes(file()).unwrap();
-            lens.insert(bytes.len());
-            let lost = bytes.chunks(SECTOR).skip(1).position(|sector| sector == [0; SECTOR]);
-            holes += usize::from(bytes.len() > 2000 && lost.is_some());
-        }
-        assert!(lens.contains(&0) && lens.contains(&3100) && lens.len() > 5, "{lens:?}");
-        assert!(holes > 5, "{holes}");
-    }
-
-    #[test]
-    fn a_name_may_be_lost_until_its_directory_is_synced() {
-        let lost = |synced: bool| {
-            (0..100).any(|seed| {
-                let disk = SimDisk::new(seed);
-                let f = disk.open(file(), Open::CreateNew).unwrap();
-                f.sync_data().unwrap();
-                if synced {
-                    disk.sync_dir(dir()).unwrap();
-                }
-                disk.crash();
-                disk.list(dir()).unwrap().is_empty()
-            })
-        };
-        assert!(lost(false));
-        assert!(!lost(true));
-    }
-
-    #[test]
-    fn a_failed_sync_drops_pages_that_stay_visible() {
-        let dropped = (0..100).any(|seed| {
-            let disk = SimDisk::new(seed);
-            let f = disk.open(file(), Open::CreateNew).unwrap();
-            disk.sync_dir(dir()).unwrap();
-            f.write_at(&[9; 600], 0).unwrap();
-            disk.fail(Op::Sync, 0, Fault::Io);
-            assert!(f.sync_data().is_err());
-            assert_eq!(disk.bytes(file()).unwrap(), [9; 600]);
-            f.sync_data().unwrap();
-            disk.crash();
-            disk.bytes(file()).unwrap() != [9; 600]
-        });
-        assert!(dropped);
-    }
-
-    #[test]
-    fn a_full_disk_says_so_until_it_has_room() {
-        let disk = SimDisk::new(1);
-        let f = disk.open(file(), Open::CreateNew).unwrap();
-        disk.set_capacity(Some(1000));
-        f.write_at(&[1; 900], 0).unwrap();
-        let error = f.write_at(&[2; 200], 900).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
-        disk.set_capacity(None);
-        f.write_at(&[2; 200], 900).unwrap();
-        assert_eq!(disk.bytes(file()).unwrap()[900..], [2; 200]);
-    }
-
-    #[test]
-    fn without_power_nothing_works_until_the_crash() {
-        let disk = SimDisk::new(1);
-        disk.power_off_after(1);
-        let f = disk.open(file(), Open::CreateNew).unwrap();
-        assert!(disk.is_off());
-        assert!(f.write_at(b"x", 0).is_err() && disk.list(dir()).is_err());
-        disk.crash();
-        assert!(disk.list(dir()).is_ok());
-        assert!(f.read_at(&mut [0], 0).is_err(), "handles die with the power");
-    }
-}
+mod tests;

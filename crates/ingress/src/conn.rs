@@ -6,6 +6,8 @@
 //! *Invariant:* all complete packets of a read become one batch of the log.
 
 mod packets;
+mod refuse;
+mod submit;
 mod write;
 
 use std::collections::VecDeque;
@@ -17,19 +19,17 @@ use std::time::Duration;
 use eventlog::Batch;
 use identity::{Identity, RefusedLogin};
 use model::Offset;
-use mqtt::connection::{Settings, Violation};
+use mqtt::connection::Settings;
 use mqtt::router::Subscriber;
 use mqtt::{Connection, Reason};
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Notify;
 
-use crate::acks::Ticket;
-use crate::budget::{Caller, Meter, Over};
+use crate::budget::Meter;
 use crate::hub::Who;
 use crate::receipts::Receipts;
-use crate::refusal::{Refusal, RefusalReason};
 use crate::shared::{Shared, lock};
-use crate::topics::{Denial, Target};
+use crate::topics::Target;
 
 /// A connection, as its task, the acks and the router see it.
 #[derive(Debug)]
@@ -372,172 +372,6 @@ impl Conn {
     pub(crate) fn settings(shared: &Shared) -> &Settings {
         &shared.settings
     }
-}
-
-impl State {
-    /// Appends the batch and lets the answers wait for it.
-    fn submit(&mut self, conn: &Arc<Conn>, shared: &Shared, batch: &mut Batch, bytes: usize) {
-        if let Stage::Open(open) = &mut self.stage {
-            self.changes += open.note_answered(batch);
-        }
-        if batch.is_empty() {
-            self.place_alone(conn, shared);
-            return;
-        }
-        let messages = batch.len().saturating_sub(std::mem::take(&mut self.changes));
-        let appended = match shared.append(batch) {
-            Ok(appended) => appended,
-            Err(eventlog::Error::Full { .. } | eventlog::Error::LogFull { .. }) => {
-                shared.counters.paused.add(1);
-                self.parked = Some(Box::new((std::mem::take(batch), bytes)));
-                return;
-            }
-            Err(error) => {
-                tracing::warn!(%error, "append");
-                batch.clear();
-                self.close(Reason::ServerUnavailable, "the log takes nothing now");
-                return;
-            }
-        };
-        shared.counters.messages_in.add(messages);
-        let Stage::Open(open) = &mut self.stage else { return };
-        let placed = open.machine.placed(appended.last);
-        if placed == 0 {
-            return;
-        }
-        shared.counters.acks_pending.add(placed);
-        self.unacked_bytes += bytes;
-        let ticket = Ticket { last: appended.last, conn: Arc::clone(conn), bytes };
-        shared.wait_for(ticket);
-    }
-
-    /// Answers that need no frame of their own wait for what was appended before them.
-    fn place_alone(&mut self, conn: &Arc<Conn>, shared: &Shared) {
-        if self.parked.is_some() {
-            return;
-        }
-        let Stage::Open(open) = &mut self.stage else { return };
-        let appended = shared.appended();
-        let placed = open.machine.placed(appended);
-        if placed > 0 {
-            shared.counters.acks_pending.add(placed);
-            self.answer_now(shared);
-        }
-        if let Stage::Open(open) = &self.stage
-            && placed > 0
-            && open.machine.unanswered() > 0
-        {
-            let conn = Arc::clone(conn);
-            shared.wait_for(Ticket { last: appended, conn, bytes: 0 });
-        }
-    }
-
-    fn answer_now(&mut self, shared: &Shared) {
-        let Stage::Open(open) = &mut self.stage else { return };
-        let count = open.machine.committed(shared.answerable(), &mut self.out);
-        shared.counters.acks_pending.sub(count);
-    }
-
-    /// Counts what a read brought against the limits of the device and its tenant.
-    fn weigh(&mut self, conn: &Conn, shared: &Shared, bytes: usize) {
-        let messages = std::mem::take(&mut self.counted);
-        let bytes = bytes.saturating_sub(std::mem::take(&mut self.spared));
-        let Stage::Open(open) = &self.stage else { return };
-        if messages == 0 && bytes == 0 {
-            return;
-        }
-        let now = shared.now_ns();
-        let limits = (&shared.limits, Caller::of(&open.who.identity));
-        let read = (wide(messages), wide(bytes));
-        let Some(over) = open.meter.take(limits, now, read) else {
-            self.paused_until = 0;
-            return;
-        };
-        let Over { limit, max, wait } = over;
-        let tells = open.meter.tells(now);
-        self.paused_until = now.saturating_add(u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX));
-        shared.counters.throttled.add(1);
-        if !tells {
-            return;
-        }
-        let (tenant, device, claimed) = self.named();
-        shared.refuse(Refusal {
-            at: shared.clock.now(),
-            tenant,
-            device,
-            claimed,
-            peer: conn.peer,
-            reason: RefusalReason::Limit,
-            detail: format!("sends more than {limit} = {max}; what is beyond it waits"),
-            fix: "send less often, several readings in one message, or raise the limit".to_owned(),
-        });
-    }
-
-    /// Says why and closes once that is written.
-    pub(crate) fn close(&mut self, reason: Reason, text: &str) {
-        if self.closing {
-            return;
-        }
-        if let Stage::Open(open) = &self.stage {
-            open.machine.disconnect(reason, text, &mut self.out);
-        }
-        self.closing = true;
-    }
-
-    /// Closes a connection that broke a rule, and tells the owner.
-    fn violate(&mut self, conn: &Conn, shared: &Shared, violation: &Violation) {
-        let (reason, fix) = if violation.reason == Reason::PacketTooLarge {
-            let fix = "send smaller packets; CONNACK tells the maximum in MQTT 5";
-            (RefusalReason::TooLarge, fix)
-        } else if violation.reason == Reason::ReceiveMaximumExceeded {
-            let fix = "wait for PUBACK; CONNACK tells the receive maximum";
-            (RefusalReason::Protocol, fix)
-        } else {
-            (RefusalReason::Protocol, "correct the client; the detail names the rule")
-        };
-        let (tenant, device, claimed) = self.named();
-        shared.refuse(Refusal {
-            at: shared.clock.now(),
-            tenant,
-            device,
-            claimed,
-            peer: conn.peer,
-            reason,
-            detail: violation.to_string(),
-            fix: fix.to_owned(),
-        });
-        self.close(violation.reason, violation.what);
-    }
-
-    /// Tells the owner that a topic or filter was refused.
-    pub(crate) fn denied(&self, conn: &Conn, shared: &Shared, claimed: &str, denial: &Denial) {
-        let (tenant, device, _) = self.named();
-        shared.refuse(Refusal {
-            at: shared.clock.now(),
-            tenant,
-            device,
-            claimed: crate::refusal::cut(claimed),
-            peer: conn.peer,
-            reason: denial.reason,
-            detail: denial.detail.clone(),
-            fix: denial.fix.to_owned(),
-        });
-    }
-
-    pub(crate) fn named(&self) -> (Option<model::TenantId>, Option<model::DeviceId>, String) {
-        match &self.stage {
-            Stage::Open(open) => {
-                let who = &open.who;
-                let tenant = Some(who.identity.tenant);
-                (tenant, who.device(), crate::refusal::cut(&who.client_id))
-            }
-            Stage::Greeting | Stage::Closed => (None, None, String::new()),
-        }
-    }
-}
-
-fn wide(count: usize) -> u64 {
-    u64::try_from(count).unwrap_or(u64::MAX)
 }
 
 pub(crate) fn millis(duration: Duration) -> u64 {

@@ -30,6 +30,8 @@ mod limits;
 mod login;
 #[path = "door/messages.rs"]
 mod messages;
+#[path = "door/secure.rs"]
+mod secure;
 #[path = "door/sessions.rs"]
 mod sessions;
 #[path = "door/statements.rs"]

@@ -11,16 +11,20 @@
 //! o-N.run    by owner: (owner and time, content, place in the journal)
 //! ```
 
+mod manifest;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use model::{Disk, DiskFile, Open};
 use rustc_hash::FxHashMap;
-use serde::{Deserialize, Serialize};
 
+use self::manifest::{
+    MANIFEST, Manifest, Pair, is_named, key_path, levels, manifest, number_of, owner_path,
+};
 use crate::Error;
 use crate::merge::Merged;
-use crate::run::{Asked, Row, Run, exactly, write};
+use crate::run::{Asked, Row, exactly, write};
 
 /// Keys that are held in memory before they become a run.
 pub const KEYS_IN_MEMORY_MAX: usize = 1 << 20;
@@ -33,8 +37,6 @@ const RUNS_OF_LEVEL_MAX: usize = 6;
 const HEAD_BYTES: usize = 8;
 const FIXED_BYTES: usize = 40;
 const JOURNAL: &str = "journal";
-const MANIFEST: &str = "manifest.json";
-const FORMAT: u32 = 1;
 
 /// An event that came.
 #[derive(Debug, Clone, Copy)]
@@ -60,26 +62,6 @@ pub enum Put {
     Duplicate,
     /// Its key is known with another content; that one stays.
     Conflict,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Manifest {
-    format: u32,
-    /// Up to where the runs cover the journal.
-    covered: u64,
-    /// Number of the next run.
-    next: u64,
-    /// Runs by level, oldest first: each is two files.
-    levels: Vec<Vec<u64>>,
-}
-
-/// Two runs over the same events.
-#[derive(Debug)]
-struct Pair {
-    number: u64,
-    by_key: Run,
-    by_owner: Run,
 }
 
 /// Whether writing goes on.
@@ -412,81 +394,6 @@ impl Store {
         self.take(level + 1, Pair { number, by_key, by_owner });
         Ok(keys.into_iter().chain(owners).map(|run| run.path).collect())
     }
-
-    /// Writes the manifest.
-    fn name(&self) -> Result<(), Error> {
-        let path = self.folder.join(MANIFEST);
-        let aside = self.folder.join("manifest.new");
-        match self.disk.remove(&aside) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Error::Disk { path: aside, source: error });
-            }
-            Ok(()) | Err(_) => {}
-        }
-        let text = serde_json::to_vec(&self.manifest).map_err(std::io::Error::other);
-        let text = text.map_err(on(&path))?;
-        let file = self.disk.open(&aside, Open::CreateNew).map_err(on(&aside))?;
-        file.write_at(&text, 0).map_err(on(&aside))?;
-        file.sync_data().map_err(on(&aside))?;
-        drop(file);
-        self.disk.rename(&aside, &path).map_err(on(&path))?;
-        self.disk.sync_dir(&self.folder).map_err(on(&self.folder))
-    }
-}
-
-impl Manifest {
-    /// Nothing is covered yet.
-    const fn from(next: u64) -> Self {
-        Self { format: FORMAT, covered: 0, next, levels: Vec::new() }
-    }
-}
-
-/// Whether a file is more than a run that nobody names: what a merge had no time to remove.
-fn is_named(manifest: &Manifest, path: &Path) -> bool {
-    let run = path.extension().is_some_and(|end| end == "run");
-    let number = number_of(path);
-    !run || manifest.levels.iter().flatten().any(|named| Some(*named) == number)
-}
-
-/// The number in the name of a run.
-fn number_of(path: &Path) -> Option<u64> {
-    path.file_stem()?.to_str()?.get(2..)?.parse().ok()
-}
-
-fn levels(disk: &dyn Disk, folder: &Path, named: &Manifest) -> Result<Vec<Vec<Pair>>, Error> {
-    let level = |numbers: &Vec<u64>| {
-        numbers.iter().map(|number| Pair::open(disk, folder, *number)).collect()
-    };
-    named.levels.iter().map(level).collect()
-}
-
-impl Pair {
-    fn open(disk: &dyn Disk, folder: &Path, number: u64) -> Result<Self, Error> {
-        let by_key = Run::open(disk, &key_path(folder, number))?;
-        let by_owner = Run::open(disk, &owner_path(folder, number))?;
-        Ok(Self { number, by_key, by_owner })
-    }
-}
-
-fn key_path(folder: &Path, number: u64) -> PathBuf {
-    folder.join(format!("k-{number:012}.run"))
-}
-
-fn owner_path(folder: &Path, number: u64) -> PathBuf {
-    folder.join(format!("o-{number:012}.run"))
-}
-
-fn manifest(disk: &dyn Disk, names: &[PathBuf], path: &Path) -> Result<Manifest, Error> {
-    if !names.iter().any(|name| name == path) {
-        return Ok(Manifest::from(1));
-    }
-    let file = disk.open(path, Open::Read).map_err(on(path))?;
-    let length = usize::try_from(file.len().map_err(on(path))?).unwrap_or(usize::MAX);
-    let mut bytes = vec![0; length.min(LINE_BYTES_MAX)];
-    exactly((file.as_ref(), path), &mut bytes, 0)?;
-    let damaged = || Error::Damaged { path: path.to_owned(), at: 0 };
-    let manifest: Manifest = serde_json::from_slice(&bytes).map_err(|_| damaged())?;
-    (manifest.format == FORMAT).then_some(manifest).ok_or_else(damaged)
 }
 
 fn append(out: &mut Vec<u8>, event: &Incoming<'_>) {

@@ -7,9 +7,11 @@ mod alarms;
 mod aside;
 mod facts;
 mod folder;
+mod foundation;
 mod history;
 mod https;
 mod keys;
+mod listeners;
 mod news;
 mod notices;
 mod past;
@@ -21,32 +23,29 @@ mod tls;
 mod urgent;
 
 use std::fs::File;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::AtomicU64;
+use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context;
-use api::{App, Audience, Facts, HttpTls, Mode, PhonePage, Refusals};
-use eventlog::{Log, OsDisk, SlowFlush, Snapshots};
-use identity::{Door, Keyring, Setup};
+use api::{App, Facts, HttpTls, Mode, PhonePage, Refusals};
+use eventlog::Log;
+use identity::Setup;
 use ingress::{Ingress, Tls};
-use model::{Clock, Disk, SystemClock};
-use pipeline::{Beside, Driver, Relay, RelayTask, Shard};
+use model::{Clock, SystemClock};
+use pipeline::{Driver, Shard};
 use registry::Registry;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub(crate) use history::{Noted, PLACE};
-pub(crate) use standing::Standing;
-
+use self::foundation::Foundation;
+pub(crate) use self::history::{Noted, PLACE};
+pub(crate) use self::past::{Backfill, PastClock, Time};
+pub(crate) use self::standing::Standing;
 use crate::config::Config;
 use crate::exit::{self, Failure};
-use crate::formats;
-
-pub(crate) use past::{Backfill, PastClock, Time};
 
 /// The name of the one shard in the log of its history.
 pub(crate) const SHARD: &str = "main";
@@ -141,22 +140,6 @@ fn app(
     })
 }
 
-/// What everything stands on, opened.
-struct Foundation {
-    clock: Arc<dyn Clock>,
-    disk: Arc<dyn Disk>,
-    log: Log,
-    registry: Registry,
-    door: Arc<Door>,
-    keyring: Arc<Keyring>,
-    driver: Driver,
-    shard: Shard,
-    urgent: urgent::UrgentLane,
-    relay: Relay,
-    floor: Arc<AtomicU64>,
-    audience: Arc<Audience>,
-}
-
 impl Server {
     pub(crate) async fn start(config: &Config, trust: Trust) -> anyhow::Result<Self> {
         Self::start_in(config, trust, &Time::Wall).await
@@ -168,24 +151,25 @@ impl Server {
         trust: Trust,
         time: &Time,
     ) -> anyhow::Result<Self> {
-        refuse_open_console(config, trust)?;
+        listeners::refuse_open_console(config, trust)?;
         let lock = folder::lock(&config.data)?;
-        let (on, relay_task) = open(config, time).await?;
+        let (on, relay_task) = foundation::open(config, time).await?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         tasks.spawn(relay_task.run(stop.clone()));
         let (access, setup) = tenancy::access(&on, trust).await?;
         let (setup, setup_token) = setup.unzip();
-        let certificates = certificates(config, &on.keyring, &on.clock)?;
+        let certificates = listeners::certificates(config, &on.keyring, &on.clock)?;
         let tls = certificates.as_ref().map(|certificates| Arc::clone(&certificates.tls));
-        let https = tls.as_ref().filter(|_| config.tls.https).map(speaking_http);
+        let https = tls.as_ref().filter(|_| config.tls.https).map(listeners::speaking_http);
         let history = Arc::new(follow(config, &on)?);
         let disk = Arc::clone(&on.disk);
-        let (ingress, mqtt, mqtts) = open_door(config, door_parts(config, &on, tls)).await?;
-        let (listener, http) = bind(config.http.listen).await?;
+        let (ingress, mqtt, mqtts) =
+            listeners::open_door(config, door_parts(config, &on, tls)).await?;
+        let (listener, http) = listeners::bind(config.http.listen).await?;
         let notices = notices::open(config, &on, (trust, http), (&tasks, &stop))?;
         let notices = Arc::new(notices);
         let http_tls = if https.is_some() { HttpTls::On } else { HttpTls::Off };
-        warn_of_plain(config);
+        listeners::warn_of_plain(config);
         let ports = Ports { http, http_tls, mqtt, mqtts };
         let alarms = alarms::Alarms::open(&config.data);
         let watched = alarms::Watched::new(&on, &history, &notices);
@@ -214,7 +198,8 @@ impl Server {
         let phone = Arc::clone(&app.phone);
         tasks.spawn(tasks::settle_claims(app.clone(), stop.clone()));
         let router = api::router(app).merge(ingress.http());
-        let http_task = serve((listener, https), router, &config.http.proxies, stop.clone());
+        let open = (listener, https);
+        let http_task = listeners::serve(open, router, &config.http.proxies, stop.clone());
         tracing::info!(%http, %mqtt, offset = %on.log.committed(), "server started");
         Ok(Self {
             ports,
@@ -316,19 +301,8 @@ pub(crate) struct Annex {
 impl Annex {
     pub(crate) fn serve(&self, listener: TcpListener, router: axum::Router) {
         let open = (listener, None);
-        self.tasks.spawn(serve(open, router, &[], self.stop.clone()));
+        self.tasks.spawn(listeners::serve(open, router, &[], self.stop.clone()));
     }
-}
-
-/// A console that asks for no token must not be reached from elsewhere.
-fn refuse_open_console(config: &Config, trust: Trust) -> Result<(), Failure> {
-    if trust == Trust::Tokens || config.http.listen.ip().is_loopback() {
-        return Ok(());
-    }
-    let what = format!("{} is not a loopback address", config.http.listen);
-    Err(Failure::new(exit::USAGE, what)
-        .why("without tokens whoever reaches the console owns everything")
-        .fix("listen on 127.0.0.1, or start without --trust-loopback"))
 }
 
 /// History, from where its snapshot ends.
@@ -341,167 +315,4 @@ fn follow(config: &Config, on: &Foundation) -> anyhow::Result<history::History> 
         place: history::Place::of(&config.data, &config.history)?,
     };
     history::History::start(&config.data, parts)
-}
-
-/// What the console's listener shows.
-fn speaking_http(tls: &Arc<Tls>) -> Arc<Tls> {
-    Arc::new(tls.speaking(&["http/1.1"]))
-}
-
-/// What the listeners with TLS show, if there are any.
-fn certificates(
-    config: &Config,
-    keyring: &Arc<Keyring>,
-    clock: &Arc<dyn Clock>,
-) -> anyhow::Result<Option<tls::Certificates>> {
-    if !config.tls.https && config.tls.mqtts.is_none() {
-        return Ok(None);
-    }
-    let listeners: Vec<_> = std::iter::once(config.http.listen).chain(config.tls.mqtts).collect();
-    tls::Certificates::new(config, keyring, clock, &listeners).map(Some)
-}
-
-async fn open(config: &Config, time: &Time) -> anyhow::Result<(Foundation, RelayTask)> {
-    formats::admit(&config.data)?;
-    let clock = time.clock();
-    let disk: Arc<dyn Disk> = if config.flush_delay.is_zero() {
-        Arc::new(OsDisk)
-    } else {
-        tracing::warn!(delay = ?config.flush_delay, "every flush is slowed down, for measuring");
-        Arc::new(SlowFlush { disk: OsDisk, delay: config.flush_delay })
-    };
-    let database = config.data.join("registry.db");
-    let url = format!("sqlite://{}", database.display());
-    let registry = Registry::open(&url, Arc::clone(&clock)).await.context("open the records")?;
-    let log = Log::open(
-        Arc::clone(&disk),
-        Arc::clone(&clock),
-        &config.data.join("log"),
-        config.log_options(),
-    )
-    .context("open the log")?;
-    time.begin(log.newest_time());
-    if let Some(cut) = &log.recovery().cut {
-        tracing::warn!(?cut, "a torn end of the log was cut: it was never acknowledged");
-    }
-    let snapshots = Snapshots::open(Arc::clone(&disk), &config.data.join("snapshots"), "pipeline")
-        .context("open the snapshots")?;
-    let (urgent, lane) = urgent::open(config, (&disk, &clock), &log)?;
-    let door = Arc::new(Door::new(Arc::clone(&clock)));
-    // Nothing is trimmed before the door has said what it needs.
-    let floor = Arc::new(AtomicU64::new(0));
-    let opened = Arc::clone(&door);
-    let audience = Arc::new(Audience::new(config.notify.allowed()?));
-    let hears = Arc::clone(&audience);
-    let blueprints = Arc::clone(&urgent.blueprints);
-    let parts = pipeline::Parts {
-        log: log.clone(),
-        snapshots,
-        clock: Arc::clone(&clock),
-        floor: Arc::clone(&floor),
-        on_decided: Box::new(move |decided| {
-            api::admit(&opened, decided);
-            hears.admit(decided);
-            if decided.kind == "blueprint" {
-                blueprints.notify_one();
-            }
-        }),
-        beside: Beside::UrgentLane(lane),
-    };
-    let (driver, shard) =
-        Driver::start(parts, config.driver_options()).context("restore the folds")?;
-    let (relay, relay_task) = Relay::new(registry.clone(), log.clone());
-    let relay_task = relay_task.beside(urgent.log.clone());
-    // The door must know its credentials before it lets anybody in.
-    let patience = Duration::from_secs(600);
-    shard.applied(log.committed(), patience).await.context("apply what the log holds")?;
-    shard.equip_urgent(patience).await.context("give the urgent lane its rules")?;
-    let keyring = Arc::new(keys::open(&config.data, &*clock).context("open the authorities")?);
-    let foundation = Foundation {
-        clock,
-        disk,
-        log,
-        registry,
-        door,
-        keyring,
-        driver,
-        shard,
-        urgent,
-        relay,
-        floor,
-        audience,
-    };
-    Ok((foundation, relay_task))
-}
-
-async fn open_door(
-    config: &Config,
-    parts: ingress::Parts,
-) -> anyhow::Result<(Arc<Ingress>, SocketAddr, Option<SocketAddr>)> {
-    let listen = config.mqtt.listen;
-    let door = ingress::Config {
-        mqtt: vec![listen],
-        mqtts: config.tls.mqtts.into_iter().collect(),
-        origins: config.http.origins.clone(),
-        limits: config.door_limits(),
-    };
-    match Ingress::start(door, parts).await {
-        Ok(ingress) => {
-            let mqtt = ingress.addresses().first().copied().unwrap_or(listen);
-            let mqtts = ingress.addresses().get(1).copied();
-            Ok((Arc::new(ingress), mqtt, mqtts))
-        }
-        Err(ingress::Error::Listen { source, address }) => {
-            Err(Failure::new(exit::CONFLICT, format!("cannot listen on {address} for MQTT"))
-                .why(source.to_string())
-                .fix("name another address: --mqtt 127.0.0.1:0 picks a free port")
-                .into())
-        }
-        Err(error) => Err(anyhow::Error::new(error).context("open the device door")),
-    }
-}
-
-fn serve(
-    (listener, tls): (TcpListener, Option<Arc<Tls>>),
-    router: axum::Router,
-    proxies: &[IpAddr],
-    stop: CancellationToken,
-) -> JoinHandle<()> {
-    let proxies: Arc<[IpAddr]> = proxies.into();
-    let router = router.layer(axum::middleware::from_fn_with_state(proxies, https::introduce));
-    tokio::spawn(https::serve(listener, tls, router, stop))
-}
-
-/// Says loudly what goes over a network in the clear.
-fn warn_of_plain(config: &Config) {
-    if !config.mqtt.listen.ip().is_loopback() {
-        tracing::warn!(
-            address = %config.mqtt.listen,
-            "MQTT without TLS is open to the network: tokens and readings can be read on the way; \
-             use --mqtts and keep the plain port on 127.0.0.1"
-        );
-    }
-    if !config.http.listen.ip().is_loopback() && !config.tls.https && config.http.proxies.is_empty()
-    {
-        tracing::warn!(
-            address = %config.http.listen,
-            "console and API without TLS are open to the network; use --https, or a proxy and \
-             [http] proxies"
-        );
-    }
-}
-
-async fn bind(address: SocketAddr) -> anyhow::Result<(TcpListener, SocketAddr)> {
-    let listener = TcpListener::bind(address).await.map_err(|error| {
-        Failure::new(exit::CONFLICT, format!("cannot listen on {address}"))
-            .why(error.to_string())
-            .fix("name another address: --listen 127.0.0.1:0 picks a free port")
-    })?;
-    let local = listener.local_addr().context("learn the address of the listener")?;
-    Ok((listener, local))
-}
-
-/// What a snippet on the connect page names as the server.
-fn public_host(config: &Config, mqtt: SocketAddr) -> String {
-    if config.mqtt.host.is_empty() { mqtt.ip().to_string() } else { config.mqtt.host.clone() }
 }

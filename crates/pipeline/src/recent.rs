@@ -66,7 +66,8 @@ pub struct Live {
     pub readings: Vec<Reading>,
 }
 
-/// Buckets of one property.
+/// Points of one property that are still in memory, a bucket for each pixel. What is kept for good
+/// is the lake's.
 #[derive(Debug, Clone, PartialEq)]
 pub struct History {
     /// Width of a bucket.

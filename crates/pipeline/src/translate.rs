@@ -1,10 +1,14 @@
 //! From a device kind of the blueprint to the profile that decoding uses.
+//!
+//! *Invariant:* each reading and setting of the kind has one rule; a name that devices use leads to
+//! one of them.
 
 use blueprint::{Kind, PropertyKind};
 use model::Name;
 
 use crate::profile::{Lane, Profile, Rule, Shape};
 
+/// How a message of this kind of device is read.
 #[must_use]
 pub fn profile_of(kind: &Kind) -> Profile {
     let readings = kind.readings.iter().map(|(name, property)| {

@@ -59,6 +59,51 @@ fn resolved(folder: &str, target: &str) -> String {
     parts.join("/")
 }
 
+/// Paths that a page names as places of the code lead somewhere: a file or folder of the repository
+/// or, without `crates/` before it, of a crate. `{a,b}` stands for both.
+pub fn paths(path: &str, text: &str, files: &[String], out: &mut Vec<Finding>) {
+    if !["ARCHITECTURE.md", "docs/limits.md", "docs/attacks.md"].contains(&path) {
+        return;
+    }
+    let is_there = |place: &str| {
+        let below = format!("{}/", place.trim_end_matches('/'));
+        files.iter().any(|file| file == place || file.starts_with(&below))
+    };
+    for (number, line) in prose(text) {
+        for span in line.split('`').skip(1).step_by(2) {
+            let Some((first, _)) = span.split_once('/') else { continue };
+            let names_code = !first.is_empty() && (is_there(first) || is_crate(first, files));
+            let whole =
+                span.ends_with('/') || span.rsplit('/').next().unwrap_or(span).contains('.');
+            if !names_code || !whole || span.contains([' ', '*', '<', ':']) {
+                continue;
+            }
+            for place in either(span) {
+                if !is_there(&place) && !is_there(&format!("crates/{place}")) {
+                    let text = format!("`{place}` leads nowhere");
+                    out.push(Finding::line(path, number, "dead_path", text));
+                }
+            }
+        }
+    }
+}
+
+fn is_crate(name: &str, files: &[String]) -> bool {
+    let manifest = format!("crates/{name}/Cargo.toml");
+    files.iter().any(|file| *file == manifest)
+}
+
+/// `src/{a,b}.rs` is `src/a.rs` and `src/b.rs`; dots stand for what the page does not name.
+fn either(span: &str) -> Vec<String> {
+    let parts = span.split_once('{').and_then(|(before, rest)| {
+        let (choices, after) = rest.split_once('}')?;
+        Some((before, choices, after))
+    });
+    let Some((before, choices, after)) = parts else { return vec![span.to_owned()] };
+    let choices = choices.split(',').filter(|choice| *choice != "...");
+    choices.flat_map(|choice| either(&format!("{before}{choice}{after}"))).collect()
+}
+
 fn one_title(path: &str, text: &str, out: &mut Vec<Finding>) {
     let titles = prose(text).filter(|(_, line)| line.starts_with("# ")).count();
     if titles != 1 {
@@ -191,6 +236,24 @@ mod tests {
             0
         );
         assert_eq!(found("docs/a.md", "[b](images/c.png) [a](docs/a.md)"), 2);
+    }
+
+    #[test]
+    fn a_path_of_the_code_that_leads_nowhere_is_found() {
+        let files = ["crates/lake/Cargo.toml", "crates/lake/src/table.rs", "docs/a.md"];
+        let files = files.map(str::to_owned);
+        let found = |text: &str| {
+            let mut out = Vec::new();
+            paths("ARCHITECTURE.md", text, &files, &mut out);
+            out.len()
+        };
+        let there = "`lake/src/table.rs` `crates/lake/src/` `docs/{a,...}.md` `lake/src/table.rs`";
+        assert_eq!(found(there), 0);
+        assert_eq!(found("`lake/src/log.rs`, `docs/{a,b}.md`"), 2);
+        assert_eq!(found("`me/telemetry` `t/{tenant}/notify/` `GET /twin` `lake/x y.rs`"), 0);
+        let mut out = Vec::new();
+        paths("CHANGELOG.md", "`lake/src/log.rs`", &files, &mut out);
+        assert_eq!(out, [], "a page about the past names what was there");
     }
 
     #[test]

@@ -1,4 +1,6 @@
 //! Customers: who pays.
+//!
+//! *Invariant:* a file of customers is added whole or not at all, and each wrong line is named.
 
 use axum::Json;
 use axum::body::Bytes;

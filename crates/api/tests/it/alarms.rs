@@ -16,9 +16,7 @@ struct World {
 
 impl World {
     async fn new() -> Self {
-        let site = Site::open().await;
-        let tenant = site.tenant("a").await;
-        let owner = site.person(tenant, "owner").await;
+        let (site, tenant, owner) = Site::owned().await;
         let device = site.box_of(&owner).await;
         let alarm = site.alarm_of(tenant, &device, &owner).await;
         Self { site, tenant, owner, device: device.parse().unwrap(), alarm }

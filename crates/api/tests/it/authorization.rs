@@ -113,9 +113,9 @@ fn body(method: &str, path: &str) -> Value {
         ("post", "/quarantine/replay") => json!({}),
         ("post", "/devices/{device}/erase") => json!({ "name": "box-0001", "reason": "asked" }),
         ("post", "/import") => json!({ "rows": [] }),
-        ("post", "/customers") | ("put", "/customers/{customer}") => crate::money::customer(),
-        ("put", "/entities/{entity}") => crate::money::entity(),
-        ("post", "/contracts") => crate::money::contract("box-0001"),
+        ("post", "/customers") | ("put", "/customers/{customer}") => crate::shop::customer(),
+        ("put", "/entities/{entity}") => crate::shop::entity(),
+        ("post", "/contracts") => crate::shop::contract("box-0001"),
         ("patch", "/contracts/{contract}") => json!({}),
         ("post", "/billing/impact") => json!({
             "device": "a box", "property": "temperature", "time": "2026-10-05T10:00:00Z",
@@ -225,9 +225,7 @@ fn address(path: &str, known: &Known) -> String {
 
 #[tokio::test]
 async fn nobody_gets_in_anywhere_without_a_token() {
-    let site = Site::open().await;
-    let tenant = site.tenant("a").await;
-    let owner = site.person(tenant, "owner").await;
+    let (site, tenant, owner) = Site::owned().await;
     let known = Known::of(&site, tenant, &owner).await;
     for (method, path) in routes() {
         if is_open(&method, &path) {
@@ -272,9 +270,7 @@ async fn another_tenant_sees_nothing_and_changes_nothing() {
 
 #[tokio::test]
 async fn the_lowest_role_reads_and_changes_nothing() {
-    let site = Site::open().await;
-    let tenant = site.tenant("a").await;
-    let owner = site.person(tenant, "owner").await;
+    let (site, tenant, owner) = Site::owned().await;
     let known = Known::of(&site, tenant, &owner).await;
     let viewer = site.person(tenant, "viewer").await;
     for (method, path) in routes() {
@@ -319,9 +315,7 @@ async fn an_engineer_cannot_make_an_owner() {
 
 #[tokio::test]
 async fn a_revoked_token_opens_nothing() {
-    let site = Site::open().await;
-    let tenant = site.tenant("a").await;
-    let owner = site.person(tenant, "owner").await;
+    let (site, _, owner) = Site::owned().await;
     let body = json!({ "name": "script", "role": "viewer" });
     let issued = site.call("POST", "/api/v1/tokens", &owner, &body).await.json();
     let (id, token) = (issued["id"].as_str().unwrap(), issued["token"].as_str().unwrap());

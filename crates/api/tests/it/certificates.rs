@@ -33,9 +33,7 @@ pub(crate) struct Owned {
 
 impl Owned {
     pub(crate) async fn open() -> Self {
-        let site = Site::open().await;
-        let tenant = site.tenant("a").await;
-        let owner = site.person(tenant, "owner").await;
+        let (site, tenant, owner) = Site::owned().await;
         let device = site.box_of(&owner).await;
         Self { site, tenant, owner, device }
     }

@@ -6,44 +6,24 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use model::{ContractId, CustomerId, TenantId, Timestamp};
+use model::{ContractId, CustomerId, Timestamp};
 use registry::Kind;
 use registry::content::{ContractContent, ContractDevice};
 use serde_json::{Value, json};
 
-use crate::site::Site;
+use crate::scene::{CASE, Scene, WILL_PAY, coolbox};
 
-const VENTURE: &str = r#"
-blueprint = 1
-venture = "coolbox"
-title = "Coolbox"
-currency = "EUR"
-[device.box.readings]
-temperature = { unit = "°C", min = -90, max = 80, every = "1 min" }
+/// The coolbox with a pilot that asks the fleet, and a case that meets it.
+fn venture() -> String {
+    const ALARM: &str = r#"
 [alarm.warm]
 title = "too warm"
 device = "box"
 when = "temperature > 8 °C"
 severity = "warning"
 notify = "operator"
-[usage.box_days]
-device = "box"
-measure = "days_with_reading"
-[plan.care]
-boxes = { usage = "box_days", price = "0.30 EUR/device/day" }
-[assumption.will_pay]
-says = "Of the pharmacies we ask, at least 30 % sign plan care"
-count = "signed / asked"
-holds = ">= 30 %"
-guess = "10 to 45 %"
-[experiment.preorder]
-tests = "will_pay"
-kind = "pay"
-asked = 40
-cost = "400 EUR"
-takes = "10 days"
-pass = ">= 35 %"
-kill = "< 10 %"
+"#;
+    const STAY: &str = r#"
 [assumption.stay]
 says = "At most 5 % of the boxes leave in a month"
 holds = "<= 5 %/month"
@@ -55,15 +35,11 @@ metric = "fleet.churn"
 over = "30 days"
 pass = "<= 4 %/month"
 kill = "> 20 %/month"
-[case]
-horizon = "24 months"
-discount = "9 %/year"
+"#;
+    const REST: &str = r#"
 reachable = "400 to 600 customers"
-fleet_size = "8 to 12 devices/customer"
 share = "assumption.will_pay"
-adoption = { bass_p = "0.012/year", bass_q = "0.31/year" }
 churn = { value = "1.2 to 2.5 %/month", actual = "fleet.churn" }
-revenue = "care"
 [case.cost]
 bom = "31 to 38 EUR/device"
 [case.risk.recall]
@@ -80,53 +56,16 @@ alarms = "fleet.alarms <= 5/device/month"
 active = "fleet.active >= 1"
 npv = "case.npv.p10 > 0 EUR"
 "#;
-
-const PATH: &str = "/api/v1/ventures/coolbox";
-const DAY: Duration = Duration::from_secs(86_400);
-
-struct Scene {
-    site: Site,
-    owner: String,
-    tenant: TenantId,
+    coolbox("", &[ALARM, WILL_PAY, STAY, CASE, REST])
 }
 
+const DAY: Duration = Duration::from_secs(86_400);
+
 impl Scene {
-    async fn open() -> Self {
-        let site = Site::open().await;
-        let tenant = site.tenant("a").await;
-        let owner = site.person(tenant, "owner").await;
-        let scene = Self { site, owner, tenant };
-        let (status, said) = scene.apply(VENTURE).await;
-        assert_eq!(status, StatusCode::CREATED, "{said}");
-        scene
-    }
-
-    async fn call(&self, method: &str, path: &str, body: &Value) -> (StatusCode, Value) {
-        let answer = self.site.call(method, &format!("{PATH}{path}"), &self.owner, body).await;
-        (answer.status, answer.json())
-    }
-
-    async fn get(&self, path: &str) -> Value {
-        let (status, found) = self.call("GET", path, &Value::Null).await;
-        assert_eq!(status, StatusCode::OK, "{found}");
-        found
-    }
-
-    async fn apply(&self, text: &str) -> (StatusCode, Value) {
-        self.call("PUT", "/blueprint", &json!({ "text": text })).await
-    }
-
     async fn measure(&self) -> Value {
         let (status, found) = self.call("POST", "/evidence/measure", &json!({})).await;
         assert_eq!(status, StatusCode::OK, "{found}");
         found["items"][0].clone()
-    }
-
-    async fn device(&self, name: &str) -> String {
-        let body = json!({ "name": name, "kind": "box" });
-        let added = self.site.call("POST", "/api/v1/devices", &self.owner, &body).await;
-        assert_eq!(added.status, StatusCode::CREATED, "{}", added.text);
-        added.json()["device"]["id"].as_str().unwrap().to_owned()
     }
 
     fn now(&self) -> Timestamp {
@@ -173,7 +112,7 @@ impl Scene {
 
 #[tokio::test]
 async fn the_server_takes_the_result_of_the_fleet_once_and_after_its_window() {
-    let scene = Scene::open().await;
+    let scene = Scene::open(&venture()).await;
     assert_eq!(scene.measure().await["state"], "waiting", "no device yet");
     let devices = [scene.device("box-1").await, scene.device("box-2").await];
     scene.contract(&devices, Some(12)).await;
@@ -205,7 +144,7 @@ async fn the_server_takes_the_result_of_the_fleet_once_and_after_its_window() {
     assert_eq!((&test["state"], &test["locked"]), (&json!("killed"), &json!(true)), "{test}");
     assert_eq!(pilot["basis"], "measured");
 
-    let easier = VENTURE.replace("kill = \"> 20 %/month\"", "kill = \"> 90 %/month\"");
+    let easier = venture().replace("kill = \"> 20 %/month\"", "kill = \"> 90 %/month\"");
     let (status, refused) = scene.apply(&easier).await;
     assert_eq!(status, StatusCode::CONFLICT, "{refused}");
     assert!(refused["detail"].as_str().unwrap().contains("pilot.kill"), "{refused}");
@@ -217,12 +156,12 @@ async fn the_server_takes_the_result_of_the_fleet_once_and_after_its_window() {
 
 #[tokio::test]
 async fn a_bar_that_is_changed_begins_another_window() {
-    let scene = Scene::open().await;
+    let scene = Scene::open(&venture()).await;
     let devices = [scene.device("box-1").await];
     scene.contract(&devices, None).await;
     let before = scene.measure().await["from"].clone();
     scene.site.pass(DAY * 20);
-    let other = VENTURE.replace("title = \"Coolbox\"", "title = \"Coolbox, colder\"");
+    let other = venture().replace("title = \"Coolbox\"", "title = \"Coolbox, colder\"");
     assert_eq!(scene.apply(&other).await.0, StatusCode::OK);
     assert_eq!(scene.measure().await["from"], before, "another title is no other bar");
     let easier = other.replace("pass = \"<= 4 %/month\"", "pass = \"<= 5 %/month\"");
@@ -237,7 +176,7 @@ async fn a_bar_that_is_changed_begins_another_window() {
 
 #[tokio::test]
 async fn the_plan_meets_the_fleet_and_the_case_learns() {
-    let scene = Scene::open().await;
+    let scene = Scene::open(&venture()).await;
     let empty = scene.get("/case/actual?trials=200").await;
     assert_eq!((&empty["month_1"], &empty["inputs"][0]["actual"]), (&Value::Null, &Value::Null));
     assert_eq!(empty["npv_plan"], empty["npv_now"], "nothing is known yet");
@@ -275,7 +214,7 @@ async fn the_plan_meets_the_fleet_and_the_case_learns() {
 
 #[tokio::test]
 async fn a_forecast_is_frozen_before_its_month_and_scored_after_it() {
-    let scene = Scene::open().await;
+    let scene = Scene::open(&venture()).await;
     let devices = [scene.device("box-1").await, scene.device("box-2").await];
     scene.contract(&devices, None).await;
     let own = json!({ "own": [
@@ -294,11 +233,7 @@ async fn a_forecast_is_frozen_before_its_month_and_scored_after_it() {
     let (_, refused) = scene.call("POST", "/forecasts", &wrong).await;
     assert_eq!(refused["errors"][0]["pointer"], "/own/0", "{refused}");
 
-    let body = json!({
-        "experiment": "preorder", "source": "letters",
-        "outcome": { "counts": { "of": 19, "out_of": 40 } },
-    });
-    assert_eq!(scene.call("POST", "/evidence", &body).await.0, StatusCode::CREATED);
+    assert_eq!(scene.preorder(19, 40).await.0, StatusCode::CREATED);
     let before = scene.get("/forecasts").await;
     assert_eq!(before["forecasts"][0]["closed"], Value::Null);
     assert_eq!(before["brier"].as_f64().map(|b| (b * 1e6).round() / 1e6), Some(0.01));
@@ -324,7 +259,7 @@ async fn a_forecast_is_frozen_before_its_month_and_scored_after_it() {
 
 #[tokio::test]
 async fn a_decision_is_made_again_from_the_bytes_of_the_log() {
-    let scene = Scene::open().await;
+    let scene = Scene::open(&venture()).await;
     let devices = [scene.device("box-1").await, scene.device("box-2").await];
     let device = devices[0].parse().unwrap();
     scene.site.says((scene.tenant, device), "telemetry", r#"{"temperature":9.5}"#).await;

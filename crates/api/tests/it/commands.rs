@@ -1,8 +1,7 @@
 //! Commands by HTTP: checked before they are given, waited for, and never given twice.
 
 use axum::http::StatusCode;
-use eventlog::Batch;
-use model::{DeviceId, Frame, Origin, Principal, Qos, Raw, Retain, TenantId};
+use model::{DeviceId, TenantId};
 use serde_json::{Value, json};
 
 use crate::site::Site;
@@ -16,9 +15,7 @@ struct World {
 
 impl World {
     async fn new() -> Self {
-        let site = Site::open().await;
-        let tenant = site.tenant("a").await;
-        let owner = site.person(tenant, "owner").await;
+        let (site, tenant, owner) = Site::owned().await;
         let device = site.box_of(&owner).await.parse().unwrap();
         Self { site, tenant, owner, device }
     }
@@ -33,25 +30,7 @@ impl World {
 
     /// What the device says.
     async fn says(&self, topic: &str, payload: &str) {
-        let mut batch = Batch::default();
-        batch.push(&Frame::Raw(Raw {
-            tenant: self.tenant,
-            principal: Principal::Device(self.device),
-            device: Some(self.device),
-            origin: Origin::Real,
-            channel: model::Channel::Mqtt,
-            qos: Qos::AtLeastOnce,
-            retain: Retain::Pass,
-            session: 0,
-            packet_id: 1,
-            topic,
-            properties: &[],
-            key: "",
-            payload: payload.as_bytes(),
-        }));
-        let offset = self.site.log.append(&mut batch).unwrap().last;
-        let patience = std::time::Duration::from_secs(10);
-        self.site.app.shard.applied(offset, patience).await.unwrap();
+        self.site.says((self.tenant, self.device), topic, payload).await;
     }
 
     async fn list(&self) -> Value {

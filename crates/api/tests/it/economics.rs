@@ -3,107 +3,29 @@
 //! *Invariant:* every sum is that of its parts, and what is not known is said.
 
 use axum::http::StatusCode;
-use model::{Offset, Origin, TenantId, Timestamp, Value as Reading};
+use model::Origin;
 use serde_json::{Value, json};
 
-use crate::money::{contract, customer, entity};
-use crate::site::Site;
+use crate::scene::{CASE, PATH, coolbox};
+use crate::shop::{Shop, ZONE};
 
-const VENTURE: &str = r#"
-blueprint = 1
-venture = "coolbox"
-title = "Coolbox"
-currency = "EUR"
-timezone = "Europe/Berlin"
-[device.box.readings]
-temperature = { unit = "°C", min = -90, max = 80, every = "1 min" }
-[usage.box_days]
-device = "box"
-measure = "days_with_reading"
-[plan.care]
-boxes = { usage = "box_days", price = "0.30 EUR/device/day" }
-box = { once = "49 EUR/device" }
-[case]
-horizon = "24 months"
-discount = "9 %/year"
+/// The coolbox with a gate over its margin, and these lines of its costs.
+fn venture(costs: &str) -> String {
+    const REST: &str = r#"
 reachable = "4000 to 6000 customers"
-fleet_size = "8 to 12 devices/customer"
 share = "25 to 35 %"
-adoption = { bass_p = "0.012/year", bass_q = "0.31/year" }
 churn = "1.2 to 2.5 %/month"
-revenue = "care"
 [gate.scale.must]
 margin = "economics.margin >= 0.50 EUR/device/month"
 [case.cost]
 "#;
-
-const PATH: &str = "/api/v1/ventures/coolbox";
-
-/// A customer with boxes under contract since the first day of last month.
-struct Shop {
-    site: Site,
-    tenant: TenantId,
-    owner: String,
-    devices: Vec<String>,
-    first: jiff::civil::Date,
+    coolbox(ZONE, &["box = { once = \"49 EUR/device\" }\n", CASE, REST, costs])
 }
 
 impl Shop {
-    async fn open(costs: &str, boxes: usize) -> Self {
-        let site = Site::open().await;
-        let tenant = site.tenant("a").await;
-        let owner = site.person(tenant, "owner").await;
-        let now = jiff::Timestamp::from_millisecond(site.app.clock.now().as_millis()).unwrap();
-        let today = now.in_tz("Europe/Berlin").unwrap().date();
-        let first = today.first_of_month().yesterday().unwrap().first_of_month();
-        let mut shop = Self { site, tenant, owner, devices: Vec::new(), first };
-        let text = format!("{VENTURE}{costs}");
-        shop.done("PUT", &format!("{PATH}/blueprint"), &json!({ "text": text })).await;
-        shop.done("PUT", "/api/v1/entities/acme", &entity()).await;
-        shop.done("POST", "/api/v1/customers", &customer()).await;
-        let mut named = Vec::new();
-        for number in 1..=boxes {
-            let name = format!("box-{number:04}");
-            let body = json!({ "name": name, "kind": "box" });
-            let added = shop.done("POST", "/api/v1/devices", &body).await;
-            shop.devices.push(added["device"]["id"].as_str().unwrap().to_owned());
-            named.push(name);
-        }
-        let mut body = contract("box-0001");
-        body["devices"] = json!(named);
-        body["from"] = first.to_string().into();
-        shop.done("POST", "/api/v1/contracts", &body).await;
-        shop
-    }
-
-    async fn done(&self, method: &str, path: &str, body: &Value) -> Value {
-        let answer = self.site.call(method, path, &self.owner, body).await;
-        assert!(answer.status.is_success(), "{method} {path}: {}", answer.text);
-        answer.json()
-    }
-
-    /// Noon readings of the first `days` days of last month.
+    /// Readings of the first `days` days of last month.
     fn used(&self, device: usize, days: i8) {
-        for day in 1..=days {
-            let date = self.first.with().day(day).build().unwrap();
-            let noon = date.at(12, 0, 0, 0).in_tz("Europe/Berlin").unwrap();
-            let reading = api::KeptReading {
-                property: "temperature".parse().unwrap(),
-                time: Timestamp::from_millis(noon.timestamp().as_millisecond()),
-                value: Reading::Number(3.9),
-                offset: Offset(100 + u64::try_from(day).unwrap()),
-                origin: Origin::Real,
-            };
-            self.site.said.say(&self.devices[device], reading);
-        }
-    }
-
-    fn month(&self) -> String {
-        self.first.strftime("%Y-%m").to_string()
-    }
-
-    async fn close(&self) {
-        self.done("POST", "/api/v1/billing/close", &json!({ "month": self.month() })).await;
+        (1..=days).for_each(|day| self.say_of(&self.devices[device], day, Origin::Real));
     }
 
     async fn of(&self, query: &str) -> Value {
@@ -126,7 +48,7 @@ fn cents(value: &Value) -> i64 {
 async fn the_worst_margin_comes_first_and_parts_add_up_to_the_sum() {
     let costs = "cloud = \"0.333 EUR/device/month\"\nsupport = \"10 EUR/customer/month\"\n\
                  bom = \"31 to 38 EUR/device\"\n";
-    let shop = Shop::open(costs, 3).await;
+    let shop = Shop::selling(&venture(costs), 3).await;
     for (device, days) in [(0, 20), (1, 1), (2, 10)] {
         shop.used(device, days);
     }
@@ -171,7 +93,7 @@ async fn the_worst_margin_comes_first_and_parts_add_up_to_the_sum() {
 async fn data_is_what_devices_sent_with_each_session_rounded_up() {
     let radio = "radio = { fixed = \"0.40 EUR/device/month\", data = \"20 EUR/MB\", \
                  increment = \"10 kB\", of = \"box\" }\n";
-    let shop = Shop::open(radio, 1).await;
+    let shop = Shop::selling(&venture(radio), 1).await;
     let device = shop.devices[0].parse().unwrap();
     for value in ["3.9", "4.0", "4.1"] {
         let payload = format!("{{\"temperature\":{value}}}");
@@ -193,7 +115,7 @@ async fn data_is_what_devices_sent_with_each_session_rounded_up() {
 
 #[tokio::test]
 async fn a_gate_judges_the_margin_of_the_newest_closed_month() {
-    let shop = Shop::open("cloud = \"0.10 EUR/device/month\"\n", 2).await;
+    let shop = Shop::selling(&venture("cloud = \"0.10 EUR/device/month\"\n"), 2).await;
     shop.used(0, 10);
     shop.used(1, 2);
     assert_eq!(shop.margin().await["state"], "missing", "nothing is closed");

@@ -5,40 +5,14 @@
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::site::Site;
+use crate::scene::{CASE, PATH, Scene, WILL_PAY, coolbox};
 
-const VENTURE: &str = r#"
-blueprint = 1
-venture = "coolbox"
-title = "Coolbox"
-currency = "EUR"
-[device.box.readings]
-temperature = { unit = "°C", min = -90, max = 80, every = "1 min" }
-[usage.box_days]
-device = "box"
-measure = "days_with_reading"
-[plan.care]
-boxes = { usage = "box_days", price = "0.30 EUR/device/day" }
-[assumption.will_pay]
-says = "Of the pharmacies we ask, at least 30 % sign plan care"
-count = "signed / asked"
-holds = ">= 30 %"
-guess = "10 to 45 %"
-[experiment.preorder]
-tests = "will_pay"
-kind = "pay"
-asked = 40
-pass = ">= 35 %"
-kill = "< 10 %"
-[case]
-horizon = "24 months"
-discount = "9 %/year"
+/// The coolbox with a gate over what is believed, counted and computed.
+fn venture() -> String {
+    const REST: &str = r#"
 reachable = "4000 to 6000 customers"
-fleet_size = "8 to 12 devices/customer"
 share = "assumption.will_pay"
-adoption = { bass_p = "0.012/year", bass_q = "0.31/year" }
 churn = "1.2 to 2.5 %/month"
-revenue = "care"
 [case.cost]
 bom = "31 to 38 EUR/device"
 [gate.scale]
@@ -50,42 +24,10 @@ devices = "fleet.devices >= 1"
 npv = "case.npv.p10 > 0 EUR"
 late = "fleet.on_time >= 99 %"
 "#;
-
-const PATH: &str = "/api/v1/ventures/coolbox";
-
-struct Scene {
-    site: Site,
-    owner: String,
+    coolbox("", &[WILL_PAY, CASE, REST])
 }
 
 impl Scene {
-    async fn open() -> Self {
-        let site = Site::open().await;
-        let tenant = site.tenant("a").await;
-        let owner = site.person(tenant, "owner").await;
-        let scene = Self { site, owner };
-        let put = scene.apply(VENTURE).await;
-        assert_eq!(put.0, StatusCode::CREATED, "{}", put.1);
-        scene
-    }
-
-    async fn call(&self, method: &str, path: &str, body: &Value) -> (StatusCode, Value) {
-        let answer = self.site.call(method, &format!("{PATH}{path}"), &self.owner, body).await;
-        (answer.status, answer.json())
-    }
-
-    async fn apply(&self, text: &str) -> (StatusCode, Value) {
-        self.call("PUT", "/blueprint", &json!({ "text": text })).await
-    }
-
-    async fn record(&self, of: u64, out_of: u64) -> (StatusCode, Value) {
-        let body = json!({
-            "experiment": "preorder", "source": "letters",
-            "outcome": { "counts": { "of": of, "out_of": out_of } },
-        });
-        self.call("POST", "/evidence", &body).await
-    }
-
     async fn decide(&self, decision: &str) -> (StatusCode, Value) {
         self.call("POST", "/gates/scale/decisions", &json!({ "decision": decision })).await
     }
@@ -103,14 +45,14 @@ impl Scene {
 
 #[tokio::test]
 async fn results_move_the_belief_the_case_and_the_gate() {
-    let scene = Scene::open().await;
+    let scene = Scene::open(&venture()).await;
     let before = scene.assumption().await;
     assert_eq!(before["basis"], "assumed");
     assert_eq!(before["experiments"][0]["state"], "planned");
     assert_eq!(scene.criterion("demand").await["state"], "assumed");
     let npv_before = scene.call("GET", "/case", &Value::Null).await.1["npv"]["p50"].clone();
 
-    let (status, made) = scene.record(19, 40).await;
+    let (status, made) = scene.preorder(19, 40).await;
     assert_eq!(status, StatusCode::CREATED, "{made}");
     assert_eq!(made["kind"], "pay", "the experiment says what people did");
 
@@ -134,7 +76,7 @@ async fn results_move_the_belief_the_case_and_the_gate() {
 
 #[tokio::test]
 async fn the_same_evidence_gives_the_same_case_byte_for_byte() {
-    let (scene, other) = (Scene::open().await, Scene::open().await);
+    let (scene, other) = (Scene::open(&venture()).await, Scene::open(&venture()).await);
     let path = format!("{PATH}/case?trials=500&seed=9");
     let first = scene.site.get(&path, &scene.owner).await;
     assert_eq!(first.status, StatusCode::OK, "{}", first.text);
@@ -146,12 +88,12 @@ async fn the_same_evidence_gives_the_same_case_byte_for_byte() {
 
 #[tokio::test]
 async fn a_bar_with_results_cannot_be_moved() {
-    let scene = Scene::open().await;
-    let easier = VENTURE.replace("pass = \">= 35 %\"", "pass = \">= 20 %\"");
+    let scene = Scene::open(&venture()).await;
+    let easier = venture().replace("pass = \">= 35 %\"", "pass = \">= 20 %\"");
     let free = scene.apply(&easier).await;
     assert_eq!(free.0, StatusCode::OK, "without results a bar is only a plan: {}", free.1);
-    assert_eq!(scene.record(3, 10).await.0, StatusCode::CREATED);
-    let (status, refused) = scene.apply(VENTURE).await;
+    assert_eq!(scene.preorder(3, 10).await.0, StatusCode::CREATED);
+    let (status, refused) = scene.apply(&venture()).await;
     assert_eq!(status, StatusCode::CONFLICT);
     let detail = refused["detail"].as_str().unwrap();
     assert!(detail.contains("preorder.pass was >= 20 % and is >= 35 %"), "{detail}");
@@ -159,8 +101,8 @@ async fn a_bar_with_results_cannot_be_moved() {
 
 #[tokio::test]
 async fn a_decision_is_sealed_and_differs_later_only_with_a_cause() {
-    let scene = Scene::open().await;
-    let (_, made) = scene.record(19, 40).await;
+    let scene = Scene::open(&venture()).await;
+    let (_, made) = scene.preorder(19, 40).await;
     let (status, refused) = scene.decide("go").await;
     assert_eq!(status, StatusCode::CONFLICT, "no device yet, so the verdict is hold: {refused}");
     let (status, decision) = scene.decide("hold").await;
@@ -190,7 +132,7 @@ async fn a_decision_is_sealed_and_differs_later_only_with_a_cause() {
 
 #[tokio::test]
 async fn what_nobody_measures_is_missing_and_not_zero() {
-    let scene = Scene::open().await;
+    let scene = Scene::open(&venture()).await;
     let late = scene.criterion("late").await;
     assert_eq!((&late["state"], &late["value"]), (&json!("missing"), &Value::Null));
     assert_eq!(scene.criterion("npv").await["state"], "assumed", "guesses alone never pass");
@@ -199,7 +141,7 @@ async fn what_nobody_measures_is_missing_and_not_zero() {
 
 #[tokio::test]
 async fn a_result_names_what_is_wrong_with_it() {
-    let scene = Scene::open().await;
+    let scene = Scene::open(&venture()).await;
     let cases = [
         (json!({ "source": "x", "outcome": { "ratio": 2 } }), "/assumption"),
         (json!({ "experiment": "nope", "source": "x", "outcome": { "ratio": 2 } }), "/experiment"),
@@ -211,7 +153,7 @@ async fn a_result_names_what_is_wrong_with_it() {
         assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{refused}");
         assert_eq!(refused["errors"][0]["pointer"], pointer, "{refused}");
     }
-    let (status, refused) = scene.record(5, 3).await;
+    let (status, refused) = scene.preorder(5, 3).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{refused}");
     let body =
         json!({ "experiment": "preorder", "source": "x", "csv": "signed,asked\n1,2\n9,3\n" });

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use model::TenantId;
 use serde_json::{Value, json};
 
 use crate::site::{Answer, BLUEPRINT, Site};
@@ -38,13 +37,6 @@ async fn idea(site: &Site, token: &str, title: &str) -> String {
     format!("{IDEAS}/{}", text(&made["id"]))
 }
 
-async fn home() -> (Site, TenantId, String) {
-    let site = Site::open().await;
-    let tenant = site.tenant("acme").await;
-    let owner = site.person(tenant, "owner").await;
-    (site, tenant, owner)
-}
-
 async fn open_form(site: &Site, owner: &str) {
     let settings = ::ideas::Settings { form: ::ideas::Form::Open, ..::ideas::Settings::default() };
     let body = serde_json::to_value(settings).unwrap();
@@ -53,7 +45,7 @@ async fn open_form(site: &Site, owner: &str) {
 
 #[tokio::test]
 async fn an_idea_from_a_device_takes_along_what_its_sender_saw() {
-    let (site, _, owner) = home().await;
+    let (site, _, owner) = Site::owned().await;
     let device = site.box_of(&owner).await;
     let body = json!({ "title": "beep when the lid is open", "device": "box-0001" });
     let seen = ok(&site, "POST", &format!("{IDEAS}?dry_run=true"), &owner, &body).await;
@@ -70,7 +62,7 @@ async fn an_idea_from_a_device_takes_along_what_its_sender_saw() {
 
 #[tokio::test]
 async fn a_score_says_its_formula_and_who_gave_what_and_a_new_formula_scores_anew() {
-    let (site, tenant, owner) = home().await;
+    let (site, tenant, owner) = Site::owned().await;
     let engineer = site.person(tenant, "engineer").await;
     let path = idea(&site, &engineer, "a lid alarm").await;
     let scores = format!("{path}/scores");
@@ -127,7 +119,7 @@ async fn a_score_says_its_formula_and_who_gave_what_and_a_new_formula_scores_ane
 
 #[tokio::test]
 async fn the_form_is_closed_until_opened_and_nothing_is_seen_until_let_in() {
-    let (site, tenant, owner) = home().await;
+    let (site, tenant, owner) = Site::owned().await;
     let viewer = site.person(tenant, "viewer").await;
     let form = "/api/v1/public/acme/ideas";
     let sent = json!({ "title": "<script>alert(1)</script>", "source": "customer", "name": "Ann" });
@@ -166,7 +158,7 @@ async fn the_form_is_closed_until_opened_and_nothing_is_seen_until_let_in() {
 
 #[tokio::test]
 async fn a_stranger_cannot_send_much_nor_often() {
-    let (site, _, owner) = home().await;
+    let (site, _, owner) = Site::owned().await;
     open_form(&site, &owner).await;
     let form = "/api/v1/public/acme/ideas";
     let long = json!({ "title": "x", "text": "x".repeat(20_000) });
@@ -186,7 +178,7 @@ async fn a_stranger_cannot_send_much_nor_often() {
 
 #[tokio::test]
 async fn who_followed_a_merged_idea_follows_the_other_and_its_sender_sees_it() {
-    let (site, tenant, owner) = home().await;
+    let (site, tenant, owner) = Site::owned().await;
     let viewer = site.person(tenant, "viewer").await;
     open_form(&site, &owner).await;
     let form = "/api/v1/public/acme/ideas";
@@ -229,7 +221,7 @@ fn estimate(value: &str) -> Value {
 
 #[tokio::test]
 async fn a_market_counted_from_a_plan_is_held_against_the_published_one() {
-    let (site, _, owner) = home().await;
+    let (site, _, owner) = Site::owned().await;
     let body = json!({ "text": format!("currency = \"EUR\"\n{BLUEPRINT}{PLANS}") });
     ok(&site, "PUT", "/api/v1/ventures/coolbox/blueprint", &owner, &body).await;
     let path = idea(&site, &owner, "boxes for pharmacies").await;
@@ -268,7 +260,7 @@ async fn a_market_counted_from_a_plan_is_held_against_the_published_one() {
 
 #[tokio::test]
 async fn every_cell_of_competitors_has_a_day_and_a_source_and_old_ones_are_stale() {
-    let (site, _, owner) = home().await;
+    let (site, _, owner) = Site::owned().await;
     let path = idea(&site, &owner, "boxes for pharmacies").await;
     let put = format!("{path}/competitors");
     let cells = json!({ "cells": [
@@ -292,7 +284,7 @@ async fn every_cell_of_competitors_has_a_day_and_a_source_and_old_ones_are_stale
 
 #[tokio::test]
 async fn a_venture_begins_with_an_idea_and_its_way_is_timed() {
-    let (site, tenant, owner) = home().await;
+    let (site, tenant, owner) = Site::owned().await;
     let path = idea(&site, &owner, "An alarm at the \"lid\"").await;
     let promote = format!("{path}/promote");
     let body = json!({ "venture": "lid_alarm", "template": "coolbox" });
@@ -328,7 +320,7 @@ async fn a_venture_begins_with_an_idea_and_its_way_is_timed() {
 
 #[tokio::test]
 async fn two_who_follow_at_once_both_follow() {
-    let (site, tenant, owner) = home().await;
+    let (site, tenant, owner) = Site::owned().await;
     let path = idea(&site, &owner, "a lid alarm").await;
     let (ann, bob) = (site.person(tenant, "viewer").await, site.person(tenant, "operator").await);
     let follow = format!("{path}/follow");

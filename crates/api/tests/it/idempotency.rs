@@ -6,9 +6,7 @@ use crate::site::Site;
 
 #[tokio::test]
 async fn the_same_key_and_body_get_the_first_answer_again() {
-    let site = Site::open().await;
-    let tenant = site.tenant("a").await;
-    let owner = site.person(tenant, "owner").await;
+    let (site, tenant, owner) = Site::owned().await;
     site.box_of(&owner).await;
     let key = [("idempotency-key", "one")];
     let body = r#"{"name":"box-0002","kind":"box"}"#;

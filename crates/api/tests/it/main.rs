@@ -34,6 +34,10 @@ mod requests;
 #[cfg(test)]
 mod revisions;
 #[cfg(test)]
+mod scene;
+#[cfg(test)]
 mod service_life;
+#[cfg(test)]
+mod shop;
 #[cfg(test)]
 mod site;

@@ -5,140 +5,10 @@
 use std::collections::BTreeSet;
 
 use axum::http::StatusCode;
-use jiff::civil::Date;
-use model::{Offset, Origin, Timestamp, Value as Reading};
+use model::Origin;
 use serde_json::{Value, json};
 
-use crate::site::Site;
-
-const BLUEPRINT: &str = r#"
-blueprint = 1
-venture = "coolbox"
-title = "Coolbox"
-currency = "EUR"
-timezone = "Europe/Berlin"
-[device.box.readings]
-temperature = { unit = "°C", min = -90, max = 80, every = "1 min" }
-energy = { unit = "kWh", every = "1 h" }
-[usage.box_days]
-device = "box"
-measure = "days_with_reading"
-[plan.care]
-tax = "19 %"
-boxes = { usage = "box_days", price = "0.30 EUR/device/day" }
-"#;
-
-pub(crate) fn customer() -> Value {
-    json!({
-        "name": "linden", "legal_name": "Linden-Apotheke", "timezone": "Europe/Berlin",
-        "address": { "street": "Lindenallee 1", "post_code": "10115", "city": "Berlin",
-            "country": "DE" },
-        "currency": "EUR", "entity": "acme",
-    })
-}
-
-pub(crate) fn entity() -> Value {
-    json!({
-        "legal_name": "Acme GmbH", "grace_days": 0,
-        "address": { "street": "Werkstr. 2", "post_code": "10999", "city": "Berlin",
-            "country": "DE" },
-        "identifiers": { "vat_id": "DE123456789" },
-    })
-}
-
-pub(crate) fn contract(device: &str) -> Value {
-    json!({
-        "name": "linden-box", "customer": "linden", "plan": "care", "devices": [device],
-        "from": "2026-01-01", "accepted_by": "Dr. Vogt",
-    })
-}
-
-/// A tenant with one contract over one device, last month, and two people for money.
-struct Shop {
-    site: Site,
-    owner: String,
-    second: String,
-    device: String,
-    first: Date,
-    offset: std::cell::Cell<u64>,
-}
-
-impl Shop {
-    async fn open() -> Self {
-        let site = Site::open().await;
-        let tenant = site.tenant("a").await;
-        let owner = site.person(tenant, "owner").await;
-        let second = site.person(tenant, "finance").await;
-        let put = json!({ "text": BLUEPRINT });
-        let put = site.call("PUT", "/api/v1/ventures/coolbox/blueprint", &owner, &put).await;
-        assert_eq!(put.status, StatusCode::CREATED, "{}", put.text);
-        let body = json!({ "name": "box-0001", "kind": "box" });
-        let added = site.call("POST", "/api/v1/devices", &owner, &body).await.json();
-        let device = added["device"]["id"].as_str().unwrap().to_owned();
-        let now = jiff::Timestamp::from_millisecond(site.app.clock.now().as_millis()).unwrap();
-        let today = now.in_tz("Europe/Berlin").unwrap().date();
-        let first = today.first_of_month().yesterday().unwrap().first_of_month();
-        let shop = Self { site, owner, second, device, first, offset: 100.into() };
-        shop.done("PUT", "/api/v1/entities/acme", &entity()).await;
-        shop.done("POST", "/api/v1/customers", &customer()).await;
-        let mut contract = contract("box-0001");
-        contract["from"] = first.to_string().into();
-        shop.done("POST", "/api/v1/contracts", &contract).await;
-        shop
-    }
-
-    /// A reading at noon of a day of last month.
-    fn say(&self, day: i8, origin: Origin) {
-        self.say_of(&self.device, day, origin);
-    }
-
-    fn say_of(&self, device: &str, day: i8, origin: Origin) {
-        let date = self.first.with().day(day).build().unwrap();
-        let noon = date.at(12, 0, 0, 0).in_tz("Europe/Berlin").unwrap();
-        self.offset.set(self.offset.get() + 1);
-        let reading = api::KeptReading {
-            property: "temperature".parse().unwrap(),
-            time: Timestamp::from_millis(noon.timestamp().as_millisecond()),
-            value: Reading::Number(3.9),
-            offset: Offset(self.offset.get()),
-            origin,
-        };
-        self.site.said.say(device, reading);
-    }
-
-    async fn done(&self, method: &str, path: &str, body: &Value) -> Value {
-        let answer = self.site.call(method, path, &self.owner, body).await;
-        assert!(answer.status.is_success(), "{method} {path}: {}", answer.text);
-        answer.json()
-    }
-
-    fn month(&self) -> String {
-        self.first.strftime("%Y-%m").to_string()
-    }
-
-    async fn close(&self) -> Value {
-        let closed = json!({ "month": self.month() });
-        self.done("POST", "/api/v1/billing/close", &closed).await["items"][0].clone()
-    }
-
-    async fn step(&self, invoice: &str, step: &str, token: &str) -> crate::site::Answer {
-        let path = format!("/api/v1/invoices/{invoice}/steps");
-        self.site.call("POST", &path, token, &json!({ "step": step })).await
-    }
-
-    /// Approved by the second person and made final; gives its number.
-    async fn number(&self, invoice: &str) -> String {
-        let approved = self.step(invoice, "approve", &self.second).await;
-        assert_eq!(approved.status, StatusCode::OK, "{}", approved.text);
-        let done = self.step(invoice, "finalise", &self.owner).await;
-        assert_eq!(done.status, StatusCode::OK, "{}", done.text);
-        done.json()["number"].as_str().unwrap().to_owned()
-    }
-
-    async fn live(&self) {
-        self.done("PUT", "/api/v1/entities/acme", &json!({ "mode": "live" })).await;
-    }
-}
+use crate::shop::{Shop, contract, taxed};
 
 fn id(closed: &Value) -> &str {
     closed["invoice"].as_str().unwrap_or_else(|| panic!("no document: {closed}"))
@@ -402,7 +272,7 @@ async fn coupons_and_prepaid_credit_are_used_once_whatever_is_drafted() {
 #[tokio::test]
 async fn events_from_outside_count_once_and_a_conflict_is_put_aside() {
     let shop = Shop::open().await;
-    let text = format!("{BLUEPRINT}tickets = {{ usage = \"tickets\", price = \"2 EUR\" }}\n")
+    let text = format!("{}tickets = {{ usage = \"tickets\", price = \"2 EUR\" }}\n", taxed())
         .replace(
             "[plan.care]",
             "[usage.tickets]\nmeasure = \"sum\"\nproperty = \"tickets\"\n[plan.care]",

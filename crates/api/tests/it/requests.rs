@@ -13,9 +13,7 @@ fn the_document_that_is_kept_is_the_one_that_is_served() {
 
 #[tokio::test]
 async fn what_cannot_be_read_is_a_problem_with_a_code() {
-    let site = Site::open().await;
-    let tenant = site.tenant("a").await;
-    let owner = site.person(tenant, "owner").await;
+    let (site, _, owner) = Site::owned().await;
     site.box_of(&owner).await;
     let cases = [
         ("POST", "/api/v1/devices", "{", 400, "E0302"),
@@ -43,9 +41,7 @@ async fn what_cannot_be_read_is_a_problem_with_a_code() {
 
 #[tokio::test]
 async fn a_change_that_rests_on_an_old_revision_is_refused() {
-    let site = Site::open().await;
-    let tenant = site.tenant("a").await;
-    let owner = site.person(tenant, "owner").await;
+    let (site, _, owner) = Site::owned().await;
     site.box_of(&owner).await;
     let path = "/api/v1/devices/box-0001";
     let tag = |tag: &str| json!({ "tags": [tag] }).to_string();
@@ -58,9 +54,7 @@ async fn a_change_that_rests_on_an_old_revision_is_refused() {
 
 #[tokio::test]
 async fn a_dry_run_changes_nothing_and_a_breaking_change_is_refused() {
-    let site = Site::open().await;
-    let tenant = site.tenant("a").await;
-    let owner = site.person(tenant, "owner").await;
+    let (site, _, owner) = Site::owned().await;
     site.box_of(&owner).await;
     let path = "/api/v1/ventures/coolbox/blueprint";
     let calmer = json!({ "text": BLUEPRINT.replace("1 min", "15 min") });

@@ -9,9 +9,7 @@ const PATH: &str = "/api/v1/ventures/coolbox/blueprint";
 
 /// A site at revision 2, in which theirs changed the interval.
 async fn two_revisions() -> (Site, String) {
-    let site = Site::open().await;
-    let tenant = site.tenant("a").await;
-    let owner = site.person(tenant, "owner").await;
+    let (site, _, owner) = Site::owned().await;
     site.box_of(&owner).await;
     let theirs = json!({ "text": BLUEPRINT.replace("1 min", "15 min"), "based_on": 1 });
     let put = site.call("PUT", PATH, &owner, &theirs).await;

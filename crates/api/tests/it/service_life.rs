@@ -3,13 +3,10 @@
 //! *Invariant:* what it has measured stays its own, whichever board speaks for it.
 
 use axum::http::StatusCode;
-use eventlog::Batch;
 use identity::Refusal;
-use model::{Channel, Frame, Origin, Principal, Qos, Raw, Retain};
 use registry::Kind;
 use registry::content::DeviceContent;
 use serde_json::{Value, json};
-use std::time::Duration;
 
 use crate::certificates::{Owned, device};
 
@@ -17,24 +14,7 @@ impl Owned {
     /// What a board of the device says.
     async fn measured(&self, payload: &str) {
         let id = self.device.parse().unwrap();
-        let mut batch = Batch::default();
-        batch.push(&Frame::Raw(Raw {
-            tenant: self.tenant,
-            principal: Principal::Device(id),
-            device: Some(id),
-            origin: Origin::Real,
-            channel: Channel::Mqtt,
-            qos: Qos::AtLeastOnce,
-            retain: Retain::Pass,
-            session: 0,
-            packet_id: 0,
-            topic: "telemetry",
-            properties: &[],
-            key: "",
-            payload: payload.as_bytes(),
-        }));
-        let appended = self.site.log.append(&mut batch).unwrap();
-        self.site.app.shard.applied(appended.last, Duration::from_secs(10)).await.unwrap();
+        self.site.says((self.tenant, id), "telemetry", payload).await;
     }
 
     async fn temperature(&self) -> Value {

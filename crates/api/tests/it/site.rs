@@ -250,6 +250,14 @@ impl Site {
         Self { router, app, log, moved, said, stop, driver: Some(driver), _folder: folder }
     }
 
+    /// With the tenant `acme`; its id and the token of its owner.
+    pub(crate) async fn owned() -> (Self, TenantId, String) {
+        let site = Self::open().await;
+        let tenant = site.tenant("acme").await;
+        let owner = site.person(tenant, "owner").await;
+        (site, tenant, owner)
+    }
+
     /// Lets time pass for records, certificates and the door; the log keeps the system's clock.
     pub(crate) fn pass(&self, time: Duration) {
         let ms = i64::try_from(time.as_millis()).unwrap();
@@ -356,6 +364,13 @@ impl Site {
 
     pub(crate) async fn call(&self, method: &str, path: &str, token: &str, body: &Value) -> Answer {
         self.request(method, path, token, &body.to_string(), &[]).await
+    }
+
+    /// A call that succeeds; gives what it answers.
+    pub(crate) async fn done(&self, method: &str, path: &str, token: &str, body: &Value) -> Value {
+        let answer = self.call(method, path, token, body).await;
+        assert!(answer.status.is_success(), "{method} {path}: {}", answer.text);
+        answer.json()
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of a request")]

@@ -7,8 +7,12 @@ mod faults;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod oracle;
 #[cfg(test)]
 mod snapshots;
+#[cfg(test)]
+mod stepped;
 #[cfg(test)]
 mod threads;

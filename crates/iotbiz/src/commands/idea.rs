@@ -1,6 +1,7 @@
 //! `iotbiz idea`: what people would like to exist: written down, judged, followed, begun.
 
 mod judge;
+mod shown;
 
 use std::path::PathBuf;
 
@@ -198,7 +199,7 @@ pub(crate) fn run(command: &IdeaCommand, client: &Client, format: Format) -> any
     match command {
         IdeaCommand::Add(args) => add(args, client, format),
         IdeaCommand::Ls(args) => list(args, client, format),
-        IdeaCommand::Show { id } => judge::show(&client.get(&path(id))?, format),
+        IdeaCommand::Show { id } => shown::show(&client.get(&path(id))?, format),
         IdeaCommand::Score { id, inputs } => judge::score((id, inputs), client, format),
         IdeaCommand::Settings(args) => judge::settings(args, client, format),
         IdeaCommand::Market(args) => judge::market(args, client, format),
@@ -252,7 +253,7 @@ fn add(args: &AddArgs, client: &Client, format: Format) -> anyhow::Result<()> {
         return Ok(());
     }
     output::line(&format!("{} ({})", text(&found["title"]), text(&found["source"])))?;
-    judge::context(&found["context"])?;
+    shown::context(&found["context"])?;
     output::talk("nothing was kept");
     Ok(())
 }
@@ -274,7 +275,7 @@ fn list(args: &LsArgs, client: &Client, format: Format) -> anyhow::Result<()> {
     }
     let items = found["items"].as_array().into_iter().flatten();
     let rows = items.map(|idea| {
-        let mut row = vec![text(&idea["id"]), judge::number(&idea["score"]["value"])];
+        let mut row = vec![text(&idea["id"]), shown::number(&idea["score"]["value"])];
         row.extend(["votes", "status", "source", "title"].map(|key| text(&idea[key])));
         row
     });

@@ -17,9 +17,10 @@ use notify::{Handle, MessageKey, Notification, Severity, Source, Transition};
 use registry::{Kind, Registry};
 use tokio_util::sync::CancellationToken;
 
+use super::aside;
+use super::foundation::Foundation;
 use super::history::History;
 use super::notices::Notices;
-use super::{Foundation, aside};
 use book::{Book, Change, Condition};
 
 /// Name of the book, below the data folder.

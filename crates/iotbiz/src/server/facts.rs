@@ -12,7 +12,7 @@ use model::{Disk, Timestamp};
 use super::alarms::Alarms;
 use super::history::History;
 use super::notices::Notices;
-use super::{Ports, Trust, public_host, tasks};
+use super::{Ports, Trust, listeners, tasks};
 use crate::config::Config;
 
 /// Whom handlers ask how things are.
@@ -36,7 +36,7 @@ pub(super) fn facts(
     Facts {
         mode: trust.mode(),
         access,
-        mqtt_host: public_host(config, ports.mqtt),
+        mqtt_host: listeners::public_host(config, ports.mqtt),
         mqtt_port: ports.mqtt.port(),
         mqtts_port: ports.mqtts.map(|address| address.port()),
         http_tls: ports.http_tls,

@@ -29,7 +29,8 @@ use notify::{
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Foundation, Trust, news};
+use super::foundation::Foundation;
+use super::{Trust, news};
 use crate::config::Config;
 
 /// Bytes read from the log at once.
@@ -44,7 +45,7 @@ const PASS_EVERY: Duration = Duration::from_secs(10);
 /// Ideas whose revision is remembered; more are forgotten at once, and one may be told twice.
 const IDEAS_MAX: usize = 10_000;
 
-/// The running thread and the sender behind it.
+/// The running threads, one for each lane, and the sender behind them.
 pub(super) struct Notices {
     handle: Handle,
     public_url: String,
@@ -234,7 +235,7 @@ fn publish(log: Log) -> Publish {
     })
 }
 
-/// The thread's own.
+/// What the thread of a lane works with.
 struct Follower {
     source: Source,
     log: Log,

@@ -14,7 +14,8 @@ use pipeline::{Relay, Shard};
 use registry::content::TenantContent;
 use registry::{Author, Decision, Expect, Kind, Registry};
 
-use super::{Foundation, Trust};
+use super::Trust;
+use super::foundation::Foundation;
 use crate::exit::{self, Failure};
 
 /// How long the first decision may take to be applied.

@@ -21,7 +21,8 @@ use model::{
 };
 use rules::Scope;
 
-use super::{PATIENCE, Shard, Taken, later};
+use super::run::{Taken, later};
+use super::{PATIENCE, Shard};
 use crate::error::Error;
 
 /// Definitions given to the urgent lane in one batch.

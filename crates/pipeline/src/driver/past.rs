@@ -11,7 +11,8 @@ use model::wire::Reader;
 use model::{DeviceId, Offset, TenantId, Timestamp};
 
 use super::ask::Delivered;
-use super::{Picture, READ_BYTES_MAX, Shard, picture};
+use super::run::picture;
+use super::{Picture, READ_BYTES_MAX, Shard};
 use crate::error::Error;
 use crate::records::Records;
 use crate::state::{State, Unwatched};

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use model::{DeviceId, Input, Outputs, Record, Step};
 use twin::Answered;
 
-use super::{Message, State};
+use super::State;
+use super::message::Message;
 use crate::catalog::InForce;
 use crate::decode::{Again, Bad, Decoded};
 use crate::request;

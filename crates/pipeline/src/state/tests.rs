@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::{CredentialId, Principal, Qos, Retain};
+use model::{CredentialId, Origin, Principal, Qos, Raw, Redecode, Retain};
 use proptest::prelude::*;
 
 use super::*;

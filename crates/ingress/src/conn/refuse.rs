@@ -1,0 +1,117 @@
+//! When a connection goes too far: limits, broken rules, topics of others, and the end of it.
+//!
+//! *Invariant:* whoever owns the device is told what was refused, why, and what to do; who sends too
+//! much is read later, never dropped.
+
+use mqtt::Reason;
+use mqtt::connection::Violation;
+
+use crate::budget::{Caller, Over};
+use crate::refusal::{Refusal, RefusalReason};
+use crate::shared::Shared;
+use crate::topics::Denial;
+
+use super::{Conn, Stage, State};
+
+impl State {
+    /// Counts what a read brought against the limits of the device and its tenant.
+    pub(super) fn weigh(&mut self, conn: &Conn, shared: &Shared, bytes: usize) {
+        let messages = std::mem::take(&mut self.counted);
+        let bytes = bytes.saturating_sub(std::mem::take(&mut self.spared));
+        let Stage::Open(open) = &self.stage else { return };
+        if messages == 0 && bytes == 0 {
+            return;
+        }
+        let now = shared.now_ns();
+        let limits = (&shared.limits, Caller::of(&open.who.identity));
+        let read = (wide(messages), wide(bytes));
+        let Some(over) = open.meter.take(limits, now, read) else {
+            self.paused_until = 0;
+            return;
+        };
+        let Over { limit, max, wait } = over;
+        let tells = open.meter.tells(now);
+        self.paused_until = now.saturating_add(u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX));
+        shared.counters.throttled.add(1);
+        if !tells {
+            return;
+        }
+        let (tenant, device, claimed) = self.named();
+        shared.refuse(Refusal {
+            at: shared.clock.now(),
+            tenant,
+            device,
+            claimed,
+            peer: conn.peer,
+            reason: RefusalReason::Limit,
+            detail: format!("sends more than {limit} = {max}; what is beyond it waits"),
+            fix: "send less often, several readings in one message, or raise the limit".to_owned(),
+        });
+    }
+
+    /// Says why and closes once that is written.
+    pub(crate) fn close(&mut self, reason: Reason, text: &str) {
+        if self.closing {
+            return;
+        }
+        if let Stage::Open(open) = &self.stage {
+            open.machine.disconnect(reason, text, &mut self.out);
+        }
+        self.closing = true;
+    }
+
+    /// Closes a connection that broke a rule, and tells the owner.
+    pub(super) fn violate(&mut self, conn: &Conn, shared: &Shared, violation: &Violation) {
+        let (reason, fix) = if violation.reason == Reason::PacketTooLarge {
+            let fix = "send smaller packets; CONNACK tells the maximum in MQTT 5";
+            (RefusalReason::TooLarge, fix)
+        } else if violation.reason == Reason::ReceiveMaximumExceeded {
+            let fix = "wait for PUBACK; CONNACK tells the receive maximum";
+            (RefusalReason::Protocol, fix)
+        } else {
+            (RefusalReason::Protocol, "correct the client; the detail names the rule")
+        };
+        let (tenant, device, claimed) = self.named();
+        shared.refuse(Refusal {
+            at: shared.clock.now(),
+            tenant,
+            device,
+            claimed,
+            peer: conn.peer,
+            reason,
+            detail: violation.to_string(),
+            fix: fix.to_owned(),
+        });
+        self.close(violation.reason, violation.what);
+    }
+
+    /// Tells the owner that a topic or filter was refused.
+    pub(crate) fn denied(&self, conn: &Conn, shared: &Shared, claimed: &str, denial: &Denial) {
+        let (tenant, device, _) = self.named();
+        shared.refuse(Refusal {
+            at: shared.clock.now(),
+            tenant,
+            device,
+            claimed: crate::refusal::cut(claimed),
+            peer: conn.peer,
+            reason: denial.reason,
+            detail: denial.detail.clone(),
+            fix: denial.fix.to_owned(),
+        });
+    }
+
+    pub(crate) fn named(&self) -> (Option<model::TenantId>, Option<model::DeviceId>, String) {
+        match &self.stage {
+            Stage::Open(open) => {
+                let who = &open.who;
+                let tenant = Some(who.identity.tenant);
+                (tenant, who.device(), crate::refusal::cut(&who.client_id))
+            }
+            Stage::Greeting | Stage::Closed => (None, None, String::new()),
+        }
+    }
+}
+
+fn wide(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
