@@ -90,7 +90,7 @@ pub fn paths(path: &str, text: &str, files: &[String], out: &mut Vec<Finding>) {
 
 fn is_crate(name: &str, files: &[String]) -> bool {
     let manifest = format!("crates/{name}/Cargo.toml");
-    files.iter().any(|file| *file == manifest)
+    files.contains(&manifest)
 }
 
 /// `src/{a,b}.rs` is `src/a.rs` and `src/b.rs`; dots stand for what the page does not name.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use eventlog::{Appended, Batch, ClockState, Error, Options, Progress, fsck};
 use model::{Clock, ErrorKind, Offset};
 
-use crate::stepped::{Bench, append, commit, options};
+use crate::stepped::{Bench, append, commit, dir, options};
 use crate::threads::{content, read_all, session};
 
 #[test]

@@ -10,7 +10,7 @@ use axum::http::Request;
 use identity::certificate::{Authority, PrivateKey};
 use identity::{AuthorityFacts, ClaimFacts, Token};
 use ingress::Limits;
-use model::{AuthorityId, ClaimId, Clock, Frame, TenantId};
+use model::{AuthorityId, ClaimId, Frame, TenantId};
 use mqtt::packet::Connect;
 use mqtt::{Reason, Version};
 use rustls::pki_types::pem::PemObject as _;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use model::wire::Writer as _;
 use model::{CredentialId, Origin, Principal, Qos, Raw, Redecode, Retain};
 use proptest::prelude::*;
 
