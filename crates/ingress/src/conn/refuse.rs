@@ -36,17 +36,9 @@ impl State {
         if !tells {
             return;
         }
-        let (tenant, device, claimed) = self.named();
-        shared.refuse(Refusal {
-            at: shared.clock.now(),
-            tenant,
-            device,
-            claimed,
-            peer: conn.peer,
-            reason: RefusalReason::Limit,
-            detail: format!("sends more than {limit} = {max}; what is beyond it waits"),
-            fix: "send less often, several readings in one message, or raise the limit".to_owned(),
-        });
+        let detail = format!("sends more than {limit} = {max}; what is beyond it waits");
+        let fix = "send less often, several readings in one message, or raise the limit";
+        shared.refuse(self.refusal(conn, shared, (RefusalReason::Limit, detail, fix)));
     }
 
     /// Says why and closes once that is written.
@@ -71,33 +63,26 @@ impl State {
         } else {
             (RefusalReason::Protocol, "correct the client; the detail names the rule")
         };
-        let (tenant, device, claimed) = self.named();
-        shared.refuse(Refusal {
-            at: shared.clock.now(),
-            tenant,
-            device,
-            claimed,
-            peer: conn.peer,
-            reason,
-            detail: violation.to_string(),
-            fix: fix.to_owned(),
-        });
+        shared.refuse(self.refusal(conn, shared, (reason, violation.to_string(), fix)));
         self.close(violation.reason, violation.what);
     }
 
     /// Tells the owner that a topic or filter was refused.
     pub(crate) fn denied(&self, conn: &Conn, shared: &Shared, claimed: &str, denial: &Denial) {
-        let (tenant, device, _) = self.named();
-        shared.refuse(Refusal {
-            at: shared.clock.now(),
-            tenant,
-            device,
-            claimed: crate::refusal::cut(claimed),
-            peer: conn.peer,
-            reason: denial.reason,
-            detail: denial.detail.clone(),
-            fix: denial.fix.to_owned(),
-        });
+        let why = (denial.reason, denial.detail.clone(), denial.fix);
+        let refusal = self.refusal(conn, shared, why);
+        shared.refuse(Refusal { claimed: crate::refusal::cut(claimed), ..refusal });
+    }
+
+    fn refusal(
+        &self,
+        conn: &Conn,
+        shared: &Shared,
+        (reason, detail, fix): (RefusalReason, String, &str),
+    ) -> Refusal {
+        let (tenant, device, claimed) = self.named();
+        let (at, peer, fix) = (shared.clock.now(), conn.peer, fix.to_owned());
+        Refusal { at, tenant, device, claimed, peer, reason, detail, fix }
     }
 
     pub(crate) fn named(&self) -> (Option<model::TenantId>, Option<model::DeviceId>, String) {

@@ -10,8 +10,7 @@ use mqtt::packet::{Connect, Publish, Will};
 use mqtt::{Packet, Properties, Reason, Version};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::harness::{TENANT, World, connect, limits, publish};
-use crate::isolation::add_device;
+use crate::harness::{TENANT, World, add_device, connect, limits, publish};
 
 #[tokio::test]
 async fn j6_a_client_that_vanished_is_closed_by_keep_alive_and_its_will_is_sent() {

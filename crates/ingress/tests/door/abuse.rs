@@ -14,8 +14,7 @@ use mqtt::{Packet, Properties, Property, PropertyBuffer, Reason, Version};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tower::ServiceExt;
 
-use crate::harness::{Client, PATIENCE, TENANT, World, connect, limits, publish};
-use crate::isolation::add_device;
+use crate::harness::{Client, PATIENCE, TENANT, World, add_device, connect, limits, publish};
 use crate::tenants::Dice;
 
 pub(crate) const ATTACKER: u8 = 66;

@@ -38,8 +38,11 @@ pub(crate) struct World {
     pub(crate) service: Token,
 }
 
-fn admit(door: &Door, number: u128, owner: Owner) -> Token {
-    let token = Token::from_random([u8::try_from(number).unwrap(); 32]);
+/// A credential of a device or program.
+pub(crate) fn admit(door: &Door, tenant: TenantId, number: u128, owner: Owner) -> Token {
+    let mut secret = [0; 32];
+    secret[..16].copy_from_slice(&number.to_le_bytes());
+    let token = Token::from_random(secret);
     let facts = CredentialFacts {
         credential: CredentialId::from_u128(number),
         owner,
@@ -51,8 +54,17 @@ fn admit(door: &Door, number: u128, owner: Owner) -> Token {
         expires: None,
         revoked: None,
     };
-    door.apply_credential(TENANT, facts).unwrap();
+    door.apply_credential(tenant, facts).unwrap();
     token
+}
+
+/// A device that is let in with its token.
+pub(crate) fn add_device(door: &Door, tenant: TenantId, number: u128, name: &str) -> Token {
+    let device = DeviceId::from_u128(number);
+    let name = name.to_owned();
+    let facts = DeviceFacts { device, name, origin: Origin::Real, children: Vec::new() };
+    door.apply_device(tenant, facts).unwrap();
+    admit(door, tenant, number, Owner::Device(device))
 }
 
 pub(crate) fn limits() -> Limits {
@@ -89,10 +101,10 @@ impl World {
                 DeviceFacts { device, name: name.to_owned(), origin: Origin::Real, children };
             door.apply_device(TENANT, facts).unwrap();
         }
-        let token = admit(&door, 1, Owner::Device(BOX));
-        admit(&door, 2, Owner::Device(GATEWAY));
+        let token = admit(&door, TENANT, 1, Owner::Device(BOX));
+        admit(&door, TENANT, 2, Owner::Device(GATEWAY));
         let owner = Owner::Service { name: "erp".to_owned(), role: Role::Service };
-        let service = admit(&door, 3, owner);
+        let service = admit(&door, TENANT, 3, owner);
         let log =
             Log::open(Arc::clone(&disk), Arc::clone(&clock), Path::new("/log"), Options::default())
                 .unwrap();

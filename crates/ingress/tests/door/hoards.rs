@@ -12,8 +12,7 @@ use model::{Qos, TenantId};
 use mqtt::packet::{Connect, FilterBuffer, Publish, Subscribe, SubscribeOptions};
 use mqtt::{Packet, Properties, Property, PropertyBuffer, Reason, Version};
 
-use crate::harness::{PATIENCE, World, connect, limits, publish};
-use crate::isolation::admit;
+use crate::harness::{PATIENCE, World, admit, connect, limits, publish};
 
 #[tokio::test]
 async fn b7_filters_are_counted_and_the_deepest_are_matched_in_bounded_time() {

@@ -4,40 +4,11 @@
 //! in the log, not only at the answer.
 
 use identity::{CredentialFacts, DeviceFacts, Door, Owner, Proof, Role, Token};
-use model::{CredentialId, DeviceId, Frame, Origin, Qos, Retain, TenantId};
+use model::{CredentialId, DeviceId, Frame, Origin, Qos, Retain};
 use mqtt::packet::{Connect, FilterBuffer, Publish, Subscribe, SubscribeOptions, Will};
 use mqtt::{Packet, Properties, Property, PropertyBuffer, Reason, Version};
 
-use crate::harness::{BOX, CHILD, Client, GATEWAY, TENANT, World, connect, publish};
-
-/// A credential of a device or program.
-pub(crate) fn admit(door: &Door, tenant: TenantId, number: u128, owner: Owner) -> Token {
-    let mut secret = [0; 32];
-    secret[..16].copy_from_slice(&number.to_le_bytes());
-    let token = Token::from_random(secret);
-    let facts = CredentialFacts {
-        credential: CredentialId::from_u128(number),
-        owner,
-        proof: Proof::Token,
-        secret: token.hash(),
-        key: None,
-        origin: Origin::Real,
-        not_before: None,
-        expires: None,
-        revoked: None,
-    };
-    door.apply_credential(tenant, facts).unwrap();
-    token
-}
-
-/// A device that is let in with its token.
-pub(crate) fn add_device(door: &Door, tenant: TenantId, number: u128, name: &str) -> Token {
-    let device = DeviceId::from_u128(number);
-    let name = name.to_owned();
-    let facts = DeviceFacts { device, name, origin: Origin::Real, children: Vec::new() };
-    door.apply_device(tenant, facts).unwrap();
-    admit(door, tenant, number, Owner::Device(device))
-}
+use crate::harness::{BOX, CHILD, Client, GATEWAY, TENANT, World, admit, connect, publish};
 
 /// The gateway, with these children from now on.
 fn list(door: &Door, children: Vec<DeviceId>) {

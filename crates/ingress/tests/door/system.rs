@@ -2,31 +2,20 @@
 
 use std::time::Duration;
 
-use identity::{CredentialFacts, Owner, Proof, Role, Token};
+use identity::{Owner, Role};
 use ingress::Limits;
-use model::{CredentialId, Origin, Qos, TenantId};
+use model::{Qos, TenantId};
 use mqtt::packet::{Connect, Will};
 use mqtt::{Packet, Properties, Reason, Version};
 
-use crate::harness::{Client, World, connect, limits, publish};
+use crate::harness::{Client, World, admit, connect, limits, publish};
 
 const OTHER: TenantId = TenantId::from_u128(2);
 
 /// A service of another tenant, let in.
 async fn stranger(world: &World) -> Client {
-    let token = Token::from_random([9; 32]);
-    let facts = CredentialFacts {
-        credential: CredentialId::from_u128(9),
-        owner: Owner::Service { name: "other".to_owned(), role: Role::Service },
-        proof: Proof::Token,
-        secret: token.hash(),
-        key: None,
-        origin: Origin::Real,
-        not_before: None,
-        expires: None,
-        revoked: None,
-    };
-    world.door.apply_credential(OTHER, facts).unwrap();
+    let owner = Owner::Service { name: "other".to_owned(), role: Role::Service };
+    let token = admit(&world.door, OTHER, 9, owner);
     let mut client = world.raw().await;
     let asked = Connect { user_name: None, ..connect(Version::V5, "", token.reveal(), "o") };
     client.connect(&asked).await;

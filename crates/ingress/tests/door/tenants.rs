@@ -7,8 +7,7 @@ use model::{DeviceId, Frame, Qos, TenantId};
 use mqtt::packet::{FilterBuffer, Publish, Subscribe, SubscribeOptions};
 use mqtt::{Packet, Properties, Version, decode};
 
-use crate::harness::{Client, TENANT, World, ack, publish};
-use crate::isolation::{add_device, admit};
+use crate::harness::{Client, TENANT, World, ack, add_device, admit, publish};
 
 /// Numbers that look random and are the same in each run (xorshift, Marsaglia 2003).
 pub(crate) struct Dice(pub(crate) u64);
