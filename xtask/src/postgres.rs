@@ -8,13 +8,13 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::outsiders;
 use crate::place::{Place, cargo, find_on_path};
 use crate::run;
 use crate::steps::Tally;
-use crate::test::result_line;
+use crate::test::counted;
 
 /// Where Debian keeps the programs of each version.
 const DEBIAN: &str = "/usr/lib/postgresql";
@@ -28,16 +28,7 @@ pub fn run(place: &Place) -> Result<Tally> {
         .args(["test", "--package", "registry", "--features", "postgres-tests"])
         .args(["--test", "postgres", "--quiet"])
         .env("IOTBIZ_TEST_POSTGRES", &server.url);
-    let mut tally = Tally::default();
-    let ok = run::each_line(&mut command, |line| {
-        if let Some(counted) = result_line(line) {
-            tally.add(counted);
-        }
-    })?;
-    if !ok && tally.failed == 0 {
-        bail!("the tests on PostgreSQL did not build or were cut short");
-    }
-    Ok(tally)
+    counted(&mut command, "the tests on PostgreSQL")
 }
 
 fn program(name: &str) -> Result<PathBuf> {

@@ -95,20 +95,25 @@ fn cargo_test(place: &Place) -> Result<Tally> {
         .current_dir(&place.root)
         .args(["test", "--workspace", "--no-fail-fast", "--quiet"])
         .env(web::OUT, place.web_out());
+    counted(&mut command, "`cargo test`")
+}
+
+/// Runs a `cargo test` and counts what its binaries say; `what` is it in words.
+pub(crate) fn counted(command: &mut Command, what: &str) -> Result<Tally> {
     let mut tally = Tally::default();
-    let ok = run::each_line(&mut command, |line| {
+    let ok = run::each_line(command, |line| {
         if let Some(counted) = result_line(line) {
             tally.add(counted);
         }
     })?;
     if !ok && tally.failed == 0 {
-        bail!("`cargo test` did not build or was cut short");
+        bail!("{what} did not build or was cut short");
     }
     Ok(tally)
 }
 
 /// `test result: ok. 12 passed; 0 failed; 0 ignored; ...`
-pub(crate) fn result_line(line: &str) -> Option<Tally> {
+fn result_line(line: &str) -> Option<Tally> {
     let counts = line.strip_prefix("test result: ")?.split_once(". ")?.1;
     let mut tally = Tally::default();
     for part in counts.split("; ") {
