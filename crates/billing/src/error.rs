@@ -29,6 +29,14 @@ pub enum Error {
         /// What was given.
         name: String,
     },
+    /// Something in a contract, a period or a charge.
+    #[error("{place}: {error}")]
+    At {
+        /// Where, in words.
+        place: String,
+        /// What.
+        error: Box<Self>,
+    },
     /// A point in time outside the calendar.
     #[error("{time:?} ms is outside the years -9999 to 9999")]
     Time {
@@ -136,10 +144,16 @@ pub enum Error {
 }
 
 impl Error {
+    /// The same, with the place where it happened in front.
+    pub(crate) fn at(self, place: impl std::fmt::Display) -> Self {
+        Self::At { place: place.to_string(), error: Box::new(self) }
+    }
+
     /// The situation.
     #[must_use]
-    pub const fn kind(&self) -> ErrorKind {
+    pub fn kind(&self) -> ErrorKind {
         match self {
+            Self::At { error, .. } => error.kind(),
             Self::Plan(_)
             | Self::Money(_)
             | Self::Overflow { .. }
@@ -173,6 +187,15 @@ pub(crate) fn sum(
     what: &'static str,
 ) -> Result<rust_decimal::Decimal, Error> {
     a.checked_add(b).ok_or(Error::Overflow { what })
+}
+
+/// A difference that fits, or the overflow of `what`.
+pub(crate) fn difference(
+    a: rust_decimal::Decimal,
+    b: rust_decimal::Decimal,
+    what: &'static str,
+) -> Result<rust_decimal::Decimal, Error> {
+    a.checked_sub(b).ok_or(Error::Overflow { what })
 }
 
 /// A quotient, or the overflow of `what`; a zero divisor counts as overflow.

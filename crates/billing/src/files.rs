@@ -43,6 +43,8 @@ pub struct Files {
     contracts: BTreeMap<String, Known>,
     device_names: BTreeMap<DeviceId, String>,
     usage: UsageCounts,
+    /// Lines read, empty ones too: what an editor counts.
+    read: u64,
     quarantine: Vec<Quarantined>,
     last: Option<Timestamp>,
     billable: Billable,
@@ -110,6 +112,7 @@ impl Files {
             contracts,
             device_names,
             usage: UsageCounts::default(),
+            read: 0,
             quarantine: Vec::new(),
             last: None,
             billable: Billable::default(),
@@ -119,6 +122,9 @@ impl Files {
 
     /// Takes in one usage line; what cannot be taken is quarantined.
     pub fn add(&mut self, line: &str) {
+        // Some editors begin a file with a byte order mark.
+        let line = if self.read == 0 { line.trim_start_matches('\u{feff}') } else { line };
+        self.read += 1;
         if line.trim().is_empty() {
             return;
         }
@@ -131,7 +137,7 @@ impl Files {
                 self.usage.conflicts += 1;
             }
             if self.quarantine.len() < QUARANTINE_MAX {
-                let line = self.usage.lines;
+                let line = self.read;
                 self.quarantine.push(Quarantined { line, status, reason });
             }
         }
@@ -148,7 +154,7 @@ impl Files {
             property: line.property,
             time: line.time,
             appended: line.received.unwrap_or(line.time),
-            place: Place { offset: Offset(line.offset.unwrap_or(self.usage.lines)), index: 0 },
+            place: Place { offset: Offset(line.offset.unwrap_or(self.read)), index: 0 },
             value: line.value,
             event: line.event,
             dimensions: line.dimensions,
@@ -312,7 +318,8 @@ impl Files {
         let contract = self.contract(name, known)?;
         let mut due = Money::zero(contract.currency);
         let mut bills = Vec::new();
-        for (rated, totals) in self.documents(&contract, known)? {
+        let placed = |error: Error| error.at(format_args!("contract {name}"));
+        for (rated, totals) in self.documents(&contract, known).map_err(placed)? {
             due = due.plus(totals.due)?;
             bills.push(self.bill((name, &contract), &rated, &totals)?);
         }
@@ -331,8 +338,10 @@ impl Files {
         let mut grants = known.text.grants.clone();
         let mut documents = Vec::new();
         for period in self.periods(contract, known)? {
-            let rated = rate(contract, self.sources(), period, Cutoff::ALL)?;
-            let totals = sums(&rated, &mut grants)?;
+            let day = contract.zone.day(period.from)?;
+            let placed = |error: Error| error.at(format_args!("period from {day}"));
+            let rated = rate(contract, self.sources(), period, Cutoff::ALL).map_err(placed)?;
+            let totals = sums(&rated, &mut grants).map_err(placed)?;
             documents.push((rated, totals));
         }
         Ok(documents)

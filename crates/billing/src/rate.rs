@@ -21,7 +21,7 @@ use rust_decimal::Decimal;
 
 use crate::Error;
 use crate::contract::{Contract, DeviceTerm, Segment};
-use crate::plan::{ChargeKind, OnChange, Plan};
+use crate::plan::{Charge, ChargeKind, OnChange, Plan};
 use crate::rounding::Rounding;
 use crate::tax::TaxClass;
 use crate::usage::Book;
@@ -179,37 +179,52 @@ impl Context<'_> {
         let first_line = rated.lines.len();
         let billed = self.after_trial()?;
         for charge in &self.plan.charges {
-            match &charge.kind {
-                ChargeKind::Usage(usage) => {
-                    if let Some(billed) = billed {
-                        charge::usage(self, charge, usage, billed, rated)?;
-                    }
-                }
-                ChargeKind::Recurring(fee) => {
-                    let followed = place == PlaceInPeriod::Followed;
-                    let dropped = followed && self.plan.on_change == OnChange::Replace;
-                    if let Some(billed) = billed.filter(|_| !dropped) {
-                        recurring::fee(self, charge, fee, billed, rated)?;
-                    }
-                }
-                ChargeKind::Once { amount, each } => {
-                    recurring::once(self, charge, *amount, *each, rated)?;
-                }
-                ChargeKind::Promise(_)
-                | ChargeKind::Minimum(_)
-                | ChargeKind::Maximum(_)
-                | ChargeKind::Commitment(_) => {}
-            }
+            self.charge(charge, billed, place, rated).map_err(|error| error.at(&charge.name))?;
         }
-        for charge in &self.plan.charges {
-            adjust::plan_level(self, charge, first_line, rated)?;
+        if let Some(billed) = billed {
+            for charge in &self.plan.charges {
+                adjust::plan_level(self, charge, billed, (first_line, rated))
+                    .map_err(|error| error.at(&charge.name))?;
+            }
         }
         for charge in &self.plan.charges {
             if let ChargeKind::Promise(promise) = &charge.kind {
-                adjust::promise(self, charge, promise, first_line, rated)?;
+                adjust::promise(self, charge, promise, first_line, rated)
+                    .map_err(|error| error.at(&charge.name))?;
             }
         }
         Ok(())
+    }
+
+    /// What one charge costs by itself.
+    fn charge(
+        &self,
+        charge: &Charge,
+        billed: Option<Period>,
+        place: PlaceInPeriod,
+        rated: &mut Rated,
+    ) -> Result<(), Error> {
+        match &charge.kind {
+            ChargeKind::Usage(usage) => match billed {
+                Some(billed) => charge::usage(self, charge, usage, billed, rated),
+                None => Ok(()),
+            },
+            ChargeKind::Recurring(fee) => {
+                let followed = place == PlaceInPeriod::Followed;
+                let dropped = followed && self.plan.on_change == OnChange::Replace;
+                match billed.filter(|_| !dropped) {
+                    Some(billed) => recurring::fee(self, charge, fee, billed, rated),
+                    None => Ok(()),
+                }
+            }
+            ChargeKind::Once { amount, each } => {
+                recurring::once(self, charge, *amount, *each, rated)
+            }
+            ChargeKind::Promise(_)
+            | ChargeKind::Minimum(_)
+            | ChargeKind::Maximum(_)
+            | ChargeKind::Commitment(_) => Ok(()),
+        }
     }
 
     /// The part of the segment after the trial, if any.

@@ -64,7 +64,7 @@ impl RoundingMode {
     /// # Errors
     /// More than 64 bits of minor units.
     pub fn money(self, exact: Decimal, currency: Currency) -> Result<Money, Error> {
-        Ok(Price { amount: exact, currency }.times(Decimal::ONE, self.strategy())?)
+        Ok(Price { amount: settled(exact), currency }.times(Decimal::ONE, self.strategy())?)
     }
 }
 
@@ -93,11 +93,26 @@ impl Rounding {
     #[must_use]
     pub fn quantity(&self, exact: Decimal) -> Decimal {
         match self.quantity_digits {
-            Some(digits) => {
-                exact.round_dp_with_strategy(digits, RoundingStrategy::MidpointAwayFromZero)
-            }
+            Some(digits) => settled(exact)
+                .round_dp_with_strategy(digits, RoundingStrategy::MidpointAwayFromZero),
             None => exact,
         }
+    }
+}
+
+/// A number that is a short decimal but for its last digits is that decimal: 20 minutes are a third
+/// of an hour, which no decimal is, yet three times that is an hour, and a tenth of a cent less
+/// would be another bill.
+#[must_use]
+pub(crate) fn settled(exact: Decimal) -> Decimal {
+    /// What divisions and sums of thousands of their results leave untouched.
+    const SURE_DIGITS: u32 = 23;
+    /// So many digits must turn out to be nothing.
+    const NOISE_DIGITS: u32 = 8;
+    let near = exact.round_sf_with_strategy(SURE_DIGITS, RoundingStrategy::MidpointNearestEven);
+    match near.map(|near| near.normalize()) {
+        Some(near) if near.scale() + NOISE_DIGITS <= exact.scale() => near,
+        Some(_) | None => exact,
     }
 }
 
@@ -158,6 +173,23 @@ mod tests {
         let parts = split(whole, &[Decimal::ONE, Decimal::ONE, Decimal::ONE]).unwrap();
         let minor: Vec<i64> = parts.iter().map(|p| p.minor).collect();
         assert_eq!(minor, [3334, 3333, 3333]);
+    }
+
+    #[test]
+    fn thirds_that_make_a_whole_are_the_whole() {
+        let third = Decimal::ONE / Decimal::from(3);
+        let hour = third + third + third;
+        assert_ne!(hour, Decimal::ONE);
+        assert_eq!(settled(hour), Decimal::ONE);
+        let money = |mode: RoundingMode, exact| mode.money(exact, Currency::EUR).unwrap().minor;
+        assert_eq!(money(RoundingMode::Down, hour), 100);
+        // 20 minutes at 0.015 an hour are half a cent.
+        assert_eq!(money(RoundingMode::HalfUp, third * Decimal::new(15, 3)), 1);
+        // What has no end keeps its digits, and so does what was written with 28.
+        assert_eq!(settled(third), third);
+        let written: Decimal = "1.000000000000000000000000001".parse().unwrap();
+        assert_eq!(settled(Decimal::from(7) * third), Decimal::from(7) * third);
+        assert_eq!(settled(written + third), written + third);
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! One usage line of a file: our own short form, or a CloudEvents 1.0 envelope.
 //!
 //! *Invariant:* a line is understood whole or not at all; an unknown key is refused, because it may
-//! be a misspelt one. Numbers of more than 17 digits are written as text to stay exact.
+//! be a misspelt one. Every digit of a number counts, written as a number or as a text.
 //!
 //! Short form: `{"contract":"acme","device":"d1","usage":"kwh","time":"2026-11-01T00:00:00Z",
 //! "value":1.5,"id":"a1","source":"gw1","dimensions":{"region":"north"}}`; `property` may stand for
 //! `usage`, time may be milliseconds, a missing value is 1. In a CloudEvents envelope (CNCF
 //! CloudEvents 1.0.2, JSON format) `data` holds the same, and `type`, `subject`, `time` stand in
 //! for a missing usage, contract and time.
+
+use std::borrow::Cow;
 
 use model::{Name, Origin, Timestamp};
 use serde_json::{Map, Value};
@@ -18,6 +20,11 @@ use crate::usage::{Amount, Dimensions, Event};
 const LINE_BYTES_MAX: usize = 64 * 1024;
 /// The longest name of a contract, device, id or source.
 const NAME_BYTES_MAX: usize = 256;
+
+/// Digits that survive a float whatever they are (IEEE 754, binary64).
+const FLOAT_DIGITS: usize = 15;
+/// Digits of an exact decimal.
+const DECIMAL_DIGITS: usize = 28;
 
 /// The most events of one batch.
 const BATCH_MAX: usize = 10_000;
@@ -56,7 +63,7 @@ pub type Reason = String;
 /// The text is no JSON array, or has more than 10,000 events.
 pub fn batch(text: &str) -> Result<Vec<Result<UsageLine, Reason>>, Reason> {
     let events: Vec<Value> =
-        serde_json::from_str(text).map_err(|error| format!("no JSON array: {error}"))?;
+        serde_json::from_str(&digits_kept(text)).map_err(|e| format!("no JSON array: {e}"))?;
     if events.len() > BATCH_MAX {
         return Err(format!("batch has {} events, batch_max = {BATCH_MAX}", events.len()));
     }
@@ -71,8 +78,66 @@ pub fn read(line: &str) -> Result<UsageLine, Reason> {
     if line.len() > LINE_BYTES_MAX {
         return Err(format!("line has {} bytes, line_bytes_max = {LINE_BYTES_MAX}", line.len()));
     }
-    let value: Value = serde_json::from_str(line).map_err(|error| format!("no JSON: {error}"))?;
+    let value: Value = serde_json::from_str(&digits_kept(line)).map_err(|error| {
+        format!("no JSON: {error}; a line is one object such as {LINE_EXAMPLE}")
+    })?;
     understood(value)
+}
+
+/// What a line looks like.
+const LINE_EXAMPLE: &str =
+    r#"{"contract":"acme","usage":"kwh","time":"2026-11-01T00:00:00Z","value":1.5}"#;
+
+/// The JSON with numbers too long for a float as texts, which keep their digits.
+fn digits_kept(json: &str) -> Cow<'_, str> {
+    let digit = |byte: &u8| byte.is_ascii_digit() || *byte == b'.';
+    let long = json.as_bytes().windows(FLOAT_DIGITS + 1).any(|run| run.iter().all(digit));
+    if !long {
+        return Cow::Borrowed(json);
+    }
+    let of_number = |c: char| c.is_ascii_digit() || matches!(c, '.' | '-' | '+' | 'e' | 'E');
+    let mut kept = String::with_capacity(json.len() + 16);
+    let mut rest = json;
+    while let Some(next) = rest.chars().next() {
+        let number = next.is_ascii_digit() || next == '-';
+        let length = match next {
+            '"' => text_length(rest),
+            _ if number => rest.find(|c| !of_number(c)).unwrap_or(rest.len()),
+            _ => next.len_utf8(),
+        };
+        let (token, after) = rest.split_at_checked(length).unwrap_or((rest, ""));
+        let digits = significant(token);
+        // An integer beyond any decimal stays a number, so that it is refused as one.
+        let exact = token.contains('.') || digits <= DECIMAL_DIGITS;
+        if number && digits > FLOAT_DIGITS && exact {
+            kept.extend(["\"", token, "\""]);
+        } else {
+            kept.push_str(token);
+        }
+        rest = after;
+    }
+    Cow::Owned(kept)
+}
+
+/// The length of the JSON text at the front, with its quotes.
+fn text_length(json: &str) -> usize {
+    let mut escaped = false;
+    for (at, byte) in json.bytes().enumerate().skip(1) {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => return at + 1,
+            _ => {}
+        }
+    }
+    json.len()
+}
+
+/// Digits of a number but for zeros in front.
+fn significant(number: &str) -> usize {
+    let mantissa = number.split(['e', 'E']).next().unwrap_or_default();
+    let digits = mantissa.trim_start_matches(['-', '0', '.']);
+    digits.bytes().filter(u8::is_ascii_digit).count()
 }
 
 fn understood(value: Value) -> Result<UsageLine, Reason> {
@@ -209,6 +274,7 @@ fn amount(value: &Value) -> Result<Amount, Reason> {
         // Exact decimals travel as text; any other text is a text.
         Value::String(text) => Ok(match Amount::parse(text) {
             Some(number) => Amount::Number(number),
+            None if too_fine(text) => return Err(format!("value {text} exceeds 28 digits")),
             None if text.len() <= NAME_BYTES_MAX => Amount::Text(text.as_str().into()),
             None => return Err(format!("value is a text over {NAME_BYTES_MAX} bytes")),
         }),
@@ -216,6 +282,15 @@ fn amount(value: &Value) -> Result<Amount, Reason> {
             Err("value is neither a number, a text nor a truth value".to_owned())
         }
     }
+}
+
+/// A number with a point and more digits than a decimal has; a long run of digits alone may well be
+/// a serial number.
+fn too_fine(text: &str) -> bool {
+    let plain = text.trim_start_matches(['-', '+']);
+    let (whole, part) = plain.split_once('.').unwrap_or((plain, ""));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    !part.is_empty() && digits(whole) && digits(part)
 }
 
 fn dimensions(value: Option<Value>) -> Result<Dimensions, Reason> {
@@ -264,6 +339,25 @@ mod tests {
         let kinds: Vec<bool> = read.iter().map(Result::is_ok).collect();
         assert_eq!(kinds, [true, false, false]);
         assert!(batch("{}").is_err());
+    }
+
+    #[test]
+    fn a_number_keeps_its_digits_or_is_refused() {
+        let value = |text: &str| {
+            let line = format!(r#"{{"usage":"a","time":1,"value":{text}}}"#);
+            read(&line).map(|line| line.value.to_string())
+        };
+        for exact in ["1234567890.12345678901", "12345678901234567890123", "0.1", "-7.25"] {
+            assert_eq!(value(exact).unwrap(), exact);
+            assert_eq!(value(&format!("\"{exact}\"")).unwrap(), exact);
+        }
+        assert_eq!(value("0.500000000000000000000000000000000").unwrap(), "0.5");
+        let fine = "0.123456789012345678901234567891";
+        for beyond in [fine, &format!("\"{fine}\""), "123456789012345678901234567890123"] {
+            assert!(value(beyond).unwrap_err().contains("exceeds 28 digits"), "{beyond}");
+        }
+        let quoted = r#"{"usage":"a","time":1,"value":"a \" 12345678901234567890.5 b","id":"1"}"#;
+        assert_eq!(digits_kept(quoted), quoted);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 
 use super::WHAT;
 use crate::Error;
-use crate::error::product;
+use crate::error::{difference, product};
 
 /// Whether an unused commitment is charged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,9 +49,9 @@ impl Commitment {
     /// More than 28 digits.
     pub fn apply(&self, amount: Decimal) -> Result<Committed, Error> {
         let within = amount.min(self.amount);
-        let beyond = amount - within;
+        let beyond = difference(amount, within, WHAT)?;
         let missing = match self.true_up {
-            TrueUp::Charge => self.amount - within,
+            TrueUp::Charge => difference(self.amount, within, WHAT)?,
             TrueUp::Waive => Decimal::ZERO,
         };
         let overage = product(beyond, self.overage, WHAT)?;

@@ -10,10 +10,10 @@ use super::line::{Explain, Line, LineKey, Part};
 use super::{Context, Rated};
 use crate::Error;
 use crate::contract::{Contract, Coupon, Off};
-use crate::error::{product, sum};
+use crate::error::{difference, product, sum};
 use crate::plan::{Charge, ChargeKind, Promise, UsageCharge};
 use crate::price::{Commitment, Step};
-use crate::rounding::RoundingMode;
+use crate::rounding::settled;
 use crate::usage::Amount;
 use crate::zone::Period;
 
@@ -48,23 +48,22 @@ pub(super) fn usage_level(
     Ok(())
 }
 
-/// Bounds of the plan over the segment's lines from `first`.
+/// Bounds of the plan over the segment's lines from `first`, for the time after its trial.
 pub(super) fn plan_level(
     context: &Context<'_>,
     charge: &Charge,
-    first: usize,
-    rated: &mut Rated,
+    billed: Period,
+    (first, rated): (usize, &mut Rated),
 ) -> Result<(), Error> {
-    let segment = context.segment.period;
     match &charge.kind {
         ChargeKind::Minimum(least) => {
-            bound(context, charge, Bound::Least(*least), segment, (first, rated))
+            bound(context, charge, Bound::Least(*least), billed, (first, rated))
         }
         ChargeKind::Maximum(most) => {
-            bound(context, charge, Bound::Most(*most), segment, (first, rated))
+            bound(context, charge, Bound::Most(*most), billed, (first, rated))
         }
         ChargeKind::Commitment(agreed) => {
-            commitment(context, charge, *agreed, segment, (first, rated))
+            commitment(context, charge, *agreed, billed, (first, rated))
         }
         ChargeKind::Usage(_)
         | ChargeKind::Recurring(_)
@@ -92,7 +91,7 @@ fn bound(
         Bound::Most(amount) => (amount, Part::Maximum, "maximum - lines, if less"),
     };
     let agreed = context.prorated(amount, stretch)?;
-    let missing = agreed - billed;
+    let missing = difference(agreed, billed, WHAT)?;
     let applies = match bound {
         Bound::Least(_) => missing > Decimal::ZERO,
         Bound::Most(_) => missing < Decimal::ZERO,
@@ -117,7 +116,7 @@ fn commitment(
     let amount = context.prorated(agreed.amount, stretch)?;
     let due = Commitment { amount, ..agreed }.apply(billed)?;
     // The lines carry the plain price; only what the factor adds is missing.
-    let surcharge = due.overage - due.beyond;
+    let surcharge = difference(due.overage, due.beyond, WHAT)?;
     if !surcharge.is_zero() {
         let factor = agreed.overage - Decimal::ONE;
         let steps = vec![step("beyond the commitment", due.beyond, factor)?];
@@ -151,7 +150,8 @@ pub(super) fn promise(
 ) -> Result<(), Error> {
     let given = context.sources.figures.get(&promise.figure).copied();
     let measured = super::charge::figure(context, &promise.figure)?;
-    let Some(figure) = measured.as_ref().map(|m| m.quantity).or(given) else { return Ok(()) };
+    let figure = measured.as_ref().map(|m| m.quantity).or(given).map(settled);
+    let Some(figure) = figure else { return Ok(()) };
     let broken = promise.steps.iter().filter(|s| s.when.holds(&Amount::Number(figure)));
     let Some(worst) = broken.max_by_key(|step| step.share) else { return Ok(()) };
     let concerned = |line: &&Line| promise.on.as_ref().is_none_or(|on| *on == line.key.charge);
@@ -229,6 +229,8 @@ fn push_coupon(
     };
     let one_class = lines.iter().all(|line| line.tax == first.tax);
     let tax = first.tax.filter(|_| one_class);
-    let amount: Money = RoundingMode::HalfUp.money(explain.exact, rated.currency)?;
+    let exact = settled(explain.exact);
+    let explain = Explain { rounding: rated.rounding.line, exact, ..explain };
+    let amount: Money = explain.rounding.money(explain.exact, rated.currency)?;
     rated.push(Line { key, period: rated.period, amount, tax, explain })
 }

@@ -11,10 +11,12 @@ use rust_decimal::Decimal;
 use super::line::{Explain, Part};
 use super::{Context, Rated};
 use crate::Error;
-use crate::error::{product, quotient, sum};
+use crate::contract::DeviceTerm;
+use crate::error::{difference, product, quotient, sum};
 use crate::plan::{Allowance, Charge, Each, Pool, UsageCharge};
 use crate::price::{PriceModel, Quantity, Step};
-use crate::usage::{Measure, Measured, Scope, Stream, UsageRule, measure};
+use crate::rounding::settled;
+use crate::usage::{Group, Measure, Measured, Point, Scope, Stream, UsageRule, measure};
 use crate::zone::Period;
 
 const WHAT: &str = "billed usage";
@@ -136,25 +138,44 @@ fn streams<'a>(
             None => book.properties(device.device).collect(),
         };
         for property in properties {
-            let points = book.points(device.device, property, billed, context.cutoff.offset);
-            let mut groups: BTreeMap<Vec<String>, Vec<_>> = BTreeMap::new();
-            for point in points {
-                let own = book.dimensions(point.group);
-                let value = |by: &Name| {
-                    let found = own.and_then(|d| d.get(by)).or_else(|| device.dimensions.get(by));
-                    found.cloned().unwrap_or_default()
+            let mut points = book.points(device.device, property, billed, context.cutoff.offset);
+            let swaps = &device.swaps;
+            let groups = grouped(context, rule, device, &points);
+            let alone = groups.len() == 1;
+            for (values, own) in groups {
+                let mine = |point: &&Point| own.contains(&point.group);
+                let (points, own) = if alone {
+                    (std::mem::take(&mut points), None)
+                } else if rule.measure.holds_on() {
+                    (points.clone(), Some(own))
+                } else {
+                    (points.iter().filter(mine).cloned().collect(), None)
                 };
-                let group: Vec<String> = rule.by.iter().map(value).collect();
-                groups.entry(group).or_default().push(point);
-            }
-            for (group, points) in groups {
-                let swaps = &device.swaps;
-                let stream = Stream { device: device.device, property, points, term, swaps };
-                streams.push((group, stream));
+                let stream = Stream { device: device.device, property, points, own, term, swaps };
+                streams.push((values, stream));
             }
         }
     }
     streams
+}
+
+/// The groups of readings with the same values of the dimensions that a usage is grouped by.
+fn grouped(
+    context: &Context<'_>,
+    rule: &UsageRule,
+    device: &DeviceTerm,
+    points: &[Point],
+) -> BTreeMap<Vec<String>, BTreeSet<Group>> {
+    let mut groups: BTreeMap<Vec<String>, BTreeSet<Group>> = BTreeMap::new();
+    for group in points.iter().map(|point| point.group).collect::<BTreeSet<_>>() {
+        let own = context.sources.book.dimensions(group);
+        let value = |by: &Name| {
+            let found = own.and_then(|d| d.get(by)).or_else(|| device.dimensions.get(by));
+            found.cloned().unwrap_or_default()
+        };
+        groups.entry(rule.by.iter().map(value).collect()).or_default().insert(group);
+    }
+    groups
 }
 
 /// The slots of the charge's calendar; without one there is a single slot without a name.
@@ -242,6 +263,7 @@ fn explain(
         turns = (turns.0 + part.rollovers, turns.1 + part.resets, turns.2 + part.swaps);
         sha2::Digest::update(&mut receipt, part.receipt);
     }
+    let used = settled(used);
     if usage.free.pool == Pool::Fleet {
         let whole = allowance(context, &usage.free, billed, place.0)?;
         free = whole.min(used.max(Decimal::ZERO));
@@ -253,7 +275,7 @@ fn explain(
         let what = "of it free".to_owned();
         explain.steps.push(Step { what, quantity: free, price, amount });
     }
-    explain.quantity = (used - free).normalize();
+    explain.quantity = settled(difference(used, free, WHAT)?).normalize();
     explain.receipt = Some(sha2::Digest::finalize(receipt).into());
     for (count, what) in [(turns.0, "rollovers"), (turns.1, "resets"), (turns.2, "swaps")] {
         if count > 0 {

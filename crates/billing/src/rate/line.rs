@@ -14,7 +14,7 @@ use super::Context;
 use crate::Error;
 use crate::plan::Charge;
 use crate::price::Step;
-use crate::rounding::RoundingMode;
+use crate::rounding::{RoundingMode, settled};
 use crate::tax::TaxClass;
 use crate::zone::Period;
 
@@ -172,6 +172,7 @@ impl Context<'_> {
         mut explain: Explain,
     ) -> Result<Line, Error> {
         explain.rounding = self.plan.rounding.line;
+        explain.exact = settled(explain.exact);
         let amount = explain.rounding.money(explain.exact, self.plan.currency)?;
         let tax = Some(charge.tax.unwrap_or(self.plan.tax));
         Ok(Line { key, period, amount, tax, explain })

@@ -26,6 +26,11 @@ pub(super) struct Share {
 }
 
 impl Share {
+    /// All of it is all of it, whatever its length.
+    fn reduced(self) -> Self {
+        if self.part == self.whole { Self { part: 1, whole: 1 } } else { self }
+    }
+
     fn unit(&self, proration: Proration) -> &'static str {
         match (proration, self.part == self.whole) {
             (_, true) | (Proration::None, _) => "",
@@ -57,6 +62,17 @@ impl Context<'_> {
         })
     }
 
+    /// The part of `whole` that a fee is due for. A fee for a day is due for each day: without
+    /// proration a day begun is a day, not a period.
+    fn fee_share(&self, time: FeeTime, term: Period, whole: Period) -> Result<Share, Error> {
+        let daily = time == FeeTime::Day && self.plan.proration == Proration::None;
+        let Some(common) = term.meet(whole).filter(|_| daily) else {
+            return self.share(term, whole);
+        };
+        let part = self.contract.zone.days(common)?;
+        Ok(Share { part, whole: self.days(whole.from, whole.to)?.max(1) })
+    }
+
     /// An amount of a whole billing period for the part that a stretch covers.
     pub(super) fn prorated(&self, amount: Decimal, term: Period) -> Result<Decimal, Error> {
         let share = self.share(term, self.period)?;
@@ -64,31 +80,36 @@ impl Context<'_> {
         quotient(part, Decimal::from(share.whole), WHAT)
     }
 
-    /// The stretches a fee is counted in, with how many fees a whole one is.
-    fn fee_periods(&self, time: FeeTime) -> Result<Vec<(Period, Decimal)>, Error> {
-        let months = self.plan.cadence.months();
-        let (reference, in_months) = match time {
-            FeeTime::Period => return Ok(vec![(self.period, Decimal::ONE)]),
-            FeeTime::Day => {
-                let days = self.days(self.period.from, self.period.to)?;
-                return Ok(vec![(self.period, Decimal::from(days))]);
+    /// The stretches a fee is counted in, with how many fees a whole one is: a number and what
+    /// it is divided by, because a twelfth has no decimal.
+    fn fee_periods(&self, time: FeeTime) -> Result<Vec<(Period, Fees)>, Error> {
+        let (reference, of) = match (time, self.plan.cadence.months()) {
+            (FeeTime::Period, _) => return Ok(vec![(self.period, Fees { count: 1, of: 1 })]),
+            (FeeTime::Day, _) => {
+                let count = self.days(self.period.from, self.period.to)?;
+                return Ok(vec![(self.period, Fees { count, of: 1 })]);
             }
-            FeeTime::Month => (Cadence::Month, 1),
-            FeeTime::Year => (Cadence::Year, 12),
+            // A fee for a month is due for each month by itself, also where a quarter is billed.
+            (FeeTime::Month, _) => (Cadence::Month, 1),
+            (FeeTime::Year, Some(_)) => (Cadence::Month, 12),
+            (FeeTime::Year, None) => (Cadence::Year, 1),
         };
-        if let Some(months) = months {
-            let fees = quotient(Decimal::from(months), Decimal::from(in_months), WHAT)?;
-            return Ok(vec![(self.period, fees)]);
-        }
         let mut periods = Vec::new();
         let mut at = self.period.from;
         while at < self.period.to {
             let whole = self.contract.zone.period(reference, at)?;
-            periods.push((whole, Decimal::ONE));
+            periods.push((whole, Fees { count: 1, of }));
             at = whole.to;
         }
         Ok(periods)
     }
+}
+
+/// `count` fees divided by `of`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Fees {
+    count: i64,
+    of: i64,
 }
 
 /// A fee for time over the billed part of the segment.
@@ -107,32 +128,26 @@ pub(super) fn fee(
     };
     let mut priced = Priced::default();
     let mut quantity = Decimal::ZERO;
+    // Stretches of the same share cost the same: the months of a year, a hundred devices.
+    let mut shares: BTreeMap<(Share, Fees), i64> = BTreeMap::new();
     for (whole, fees) in context.fee_periods(fee.time)? {
-        let mut shares: BTreeMap<Share, i64> = BTreeMap::new();
         for term in &terms {
-            let share = context.share(*term, whole)?;
+            let share = context.fee_share(fee.time, *term, whole)?.reduced();
             if share.part > 0 {
-                *shares.entry(share).or_default() += 1;
+                *shares.entry((share, fees)).or_default() += 1;
             }
         }
-        for (share, count) in shares {
-            let parts = product(Decimal::from(count * share.part), fees, WHAT)?;
-            // Multiplied before it is divided, so that a whole period stays exact.
-            let amount =
-                quotient(product(parts, fee.amount, WHAT)?, Decimal::from(share.whole), WHAT)?;
-            let counted = quotient(parts, Decimal::from(share.whole), WHAT)?;
-            quantity = sum(quantity, counted, WHAT)?;
-            let of = match share.unit(context.plan.proration) {
-                "" => String::new(),
-                unit => format!(", {} of {}{unit}", share.part, share.whole),
-            };
-            let what = match fee.each {
-                Each::Contract => format!("fee{of}"),
-                Each::Device if count == 1 => format!("1 device{of}"),
-                Each::Device => format!("{count} devices{of}"),
-            };
-            priced.push(Step { what, quantity: counted, price: fee.amount, amount })?;
-        }
+    }
+    for ((share, fees), count) in shares {
+        let parts = product(Decimal::from(count), Decimal::from(share.part), WHAT)?;
+        let parts = product(parts, Decimal::from(fees.count), WHAT)?;
+        let whole = product(Decimal::from(share.whole), Decimal::from(fees.of), WHAT)?;
+        // Multiplied before it is divided, so that a whole period stays exact.
+        let amount = quotient(product(parts, fee.amount, WHAT)?, whole, WHAT)?;
+        let counted = quotient(parts, whole, WHAT)?;
+        quantity = sum(quantity, counted, WHAT)?;
+        let what = counted_as(fee, (share, fees), count, context.plan.proration);
+        priced.push(Step { what, quantity: counted, price: fee.amount, amount })?;
     }
     if priced.steps.is_empty() {
         return Ok(());
@@ -148,6 +163,27 @@ pub(super) fn fee(
     .to_owned();
     let key = context.key(charge, Part::Charge);
     rated.push(context.line(charge, key, billed, explain)?)
+}
+
+/// What `count` stretches of a fee are, in words.
+fn counted_as(
+    fee: &Recurring,
+    (share, fees): (Share, Fees),
+    count: i64,
+    proration: Proration,
+) -> String {
+    let noun = match (fee.each, count) {
+        (Each::Contract, 1) => "fee".to_owned(),
+        (Each::Contract, _) => format!("{count} fees"),
+        (Each::Device, 1) => "1 device".to_owned(),
+        (Each::Device, _) => format!("{count} devices"),
+    };
+    let twelfth = if fees.of == 1 { "" } else { ", a twelfth of a year" };
+    let of = match share.unit(proration) {
+        "" => String::new(),
+        unit => format!(", {} of {}{unit}", share.part, share.whole),
+    };
+    format!("{noun}{twelfth}{of}")
 }
 
 /// A charge due once: at the start of the contract, or of each device in it.

@@ -68,7 +68,7 @@ pub fn trace(
     let mut trace = Trace::default();
     for stream in &streams {
         let term: Vec<Period> = pieces.iter().filter_map(|piece| piece.meet(stream.term)).collect();
-        let inside = stream.points.iter().filter(|p| term.iter().any(|t| t.holds(p.time)));
+        let inside = stream.own_points().filter(|p| term.iter().any(|t| t.holds(p.time)));
         trace.readings.extend(inside.map(|point| TracedReading {
             device: stream.device,
             property: stream.property.clone(),

@@ -61,9 +61,14 @@ pub(crate) fn decimal(text: &str) -> Result<Decimal, Error> {
     if text.len() > 400 {
         return Err(fault());
     }
-    let plain = Decimal::from_str_exact(text);
+    let scientific = text.contains(['e', 'E']);
+    // Zeros at the end are no digits.
+    let written = match text.contains('.') && !scientific {
+        true => text.trim_end_matches('0').trim_end_matches('.'),
+        false => text,
+    };
+    let plain = Decimal::from_str_exact(written);
     let parsed = plain.or_else(|error| {
-        let scientific = text.contains(['e', 'E']);
         if scientific { Decimal::from_scientific(text) } else { Err(error) }
     });
     parsed.map(|d| d.normalize()).map_err(|_| fault())

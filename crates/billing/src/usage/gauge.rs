@@ -6,7 +6,7 @@
 use model::Timestamp;
 use rust_decimal::Decimal;
 
-use super::{Amount, Condition, Point};
+use super::{Amount, Condition, Point, Stream};
 use crate::Error;
 use crate::error::{product, sum};
 use crate::zone::Period;
@@ -26,24 +26,28 @@ fn overlap(stretch: Period, pieces: &[Period]) -> i64 {
         .sum()
 }
 
-/// Stretches during which each point held, up to `until`.
-fn stretches(points: &[Point], until: Timestamp) -> impl Iterator<Item = (&Point, Period)> {
+/// Stretches during which each point that counts held, up to `until`.
+fn stretches<'s>(
+    stream: &'s Stream<'_>,
+    until: Timestamp,
+) -> impl Iterator<Item = (&'s Point, Period)> {
+    let points = &stream.points;
     let ends = points.iter().skip(1).map(|next| next.time).chain(std::iter::once(until));
     points
         .iter()
         .zip(ends)
         .map(move |(point, end)| (point, Period { from: point.time, to: end.min(until) }))
-        .filter(|(_, stretch)| stretch.from < stretch.to)
+        .filter(|(point, stretch)| stretch.from < stretch.to && stream.counts(point))
 }
 
 /// The sum of value x milliseconds inside the pieces, the last value holding until `until`.
 pub(super) fn integral(
-    points: &[Point],
+    stream: &Stream<'_>,
     pieces: &[Period],
     until: Timestamp,
 ) -> Result<Decimal, Error> {
     let mut total = Decimal::ZERO;
-    for (point, stretch) in stretches(points, until) {
+    for (point, stretch) in stretches(stream, until) {
         let millis = overlap(stretch, pieces);
         if let Some(value) = point.value.number().filter(|_| millis > 0) {
             total = sum(total, product(value, Decimal::from(millis), WHAT)?, WHAT)?;
@@ -71,13 +75,13 @@ pub(super) fn weighted_sum(
 
 /// Milliseconds inside the pieces during which the condition held.
 pub(super) fn duration(
-    points: &[Point],
+    stream: &Stream<'_>,
     condition: &Condition,
     pieces: &[Period],
     until: Timestamp,
 ) -> i64 {
     let held = |point: &Point| condition.holds(&point.value);
-    stretches(points, until)
+    stretches(stream, until)
         .filter(|(point, _)| held(point))
         .map(|(_, stretch)| overlap(stretch, pieces))
         .sum()

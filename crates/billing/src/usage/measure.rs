@@ -12,7 +12,8 @@ use rust_decimal::Decimal;
 use sha2::{Digest, Sha256};
 
 use super::gauge;
-use super::{Amount, Condition, Point, Register, Swap};
+use super::register::RegisterReading;
+use super::{Amount, Condition, Group, Point, Register, Swap};
 use crate::Error;
 use crate::error::{quotient, sum};
 use crate::zone::{Period, Zone};
@@ -87,6 +88,9 @@ pub struct Stream<'a> {
     pub property: &'a Name,
     /// In order of time, with one before and one after the period where there is one.
     pub points: Vec<Point>,
+    /// Which of them are counted here; `None` is all. The others only end what these hold, and
+    /// are where a register went on from: the same hour never counts in two groups.
+    pub own: Option<BTreeSet<Group>>,
     /// When the contract has the device.
     pub term: Period,
     /// Registers replaced, in order of time.
@@ -146,7 +150,7 @@ pub fn measure(
         let pieces: Vec<Period> =
             scope.pieces.iter().filter_map(|piece| piece.meet(stream.term)).collect();
         let inside: Vec<&Point> =
-            stream.points.iter().filter(|point| holds(&pieces, point.time)).collect();
+            stream.own_points().filter(|point| holds(&pieces, point.time)).collect();
         measured.readings += u64::try_from(inside.len()).unwrap_or(u64::MAX);
         receive(&mut receipt, stream, &inside);
         match rule.measure.reach() {
@@ -182,6 +186,19 @@ pub fn measure(
     Ok(measured)
 }
 
+impl Stream<'_> {
+    /// Whether a reading is counted here.
+    #[must_use]
+    pub fn counts(&self, point: &Point) -> bool {
+        self.own.as_ref().is_none_or(|own| own.contains(&point.group))
+    }
+
+    /// The readings that are counted here.
+    pub fn own_points(&self) -> impl Iterator<Item = &Point> {
+        self.points.iter().filter(|point| self.counts(point))
+    }
+}
+
 /// Over what a measure is taken.
 enum Reach {
     /// All readings of all devices together.
@@ -195,6 +212,25 @@ enum Reach {
 }
 
 impl Measure {
+    /// Whether what a reading means depends on the one before or after it.
+    pub(crate) const fn holds_on(&self) -> bool {
+        match self {
+            Self::TimeWeighted | Self::Integral | Self::Duration(_) | Self::Register(_) => true,
+            Self::Count
+            | Self::Sum
+            | Self::Min
+            | Self::Max
+            | Self::Average
+            | Self::Last
+            | Self::Unique
+            | Self::WeightedSum
+            | Self::DaysWithReading
+            | Self::Percentile95
+            | Self::Availability(_)
+            | Self::OnTime(_) => false,
+        }
+    }
+
     const fn reach(&self) -> Reach {
         match self {
             Self::Count
@@ -276,10 +312,10 @@ fn one(
             None => Decimal::ZERO,
         },
         Measure::TimeWeighted => {
-            quotient(gauge::integral(&stream.points, pieces, until)?, length, WHAT)?
+            quotient(gauge::integral(stream, pieces, until)?, length, WHAT)?
         }
         Measure::Integral => {
-            let exact = gauge::integral(&stream.points, pieces, until)?;
+            let exact = gauge::integral(stream, pieces, until)?;
             quotient(exact, Decimal::from(HOUR_MS), WHAT)?
         }
         Measure::WeightedSum => {
@@ -287,13 +323,14 @@ fn one(
             quotient(exact, length, WHAT)?
         }
         Measure::Duration(condition) => {
-            let millis = gauge::duration(&stream.points, condition, pieces, until);
+            let millis = gauge::duration(stream, condition, pieces, until);
             quotient(Decimal::from(millis), Decimal::from(HOUR_MS), WHAT)?
         }
         Measure::Register(register) => {
             let mut readings = Vec::with_capacity(stream.points.len());
             for point in &stream.points {
-                readings.push((point.time, number(rule, point)?));
+                let own = stream.counts(point);
+                readings.push(RegisterReading { time: point.time, shown: number(rule, point)?, own });
             }
             let used = register.consumption(&readings, stream.swaps, pieces)?;
             part.estimated = used.estimated;

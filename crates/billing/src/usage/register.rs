@@ -13,7 +13,7 @@ use model::Timestamp;
 use rust_decimal::{Decimal, RoundingStrategy};
 
 use crate::Error;
-use crate::error::{product, quotient, sum};
+use crate::error::{difference, product, quotient, sum};
 use crate::zone::Period;
 
 const WHAT: &str = "register";
@@ -60,6 +60,15 @@ pub struct Swap {
     pub multiplier: Option<Decimal>,
 }
 
+/// A reading of a register.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RegisterReading {
+    pub(super) time: Timestamp,
+    pub(super) shown: Decimal,
+    /// Whether the step to it is counted here, or in another group.
+    pub(super) own: bool,
+}
+
 /// What a register showed in some stretch of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Consumption {
@@ -103,27 +112,28 @@ enum Stride {
 }
 
 impl Register {
-    fn stride(&self, before: Decimal, now: Decimal) -> Stride {
+    fn stride(&self, before: Decimal, now: Decimal) -> Result<Stride, Error> {
         if now >= before {
-            return Stride::Forward(now - before);
+            return Ok(Stride::Forward(difference(now, before, WHAT)?));
         }
-        if before - now <= self.backstep_max {
-            return Stride::Jitter;
+        let back = difference(before, now, WHAT)?;
+        if back <= self.backstep_max {
+            return Ok(Stride::Jitter);
         }
         if let Some(size) = self.rollover {
-            let across = size - before + now;
+            let across = difference(size, back, WHAT)?;
             // Less than half a turn is a rollover; more is likelier a register set to zero.
-            if across >= Decimal::ZERO && across + across < size {
-                return Stride::Rollover(across);
+            if across >= Decimal::ZERO && across < difference(size, across, WHAT)? {
+                return Ok(Stride::Rollover(across));
             }
         }
-        Stride::Reset(now.max(Decimal::ZERO))
+        Ok(Stride::Reset(now.max(Decimal::ZERO)))
     }
 
     /// The running total over all readings, from zero at the first.
     fn curve(
         &self,
-        readings: &[(Timestamp, Decimal)],
+        readings: &[RegisterReading],
         swaps: &[Swap],
     ) -> Result<(Vec<Knot>, Consumption), Error> {
         let mut knots = Vec::with_capacity(readings.len() + swaps.len());
@@ -132,11 +142,16 @@ impl Register {
         let mut before: Option<Decimal> = None;
         let mut multiplier = self.multiplier;
         let mut swaps = swaps.iter().peekable();
-        for (time, reading) in readings {
+        // Steps of another group move the register, and add nothing here.
+        let mut elsewhere = Consumption::default();
+        for RegisterReading { time, shown, own } in readings {
+            let (seen, weight) =
+                if *own { (&mut seen, Decimal::ONE) } else { (&mut elsewhere, Decimal::ZERO) };
             while let Some(swap) = swaps.next_if(|swap| swap.time <= *time) {
                 if let Some(last) = before {
-                    let step = self.advance(last, swap.last, &mut seen);
-                    total = sum(total, product(step.0, multiplier, WHAT)?, WHAT)?;
+                    let step = self.advance(last, swap.last, seen)?;
+                    let counted = product(step.0, multiplier, WHAT)?;
+                    total = sum(total, product(counted, weight, WHAT)?, WHAT)?;
                     knots.push(Knot { time: swap.time, total });
                     seen.swaps += 1;
                     before = Some(swap.first);
@@ -147,17 +162,19 @@ impl Register {
                 multiplier = swap.multiplier.unwrap_or(multiplier);
             }
             if let Some(last) = before {
-                let step = self.advance(last, *reading, &mut seen);
-                total = sum(total, product(step.0, multiplier, WHAT)?, WHAT)?;
+                let step = self.advance(last, *shown, seen)?;
+                let counted = product(step.0, multiplier, WHAT)?;
+                total = sum(total, product(counted, weight, WHAT)?, WHAT)?;
                 before = Some(step.1);
             } else {
-                before = Some(*reading);
+                before = Some(*shown);
             }
             knots.push(Knot { time: *time, total });
         }
-        for swap in swaps {
+        let counts = readings.last().is_none_or(|reading| reading.own);
+        for swap in swaps.filter(|_| counts) {
             if let Some(last) = before {
-                let step = self.advance(last, swap.last, &mut seen);
+                let step = self.advance(last, swap.last, &mut seen)?;
                 total = sum(total, product(step.0, multiplier, WHAT)?, WHAT)?;
                 knots.push(Knot { time: swap.time, total });
                 seen.swaps += 1;
@@ -169,8 +186,13 @@ impl Register {
     }
 
     /// The step, and the reading the next one starts from.
-    fn advance(&self, last: Decimal, now: Decimal, seen: &mut Consumption) -> (Decimal, Decimal) {
-        match self.stride(last, now) {
+    fn advance(
+        &self,
+        last: Decimal,
+        now: Decimal,
+        seen: &mut Consumption,
+    ) -> Result<(Decimal, Decimal), Error> {
+        Ok(match self.stride(last, now)? {
             Stride::Forward(step) => (step, now),
             Stride::Rollover(step) => {
                 seen.rollovers += 1;
@@ -182,7 +204,7 @@ impl Register {
             }
             // The next step starts from the higher reading, or jitter would add up.
             Stride::Jitter => (Decimal::ZERO, last),
-        }
+        })
     }
 
     /// The running total at an instant, and the part of it that is only assumed.
@@ -222,7 +244,7 @@ impl Register {
     /// Consumption inside the pieces. Readings and swaps are in order of time.
     pub(super) fn consumption(
         &self,
-        readings: &[(Timestamp, Decimal)],
+        readings: &[RegisterReading],
         swaps: &[Swap],
         pieces: &[Period],
     ) -> Result<Consumption, Error> {
@@ -266,8 +288,12 @@ mod tests {
         Timestamp::from_millis(hours * HOUR_MS)
     }
 
+    fn reading(hour: i64, shown: i64) -> RegisterReading {
+        RegisterReading { time: t(hour), shown: Decimal::from(shown), own: true }
+    }
+
     fn used(register: &Register, readings: &[(i64, i64)], from: i64, to: i64) -> Consumption {
-        let readings: Vec<_> = readings.iter().map(|(h, r)| (t(*h), Decimal::from(*r))).collect();
+        let readings: Vec<_> = readings.iter().map(|(h, r)| reading(*h, *r)).collect();
         register.consumption(&readings, &[], &[Period { from: t(from), to: t(to) }]).unwrap()
     }
 
@@ -290,7 +316,7 @@ mod tests {
     #[test]
     fn a_swap_closes_the_old_register_and_opens_the_new() {
         let register = Register { multiplier: Decimal::from(10), ..Register::default() };
-        let readings = [(t(0), Decimal::from(500)), (t(4), Decimal::from(8))];
+        let readings = [reading(0, 500), reading(4, 8)];
         let swap = Swap {
             time: t(2),
             last: Decimal::from(520),

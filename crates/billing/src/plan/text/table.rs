@@ -47,6 +47,8 @@ impl<'a> Source<'a> {
         for (key, value) in table {
             left.push((key.get_ref().as_ref(), self.node(path, key, value)));
         }
+        // The parser sorts keys; what applies in order (charges, slots) applies as it was written.
+        left.sort_by_key(|(_, node)| node.key_span.start);
         Table { source: self, path: path.to_owned(), span, left, known: Vec::new() }
     }
 
