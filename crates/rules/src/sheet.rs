@@ -5,15 +5,16 @@
 //! is left out and counted, as the decoder would put it in quarantine.
 //!
 //! ```text
-//! time                  RFC 3339, or milliseconds since 1970
+//! time                  RFC 3339, or milliseconds since 1970; in any order
 //! device                the device's own name
 //! kind                  its kind; only needed where columns fit several kinds
 //! <reading>             a number in the stored unit, true or false, a text, or "52.5 13.4"
 //! <link>                the name of the device it leads to
 //! ```
+//! Cells may be separated by `;` or tabs, as spreadsheets with a decimal comma do.
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{BufRead, Cursor, Read};
 
 use blueprint::{Blueprint, Kind, PropertyKind};
 use model::{Name, Timestamp, Value};
@@ -35,6 +36,12 @@ pub enum SheetError {
     Missing {
         /// Which.
         column: &'static str,
+    },
+    /// A column that is there twice.
+    #[error("there are two columns {column}: which one counts?")]
+    Twice {
+        /// Which.
+        column: String,
     },
     /// Columns that mean nothing in the blueprint.
     #[error(
@@ -71,12 +78,41 @@ pub enum SheetError {
 /// A table being read.
 pub struct Sheet<'b, R> {
     blueprint: &'b Blueprint,
-    records: csv::StringRecordsIntoIter<R>,
+    records: csv::StringRecordsIntoIter<Whole<R>>,
     columns: Vec<String>,
+    /// Whether numbers may have a decimal comma.
+    comma: Comma,
     /// The kind of all rows, when no column says it.
     kind: Option<Name>,
     /// Values outside the bounds of their readings.
     pub left_out: usize,
+}
+
+/// The table with the header that was looked at.
+type Whole<R> = std::io::Chain<Cursor<Vec<u8>>, R>;
+
+/// What a comma in a number is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Comma {
+    /// No part of a number.
+    Foreign,
+    /// A decimal point: cells are separated by something else.
+    Decimal,
+}
+
+/// The longest header, in bytes.
+const HEADER_BYTES_MAX: u64 = 64 * 1024;
+
+/// What separates the cells: of comma, semicolon and tab the one that the header has most.
+fn separator(header: &[u8]) -> u8 {
+    let count = |of: u8| header.iter().filter(|byte| **byte == of).count();
+    let mut best = b',';
+    for other in [b';', b'\t'] {
+        if count(other) > count(best) {
+            best = other;
+        }
+    }
+    best
 }
 
 impl<R> std::fmt::Debug for Sheet<'_, R> {
@@ -89,15 +125,29 @@ fn known(kind: &Kind) -> impl Iterator<Item = &Name> {
     kind.readings.keys().chain(kind.links.keys())
 }
 
-impl<'b, R: Read> Sheet<'b, R> {
+impl<'b, R: BufRead> Sheet<'b, R> {
     /// Reads the header.
     ///
     /// # Errors
     /// It lacks a column, or has one that means nothing.
-    pub fn open(blueprint: &'b Blueprint, source: R) -> Result<Self, SheetError> {
-        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(source);
+    pub fn open(blueprint: &'b Blueprint, mut source: R) -> Result<Self, SheetError> {
+        let mut header = Vec::new();
+        let mut first = source.by_ref().take(HEADER_BYTES_MAX);
+        first.read_until(b'\n', &mut header).map_err(csv::Error::from)?;
+        let separator = separator(&header);
+        let comma = if separator == b',' { Comma::Foreign } else { Comma::Decimal };
+        let mut reader = csv::ReaderBuilder::new()
+            .trim(csv::Trim::All)
+            .delimiter(separator)
+            .from_reader(Cursor::new(header).chain(source));
         let columns: Vec<String> =
-            reader.headers()?.iter().take(COLUMNS_MAX).map(str::to_owned).collect();
+            reader.headers()?.iter().take(COLUMNS_MAX).map(name_of_column).collect();
+        let twice = columns.iter().enumerate().find(|(at, name)| {
+            columns.iter().take(*at).any(|before| before == *name)
+        });
+        if let Some((_, column)) = twice {
+            return Err(SheetError::Twice { column: column.clone() });
+        }
         for column in ["time", "device"] {
             if !columns.iter().any(|name| name == column) {
                 return Err(SheetError::Missing { column });
@@ -137,7 +187,7 @@ impl<'b, R: Read> Sheet<'b, R> {
             Some((*only).clone())
         };
         let records = reader.into_records();
-        Ok(Self { blueprint, records, columns, kind, left_out: 0 })
+        Ok(Self { blueprint, records, columns, comma, kind, left_out: 0 })
     }
 
     fn row(&mut self, record: &csv::StringRecord) -> Result<Row, SheetError> {
@@ -154,7 +204,7 @@ impl<'b, R: Read> Sheet<'b, R> {
         };
         let text = get("time").unwrap_or_default();
         let time = time(text)
-            .ok_or_else(|| cell("time", text, "an RFC 3339 time or milliseconds".to_owned()))?;
+            .ok_or_else(|| cell("time", text, TIME_EXPECTED.to_owned()))?;
         let device = get("device").unwrap_or_default();
         if device.is_empty() {
             return Err(cell("device", device, "a device's name".to_owned()));
@@ -188,7 +238,8 @@ impl<'b, R: Read> Sheet<'b, R> {
             let Some((reading, property)) = kind.readings.get_key_value(column.as_str()) else {
                 return Err(cell(column, text, format!("a reading of {name}")));
             };
-            match value(&property.kind, text) {
+            match value(&property.kind, text, self.comma) {
+                Some(Fit::Missing) => {}
                 Some(Fit::Good(value)) => row.values.push((reading.clone(), value)),
                 Some(Fit::Outside) => self.left_out += 1,
                 None => return Err(cell(column, text, property.kind.shown())),
@@ -198,7 +249,7 @@ impl<'b, R: Read> Sheet<'b, R> {
     }
 }
 
-impl<R: Read> Iterator for Sheet<'_, R> {
+impl<R: BufRead> Iterator for Sheet<'_, R> {
     type Item = Result<Row, SheetError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -209,6 +260,21 @@ impl<R: Read> Iterator for Sheet<'_, R> {
     }
 }
 
+/// How a time is written.
+const TIME_EXPECTED: &str =
+    "an RFC 3339 time with its offset, such as 2026-10-01T12:00:00+02:00, or milliseconds";
+
+/// Fixed columns are found however they are written; names of the blueprint are as they are there.
+fn name_of_column(header: &str) -> String {
+    let lower = header.to_ascii_lowercase();
+    if matches!(lower.as_str(), "time" | "device" | "kind") { lower } else { header.to_owned() }
+}
+
+/// What spreadsheets and data frames write where there is no value.
+fn missing(text: &str) -> bool {
+    ["nan", "na", "n/a", "null"].contains(&text.to_ascii_lowercase().as_str())
+}
+
 fn time(text: &str) -> Option<Timestamp> {
     let millis = text.parse().ok().map(Timestamp::from_millis);
     millis.or_else(|| text.parse().ok())
@@ -217,18 +283,27 @@ fn time(text: &str) -> Option<Timestamp> {
 enum Fit {
     Good(Value),
     Outside,
+    Missing,
 }
 
-fn value(kind: &PropertyKind, text: &str) -> Option<Fit> {
+fn value(kind: &PropertyKind, text: &str, comma: Comma) -> Option<Fit> {
+    let text_itself = matches!(kind, PropertyKind::Text);
+    if !text_itself && missing(text) {
+        return Some(Fit::Missing);
+    }
     Some(Fit::Good(match kind {
         PropertyKind::Number { min, max, .. } => {
-            let number = text.parse::<f64>().ok().filter(|number| number.is_finite())?;
+            let pointed = match comma {
+                Comma::Decimal if !text.contains('.') => text.replacen(',', ".", 1),
+                Comma::Decimal | Comma::Foreign => text.to_owned(),
+            };
+            let number = pointed.parse::<f64>().ok().filter(|number| number.is_finite())?;
             if min.is_some_and(|min| number < min) || max.is_some_and(|max| number > max) {
                 return Some(Fit::Outside);
             }
             Value::Number(number)
         }
-        PropertyKind::Boolean => match text {
+        PropertyKind::Boolean => match text.to_ascii_lowercase().as_str() {
             "true" | "1" => Value::Boolean(true),
             "false" | "0" => Value::Boolean(false),
             _ => return None,
@@ -267,6 +342,20 @@ mod tests {
         assert_eq!(rows[0].values, [("lid_open".parse().unwrap(), Value::Boolean(true))]);
         assert_eq!(rows[0].links.values().next().unwrap(), "hall");
         assert_eq!(rows[1].values, [("temperature".parse().unwrap(), Value::Number(4.5))]);
+    }
+
+    #[test]
+    fn a_table_of_a_spreadsheet_is_read() {
+        let plain = read("time,device,temperature,lid_open\n0,b,4.5,true\n60000,b,,\n").unwrap();
+        let table = "\u{feff}Time;Device;temperature;lid_open\r\n0;b;4,5;TRUE\r\n60000;b;NaN;\r\n";
+        assert_eq!(read(table).unwrap(), plain);
+        assert_eq!(read(&table.replace(';', "\t")).unwrap(), plain);
+    }
+
+    #[test]
+    fn a_column_that_is_there_twice_is_refused() {
+        let error = read("time,device,temperature,temperature\n0,b,9,1\n").unwrap_err();
+        assert_eq!(error, "there are two columns temperature: which one counts?");
     }
 
     #[test]

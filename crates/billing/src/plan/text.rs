@@ -209,6 +209,10 @@ fn book(text: &str) -> Result<PlanBook, Fault> {
     let mut coupons = BTreeMap::new();
     for (name, node) in top.named("coupon")? {
         let coupon = contract::coupon(&shared.zone, &name, &node)?;
+        // Contracts that only usage lines name get every coupon.
+        for plan in plans.values().filter(|_| plans.len() == 1) {
+            coupon.fits(&node, plan)?;
+        }
         coupons.insert(name, coupon);
     }
     let mut figures = BTreeMap::new();
@@ -221,6 +225,7 @@ fn book(text: &str) -> Result<PlanBook, Fault> {
         let fault = Fault::at(text, &(0..0), "plan", "there is no plan".to_owned());
         return Err(fault.help("add a table such as [plan.care]"));
     }
+    let coupons = coupons.into_iter().map(|(name, text)| (name, text.coupon)).collect();
     Ok(PlanBook { zone: shared.zone, entity, seller, plans, coupons, contracts, figures })
 }
 
@@ -235,7 +240,7 @@ fn payer_decides(class: TaxClass, plans: &mut BTreeMap<Name, Plan>) {
 fn contracts(
     top: &mut table::Table<'_>,
     zone: &Zone,
-    (plans, coupons): (&BTreeMap<Name, Plan>, &BTreeMap<Name, Coupon>),
+    (plans, coupons): (&BTreeMap<Name, Plan>, &BTreeMap<Name, contract::CouponText>),
 ) -> Result<BTreeMap<String, ContractText>, Fault> {
     let mut contracts = BTreeMap::new();
     if let Some(node) = top.take("contract") {

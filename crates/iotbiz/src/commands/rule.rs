@@ -4,12 +4,13 @@
 //! what would have happened. Equal files give equal output.
 
 use std::collections::BTreeMap;
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use model::Timestamp;
-use rules::{DryRun, Happened, Sheet};
+use rules::{DryRun, Happened, Row, Sheet, SheetError};
 use serde_json::{Value, json};
 
 use crate::cli::Format;
@@ -17,12 +18,16 @@ use crate::commands::check;
 use crate::exit::{self, Failure};
 use crate::output;
 
+/// The largest table that is put in order, in bytes; a larger one must be.
+const SORTED_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum RuleCommand {
     /// Print every alarm that readings would have raised, changed or cleared, and why.
     #[command(
         after_help = "The table has the columns time (RFC 3339 or ms), device, and readings of the \
-                      blueprint; an empty cell is no value.\n\nExample: iotbiz rule test \
+                      blueprint; an empty cell is no value. Rows may come in any order, cells be \
+                      separated by commas, semicolons or tabs.\n\nExample: iotbiz rule test \
                       blueprint.toml readings.csv --json"
     )]
     Test(TestArgs),
@@ -32,7 +37,7 @@ pub(crate) enum RuleCommand {
 pub(crate) struct TestArgs {
     /// The blueprint.
     blueprint: PathBuf,
-    /// The readings, in order of time.
+    /// The readings: CSV.
     readings: PathBuf,
     /// Let time go on until then: RFC 3339. Default: the time of the last reading.
     #[arg(long, value_name = "TIME")]
@@ -74,7 +79,7 @@ fn test(args: &TestArgs, format: Format) -> anyhow::Result<()> {
     let mut sheet = Sheet::open(&blueprint, file).map_err(|error| bad(&args.readings, &error))?;
     let mut run = DryRun::new(&blueprint);
     let (mut happened, mut rows) = (Vec::new(), 0_usize);
-    for row in sheet.by_ref() {
+    for row in in_order(&args.readings, &mut sheet)? {
         let row = row.map_err(|error| bad(&args.readings, &error))?;
         happened.extend(run.row(&row).map_err(|error| bad(&args.readings, &error))?);
         rows += 1;
@@ -97,6 +102,28 @@ fn test(args: &TestArgs, format: Format) -> anyhow::Result<()> {
         })),
         Format::Table => shown(&happened, &explained, &blueprint).context("rule test"),
     }
+}
+
+/// The rows by time. A table that is grouped by device, or newest first, is put in order as far as
+/// that fits into memory; rows of one time stay in the order of the file.
+fn in_order<'s, 'b: 's, R: BufRead + 's>(
+    file: &Path,
+    sheet: &'s mut Sheet<'b, R>,
+) -> anyhow::Result<Box<dyn Iterator<Item = Result<Row, SheetError>> + 's>> {
+    let small = std::fs::metadata(file)
+        .is_ok_and(|file| file.is_file() && file.len() <= SORTED_BYTES_MAX);
+    if !small {
+        return Ok(Box::new(sheet));
+    }
+    let mut rows = Vec::new();
+    for row in sheet.by_ref() {
+        rows.push(row.map_err(|error| bad(file, &error))?);
+    }
+    if !rows.is_sorted_by_key(|row| row.time) {
+        output::talk("the rows were not in order of time and were sorted");
+        rows.sort_by_key(|row| row.time);
+    }
+    Ok(Box::new(rows.into_iter().map(Ok)))
 }
 
 fn transition(step: &Happened) -> Value {

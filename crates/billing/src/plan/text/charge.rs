@@ -13,8 +13,10 @@ use super::super::{
     Recurring, UsageCharge,
 };
 use super::table::{Node, Table};
-use crate::price::{CliffGuard, Commitment, Matrix, PriceModel, Tier, Tiers, TimeOfUse, TrueUp};
+use crate::price::{CliffGuard, Commitment, Matrix, PriceModel, TimeOfUse, TrueUp};
 use crate::usage::{Measure, UsageRule};
+
+mod tier;
 
 const MODELS: [&str; 9] = [
     "price",
@@ -44,7 +46,7 @@ impl Reader<'_> {
             ChargeKind::Usage(Box::new(self.usage(&mut table)?))
         } else if let Some(node) = table.take("once") {
             let price = self.money(&node)?;
-            let each = each(&node, &price.per)?;
+            let each = once_each(&node, &price.per)?;
             ChargeKind::Once { amount: price.amount, each }
         } else if let Some(node) = table.take("flat").or_else(|| table.take("price")) {
             ChargeKind::Recurring(self.recurring(&node)?)
@@ -76,6 +78,16 @@ impl Reader<'_> {
         }
         let message = format!("a price in {} in a plan in {currency}", price.currency);
         Err(node.fault(message).help("write a plan of its own for each currency"))
+    }
+
+    /// The price of one of something that has a name of its own: `5 EUR`, `5 EUR/package`.
+    fn each(&mut self, what: &str, node: &Node<'_>) -> Result<Decimal, Fault> {
+        let price = self.money(node)?;
+        if price.per.iter().all(|per| per == what) {
+            return Ok(price.amount);
+        }
+        let message = format!("per {} is not possible here", price.per.join("/"));
+        Err(node.fault(message).help(format!("the price is for one {what}: leave the rest out")))
     }
 
     /// An amount without a unit.
@@ -130,7 +142,7 @@ impl Reader<'_> {
             None => Each::Contract,
         };
         let grouped = matches!(&model, PriceModel::Matrix(_) | PriceModel::TimeOfUse(_));
-        let free = allowance(table, per)?;
+        let free = allowance(table, per, &rule)?;
         if grouped && !free.quantity.is_zero() {
             let fault = table.fault("free usage with prices by group or slot".to_owned());
             return Err(fault.help("give the free part a price of 0 in its group or slot"));
@@ -149,7 +161,8 @@ impl Reader<'_> {
             | PriceModel::TimeOfUse(_) => None,
         };
         let agreed = table.take("commitment");
-        let commitment = agreed.map(|node| self.commitment(&node, unit_price)).transpose()?;
+        let priced = unit_price.map(|price| (price, &rule));
+        let commitment = agreed.map(|node| self.commitment(&node, priced)).transpose()?;
         let _known = self.plan.usages.insert(name.clone(), rule);
         Ok(UsageCharge { usage: name, model, free, per, minimum, maximum, commitment })
     }
@@ -190,11 +203,11 @@ impl Reader<'_> {
             }
             "graduated" => {
                 let list = node_of(table, "graduated")?;
-                Ok(PriceModel::Graduated(self.tiers(table, &list, rule)?))
+                Ok(PriceModel::Graduated(self.tiers(table, &list, rule, tier::Kind::Units)?))
             }
             "volume" => {
                 let list = node_of(table, "volume")?;
-                let tiers = self.tiers(table, &list, rule)?;
+                let tiers = self.tiers(table, &list, rule, tier::Kind::Units)?;
                 let guard = match table.take("never_more_for_less") {
                     Some(node) if node.truth()? => CliffGuard::NeverMoreForLess,
                     Some(_) | None => CliffGuard::Off,
@@ -203,21 +216,21 @@ impl Reader<'_> {
             }
             "stairstep" => {
                 let list = node_of(table, "stairstep")?;
-                Ok(PriceModel::Stairstep(self.tiers(table, &list, rule)?))
+                Ok(PriceModel::Stairstep(self.tiers(table, &list, rule, tier::Kind::Steps)?))
             }
             "package" => {
                 let mut package = node_of(table, "package")?.table()?;
                 let size = package.need("size", "units in a package")?;
-                let size = positive_quantity(&size)?;
+                let size = positive_quantity(&size, rule)?;
                 let price = package.need("price", "price of a package")?;
-                let price = self.money(&price)?.amount;
+                let price = self.each("package", &price)?;
                 package.end()?;
                 Ok(PriceModel::Package { size, price })
             }
             "percent" => {
                 let share = node_of(table, "percent")?.share()?;
-                let fixed = table.take("fixed").map(|node| self.money(&node)).transpose()?;
-                let fixed = fixed.map_or(Decimal::ZERO, |price| price.amount);
+                let fixed = table.take("fixed").map(|node| self.each("event", &node)).transpose()?;
+                let fixed = fixed.unwrap_or_default();
                 Ok(PriceModel::Percentage { share, fixed })
             }
             "factor" => Ok(PriceModel::Dynamic { factor: node_of(table, "factor")?.number()? }),
@@ -230,45 +243,6 @@ impl Reader<'_> {
                 self.time_of_use(&prices, rule)
             }
         }
-    }
-
-    fn tiers(
-        &mut self,
-        table: &mut Table<'_>,
-        node: &Node<'_>,
-        rule: &mut UsageRule,
-    ) -> Result<Tiers, Fault> {
-        let block = table.take("block").map(|node| positive_quantity(&node)).transpose()?;
-        let mut list = Vec::new();
-        for tier in node.list()? {
-            let mut table = tier.table()?;
-            let up_to = table.take("up_to").map(|node| node.quantity()).transpose()?;
-            let mut read = Tier {
-                up_to: up_to.map(|quantity| quantity.amount),
-                unit: Decimal::ZERO,
-                flat: Decimal::ZERO,
-                cap: None,
-            };
-            if let Some(node) = table.take("price") {
-                read.unit = if block.is_some() {
-                    self.money(&node)?.amount
-                } else {
-                    self.unit_price(&node, rule)?
-                };
-            }
-            if let Some(node) = table.take("flat") {
-                read.flat = self.plain(&node)?;
-            }
-            if let Some(node) = table.take("cap") {
-                read.cap = Some(self.plain(&node)?);
-            }
-            table.end()?;
-            list.push(read);
-        }
-        Tiers::new(list, block).map_err(|fault| {
-            let help = "write tiers as { up_to = 100, price = \"0.50 EUR/kWh\" }, the last open";
-            node.fault(fault.to_string()).help(help)
-        })
     }
 
     fn matrix(&mut self, node: &Node<'_>, rule: &mut UsageRule) -> Result<PriceModel, Fault> {
@@ -322,13 +296,13 @@ impl Reader<'_> {
     fn commitment(
         &mut self,
         node: &Node<'_>,
-        unit_price: Option<Decimal>,
+        of: Option<(Decimal, &UsageRule)>,
     ) -> Result<Commitment, Fault> {
         let mut table = node.table()?;
-        let amount = match (table.take("amount"), table.take("quantity"), unit_price) {
+        let amount = match (table.take("amount"), table.take("quantity"), of) {
             (Some(node), None, _) => self.plain(&node)?,
-            (None, Some(node), Some(price)) => {
-                let quantity = node.quantity()?.amount;
+            (None, Some(node), Some((price, rule))) => {
+                let quantity = quantity(&node, rule)?;
                 let fault = || node.fault("the committed amount exceeds 28 digits".to_owned());
                 quantity.checked_mul(price).ok_or_else(fault)?
             }
@@ -389,13 +363,25 @@ fn node_of<'a>(table: &mut Table<'a>, key: &'static str) -> Result<Node<'a>, Fau
     table.need(key, "")
 }
 
-fn positive_quantity(node: &Node<'_>) -> Result<Decimal, Fault> {
-    let amount = node.quantity()?.amount;
+/// A quantity of a usage: without a unit, or in the unit that the usage is in.
+fn quantity(node: &Node<'_>, rule: &UsageRule) -> Result<Decimal, Fault> {
+    let written = node.quantity()?;
+    // A unit such as device/day counts days, whatever they are called.
+    let differs = !written.unit.is_empty() && !rule.unit.is_empty() && written.unit != rule.unit;
+    if differs && !rule.unit.contains('/') {
+        let message = format!("{} of {}, which is in {}", written.unit, rule.name, rule.unit);
+        return Err(node.fault(message).help(format!("write it in {}", rule.unit)));
+    }
+    Ok(written.amount)
+}
+
+fn positive_quantity(node: &Node<'_>, rule: &UsageRule) -> Result<Decimal, Fault> {
+    let amount = quantity(node, rule)?;
     let fault = || node.fault(format!("{amount} is not above 0"));
     Some(amount).filter(|amount| *amount > Decimal::ZERO).ok_or_else(fault)
 }
 
-fn each(node: &Node<'_>, per: &[String]) -> Result<Each, Fault> {
+fn once_each(node: &Node<'_>, per: &[String]) -> Result<Each, Fault> {
     match per {
         [] => Ok(Each::Contract),
         [one] if one == "contract" => Ok(Each::Contract),
@@ -408,9 +394,14 @@ fn each(node: &Node<'_>, per: &[String]) -> Result<Each, Fault> {
 }
 
 /// `free = "100 MB"`, or `free = "5 MB/device"` with `pool = "fleet"` or `"device"`.
-fn allowance(table: &mut Table<'_>, per: Each) -> Result<Allowance, Fault> {
+fn allowance(table: &mut Table<'_>, per: Each, rule: &UsageRule) -> Result<Allowance, Fault> {
     let Some(node) = table.take("free") else { return Ok(Allowance::default()) };
     let written = node.quantity()?;
+    let amount = quantity(&node, rule)?;
+    if amount < Decimal::ZERO {
+        let fault = node.fault(format!("{amount} is below 0"));
+        return Err(fault.help("free usage is 0 or more"));
+    }
     let each = match written.per.as_slice() {
         [one] if one == "device" => Each::Device,
         _ if per == Each::Device => Each::Device,
@@ -429,6 +420,5 @@ fn allowance(table: &mut Table<'_>, per: Each) -> Result<Allowance, Fault> {
         let fault = node.fault("devices priced one by one cannot share free usage".to_owned());
         return Err(fault.help("leave per = \"device\" out, or pool = \"device\""));
     }
-    let quantity = written.amount.max(Decimal::ZERO);
-    Ok(Allowance { quantity, each, pool })
+    Ok(Allowance { quantity: amount, each, pool })
 }

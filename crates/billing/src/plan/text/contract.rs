@@ -2,9 +2,10 @@
 //!
 //! *Invariant:* changes are in order of time; every plan and coupon named exists.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use model::{Name, Timestamp};
+use model::{Currency, Name, Timestamp};
+use rust_decimal::Decimal;
 
 use super::super::{Fault, Plan};
 use super::table::{Node, Table};
@@ -15,13 +16,10 @@ use crate::usage::Swap;
 use crate::zone::{Period, Zone};
 
 /// One coupon.
-pub(super) fn coupon(zone: &Zone, name: &Name, node: &Node<'_>) -> Result<Coupon, Fault> {
+pub(super) fn coupon(zone: &Zone, name: &Name, node: &Node<'_>) -> Result<CouponText, Fault> {
     let mut table = node.table()?;
     let off = table.need("off", "how much: off = \"25 %\" or off = \"10 EUR\"")?;
-    let off = match off.share() {
-        Ok(share) => Off::Share(share),
-        Err(_) => Off::Amount(off.price()?.amount),
-    };
+    let off = discount(&off)?;
     let on = table.take("on").map(|node| node.name()).transpose()?;
     let from = table.take("from").map(|node| node.time(zone)).transpose()?;
     let to = table.take("to").map(|node| node.time(zone)).transpose()?;
@@ -30,14 +28,62 @@ pub(super) fn coupon(zone: &Zone, name: &Name, node: &Node<'_>) -> Result<Coupon
         from: from.unwrap_or(Timestamp::from_millis(i64::MIN)),
         to: to.unwrap_or(FOREVER),
     };
-    Ok(Coupon { name: name.clone(), off, on, valid })
+    let Discount { off, currency } = off;
+    Ok(CouponText { coupon: Coupon { name: name.clone(), off, on, valid }, currency })
+}
+
+fn discount(node: &Node<'_>) -> Result<Discount, Fault> {
+    let (off, amount, currency) = match node.share() {
+        Ok(share) => (Off::Share(share), share, None),
+        Err(_) => {
+            let price = node.price().map_err(|fault| {
+                fault.help("write a share, \"25 %\", or an amount, \"10 EUR\"")
+            })?;
+            if !price.per.is_empty() {
+                let fault = node.fault(format!("off per {} is not possible", price.per.join("/")));
+                return Err(fault.help("a coupon takes off once in each period"));
+            }
+            (Off::Amount(price.amount), price.amount, Some(price.currency))
+        }
+    };
+    if amount > Decimal::ZERO {
+        return Ok(Discount { off, currency });
+    }
+    Err(node.fault(format!("{amount} takes nothing off")).help("write it above 0: \"25 %\""))
+}
+
+/// What a coupon takes off, and in which money.
+struct Discount {
+    off: Off,
+    currency: Option<Currency>,
+}
+
+/// A coupon as written.
+pub(super) struct CouponText {
+    pub(super) coupon: Coupon,
+    /// Of an amount; `None` is a share.
+    pub(super) currency: Option<Currency>,
+}
+
+impl CouponText {
+    /// Refuses it where what is paid is other money.
+    pub(super) fn fits(&self, node: &Node<'_>, plan: &Plan) -> Result<(), Fault> {
+        match self.currency.filter(|currency| *currency != plan.currency) {
+            None => Ok(()),
+            Some(currency) => {
+                let (name, plan, paid) = (&self.coupon.name, &plan.name, plan.currency);
+                let fault = node.fault(format!("coupon {name} is in {currency}"));
+                Err(fault.help(format!("plan {plan} is in {paid}: write it in {paid}, or in %")))
+            }
+        }
+    }
 }
 
 /// One contract.
 pub(super) fn contract(
     zone: &Zone,
     plans: &BTreeMap<Name, Plan>,
-    coupons: &BTreeMap<Name, Coupon>,
+    coupons: &BTreeMap<Name, CouponText>,
     node: &Node<'_>,
 ) -> Result<ContractText, Fault> {
     let mut table = node.table()?;
@@ -54,7 +100,8 @@ pub(super) fn contract(
     };
     let zone = own.clone().unwrap_or_else(|| zone.clone());
     let first = step(&zone, plans, &mut table, None)?;
-    let to = table.take("to").map(|node| node.time(&zone)).transpose()?;
+    let to = end(&zone, &mut table, first.from)?;
+    let paid = plans.get(&first.plan);
     let mut steps = vec![first];
     if let Some(node) = table.take("changes") {
         for change in node.list()? {
@@ -75,10 +122,19 @@ pub(super) fn contract(
             let fault = node.fault(format!("coupon {name} is not defined"));
             return Err(fault.help(format!("add [coupon.{name}]")));
         }
+        if let Some(plan) = paid {
+            let used = names.iter().filter_map(|name| coupons.get(name));
+            used.map(|coupon| coupon.fits(&node, plan)).collect::<Result<(), Fault>>()?;
+        }
     }
     let mut grants = Vec::new();
     for (name, node) in table.named("prepaid")? {
-        grants.push(grant(&zone, &name, &node)?);
+        let grant = grant(&zone, &name, &node)?;
+        if let Some(plan) = paid.filter(|plan| plan.currency != grant.left.currency) {
+            let fault = node.fault(format!("prepaid credit in {}", grant.left.currency));
+            return Err(fault.help(format!("plan {} is in {}", plan.name, plan.currency)));
+        }
+        grants.push(grant);
     }
     let buyer = table.take("buyer").map(|node| super::party::buyer(&node)).transpose()?;
     let (buyer, reference) = buyer.map_or((None, None), |(party, text)| (Some(party), text));
@@ -139,11 +195,32 @@ fn step(
     Ok(ContractStep { from, plan, devices })
 }
 
+/// The end of something that began, if it has one.
+fn end(
+    zone: &Zone,
+    table: &mut Table<'_>,
+    from: Option<Timestamp>,
+) -> Result<Option<Timestamp>, Fault> {
+    let Some(node) = table.take("to") else { return Ok(None) };
+    let to = node.time(zone)?;
+    if from.is_some_and(|from| to <= from) {
+        let help = "to is the first day after it: from = \"2026-10-01\", to = \"2026-11-01\"";
+        return Err(node.fault("it ends before it begins".to_owned()).help(help));
+    }
+    Ok(Some(to))
+}
+
 fn devices(zone: &Zone, node: &Node<'_>) -> Result<Vec<DeviceText>, Fault> {
-    let mut devices = Vec::new();
+    let mut devices: Vec<DeviceText> = Vec::new();
     if node.is_array() {
+        let mut listed = BTreeSet::new();
         for device in node.list()? {
-            devices.push(DeviceText::named(device.text()?));
+            let name = device.text()?;
+            if !listed.insert(name) {
+                let fault = device.fault(format!("device {name:?} is listed twice"));
+                return Err(fault.help("list it once, or it is billed twice"));
+            }
+            devices.push(DeviceText::named(name));
         }
         return Ok(devices);
     }
@@ -152,7 +229,7 @@ fn devices(zone: &Zone, node: &Node<'_>) -> Result<Vec<DeviceText>, Fault> {
         let mut device = DeviceText::named(&name);
         device.shown = table.take("name").map(|node| node.text().map(str::to_owned)).transpose()?;
         device.from = table.take("from").map(|node| node.time(zone)).transpose()?;
-        device.to = table.take("to").map(|node| node.time(zone)).transpose()?;
+        device.to = end(zone, &mut table, device.from)?;
         if let Some(node) = table.take("dimensions") {
             device.dimensions = node.texts()?;
         }
