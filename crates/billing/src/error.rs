@@ -29,6 +29,9 @@ pub enum Error {
         /// What was given.
         name: String,
     },
+    /// A formula of a usage cannot be computed.
+    #[error("a formula of a usage is divided by 0: write max(..., 1) below the line")]
+    Zero,
     /// Something in a contract, a period or a charge.
     #[error("{place}: {error}")]
     At {
@@ -157,6 +160,7 @@ impl Error {
             Self::Plan(_)
             | Self::Money(_)
             | Self::Overflow { .. }
+            | Self::Zero
             | Self::Zone { .. }
             | Self::Time { .. }
             | Self::Value { .. }

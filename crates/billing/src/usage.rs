@@ -5,6 +5,7 @@
 
 mod amount;
 mod book;
+mod formula;
 mod gauge;
 mod measure;
 mod register;
@@ -12,5 +13,6 @@ mod register;
 pub use amount::{Amount, Comparison, Condition};
 pub(crate) use book::digest;
 pub use book::{Book, Dimensions, Event, Group, Place, Point, Taken, Usage};
-pub use measure::{Measure, Measured, Scope, Stream, UsageRule, measure};
+pub use formula::Formula;
+pub use measure::{Expression, Measure, Measured, Scope, Stream, UsageRule, measure};
 pub use register::{Gap, Register, Swap};

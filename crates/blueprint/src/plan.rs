@@ -63,6 +63,8 @@ pub enum Measure {
     Availability,
     /// Share of due intervals whose reading came in time.
     OnTime,
+    /// Computed from other usages; its formula is read where it is rated.
+    Expression,
 }
 
 pub(crate) const MEASURES: &[(&str, Measure)] = &[
@@ -85,6 +87,7 @@ pub(crate) const MEASURES: &[(&str, Measure)] = &[
     ("p95", Measure::P95),
     ("availability", Measure::Availability),
     ("on_time", Measure::OnTime),
+    ("expression", Measure::Expression),
 ];
 
 /// The lines of a plan.
@@ -204,6 +207,7 @@ pub(crate) const USAGE_KEYS: &[&str] = &[
     "multiplier",
     "gap",
     "gap_max",
+    "formula",
 ];
 
 /// What prices and usages are read against.
@@ -263,6 +267,7 @@ impl<'s> Reader<'s> {
                 | Measure::Last
                 | Measure::Availability
                 | Measure::OnTime
+                | Measure::Expression
         );
         if let Some(kind) = kind
             && numeric
@@ -286,9 +291,11 @@ impl<'s> Reader<'s> {
             | Measure::TimeWeighted
             | Measure::Register
             | Measure::P95 => kind.and_then(|kind| kind.unit()).cloned(),
-            Measure::Integral | Measure::WeightedSum | Measure::Availability | Measure::OnTime => {
-                None
-            }
+            Measure::Integral
+            | Measure::WeightedSum
+            | Measure::Availability
+            | Measure::OnTime
+            | Measure::Expression => None,
         };
         let unit = if table.has("unit") { declared } else { natural() };
         Some(Usage { device, measure, property, unit })

@@ -11,7 +11,7 @@ use crate::document::Totals;
 use crate::output::Bill;
 use crate::plan::ChargeKind;
 use crate::rate::Rated;
-use crate::usage::Measure;
+use crate::usage::{Measure, UsageRule};
 use crate::zone::Period;
 
 /// Whose readings count.
@@ -172,7 +172,8 @@ impl Files {
                 | ChargeKind::Maximum(_)
                 | ChargeKind::Commitment(_) => None,
             });
-            for rule in used.filter_map(|name| plan.usages.get(name)) {
+            let rules = used.filter_map(|name| plan.usages.get(name)).flat_map(UsageRule::measured);
+            for rule in rules {
                 let days = matches!(rule.measure, Measure::DaysWithReading);
                 let depth = if days { Depth::Days } else { Depth::Every };
                 let known = needs.iter_mut().find(|need| need.property == rule.property);

@@ -190,10 +190,13 @@ fn book(text: &str) -> Result<PlanBook, Fault> {
         usages: BTreeMap::new(),
         calendars: BTreeMap::new(),
     };
+    let mut places = BTreeMap::new();
     for (name, node) in top.named("usage")? {
         let rule = usage::rule(&name, &node)?;
-        shared.usages.insert(name, rule);
+        shared.usages.insert(name.clone(), rule);
+        places.insert(name, node);
     }
+    usage::resolve(&mut shared.usages, &places)?;
     for (name, node) in top.named("calendar")? {
         let calendar = usage::calendar(&node)?;
         shared.calendars.insert(name, calendar);
@@ -287,7 +290,15 @@ fn plan(shared: &Shared, name: &Name, node: &Node<'_>) -> Result<Plan, Fault> {
     };
     // Without a currency at the top the first price decides; all others must agree.
     let mut reader = charge::Reader { plan: &mut plan, fixed: currency };
+    // Charges whose names are options of a plan stand under `line`.
+    let mut named = Vec::new();
     for (name, node) in table.rest() {
+        match node.table() {
+            Ok(lines) if name == "line" && lines.of_tables() => named.extend(lines.rest()),
+            Ok(_) | Err(_) => named.push((name, node)),
+        }
+    }
+    for (name, node) in named {
         let name = node.key_name(&name)?;
         let charge = reader.charge(name, &node)?;
         reader.plan.charges.push(charge);

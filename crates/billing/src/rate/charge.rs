@@ -126,8 +126,21 @@ fn streams<'a>(
     rule: &'a UsageRule,
     billed: Period,
 ) -> Vec<(Vec<String>, Stream<'a>)> {
-    let book = context.sources.book;
     let mut streams = Vec::new();
+    for measured in rule.measured() {
+        own_streams(context, (measured, &rule.by), billed, &mut streams);
+    }
+    streams
+}
+
+/// The streams of one usage, grouped `by` dimensions.
+fn own_streams<'a>(
+    context: &'a Context<'_>,
+    (rule, by): (&'a UsageRule, &[Name]),
+    billed: Period,
+    streams: &mut Vec<(Vec<String>, Stream<'a>)>,
+) {
+    let book = context.sources.book;
     // What is reported for the contract itself is no device-day.
     let of_devices = matches!(rule.measure, Measure::DaysWithReading | Measure::OnTime(_));
     let account = context.account.iter().filter(|_| rule.property.is_some() || !of_devices);
@@ -140,7 +153,7 @@ fn streams<'a>(
         for property in properties {
             let mut points = book.points(device.device, property, billed, context.cutoff.offset);
             let swaps = &device.swaps;
-            let groups = grouped(context, rule, device, &points);
+            let groups = grouped(context, by, device, &points);
             let alone = groups.len() == 1;
             for (values, own) in groups {
                 let mine = |point: &&Point| own.contains(&point.group);
@@ -151,18 +164,18 @@ fn streams<'a>(
                 } else {
                     (points.iter().filter(mine).cloned().collect(), None)
                 };
-                let stream = Stream { device: device.device, property, points, own, term, swaps };
+                let (usage, device) = (&rule.name, device.device);
+                let stream = Stream { device, property, usage, points, own, term, swaps };
                 streams.push((values, stream));
             }
         }
     }
-    streams
 }
 
 /// The groups of readings with the same values of the dimensions that a usage is grouped by.
 fn grouped(
     context: &Context<'_>,
-    rule: &UsageRule,
+    by: &[Name],
     device: &DeviceTerm,
     points: &[Point],
 ) -> BTreeMap<Vec<String>, BTreeSet<Group>> {
@@ -173,7 +186,7 @@ fn grouped(
             let found = own.and_then(|d| d.get(by)).or_else(|| device.dimensions.get(by));
             found.cloned().unwrap_or_default()
         };
-        groups.entry(rule.by.iter().map(value).collect()).or_default().insert(group);
+        groups.entry(by.iter().map(value).collect()).or_default().insert(group);
     }
     groups
 }

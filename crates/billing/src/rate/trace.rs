@@ -167,6 +167,7 @@ const fn adds_up(measure: &Measure) -> bool {
         | Measure::WeightedSum
         | Measure::Percentile95
         | Measure::Availability(_)
-        | Measure::OnTime(_) => false,
+        | Measure::OnTime(_)
+        | Measure::Expression(_) => false,
     }
 }

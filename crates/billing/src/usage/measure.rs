@@ -4,7 +4,7 @@
 //! receipts. Where a measure takes all devices of a contract together and where it adds the
 //! devices up is fixed per measure and written at [`Measure`].
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 use model::{DeviceId, Name, Timestamp};
@@ -25,7 +25,7 @@ const HOUR_MS: i64 = 3_600_000;
 ///
 /// Over all readings of all devices together: count, sum, min, max, average, unique, p95,
 /// availability, on_time. Per device, then added: last, time_weighted, integral, weighted_sum,
-/// duration, days_with_reading, register.
+/// duration, days_with_reading, register. An expression computes once, from the sums.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Measure {
     /// How many readings.
@@ -60,6 +60,17 @@ pub enum Measure {
     Availability(i64),
     /// Share of readings due every so many milliseconds that came in time, 0 to 1.
     OnTime(i64),
+    /// Computed from other usages of the same plan, each measured over the same stretch.
+    Expression(Box<Expression>),
+}
+
+/// A usage that is computed from others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expression {
+    /// How.
+    pub formula: super::Formula,
+    /// From what; none of them is an expression itself.
+    pub inputs: Vec<UsageRule>,
 }
 
 /// A usage as the plan defines it.
@@ -79,6 +90,32 @@ pub struct UsageRule {
     pub by: Vec<Name>,
 }
 
+impl UsageRule {
+    /// The usages that readings are counted for: itself, or what its formula names.
+    #[must_use]
+    pub fn measured(&self) -> Vec<&Self> {
+        match &self.measure {
+            Measure::Expression(expression) => expression.inputs.iter().collect(),
+            Measure::Count
+            | Measure::Sum
+            | Measure::Min
+            | Measure::Max
+            | Measure::Average
+            | Measure::Last
+            | Measure::Unique
+            | Measure::TimeWeighted
+            | Measure::Integral
+            | Measure::WeightedSum
+            | Measure::Duration(_)
+            | Measure::DaysWithReading
+            | Measure::Register(_)
+            | Measure::Percentile95
+            | Measure::Availability(_)
+            | Measure::OnTime(_) => vec![self],
+        }
+    }
+}
+
 /// Readings of one property of one device.
 #[derive(Debug, Clone)]
 pub struct Stream<'a> {
@@ -86,6 +123,8 @@ pub struct Stream<'a> {
     pub device: DeviceId,
     /// Of what.
     pub property: &'a Name,
+    /// Which usage counts it.
+    pub usage: &'a Name,
     /// In order of time, with one before and one after the period where there is one.
     pub points: Vec<Point>,
     /// Which of them are counted here; `None` is all. The others only end what these hold, and
@@ -141,6 +180,9 @@ pub fn measure(
     streams: &[Stream<'_>],
     scope: &Scope<'_>,
 ) -> Result<Measured, Error> {
+    if let Measure::Expression(expression) = &rule.measure {
+        return computed(rule, expression, streams, scope);
+    }
     let mut measured = Measured::default();
     let mut receipt = Sha256::new();
     let mut pool = Vec::new();
@@ -166,6 +208,7 @@ pub fn measure(
                     shares = (sum(shares.0, good, WHAT)?, shares.1 + all);
                 }
             }
+            Reach::Inputs => {}
             Reach::EachDevice => {
                 let part = one(rule, stream, &pieces, &inside, scope)?;
                 add(&mut measured, &part)?;
@@ -178,10 +221,40 @@ pub fn measure(
         Reach::Intervals if shares.1 == 0 => Decimal::ONE,
         Reach::Intervals => quotient(shares.0, Decimal::from(shares.1), WHAT)?,
         Reach::All => pooled(rule, &pool)?,
-        Reach::EachDevice => measured.quantity,
+        Reach::EachDevice | Reach::Inputs => measured.quantity,
     };
     measured.quantity = crate::error::product(total, rule.scale, WHAT)?.normalize();
     measured.estimated = crate::error::product(measured.estimated, rule.scale, WHAT)?.normalize();
+    measured.receipt = receipt.finalize().into();
+    Ok(measured)
+}
+
+/// A usage from other usages, each measured over its own streams.
+fn computed(
+    rule: &UsageRule,
+    expression: &Expression,
+    streams: &[Stream<'_>],
+    scope: &Scope<'_>,
+) -> Result<Measured, Error> {
+    let mut measured = Measured::default();
+    let mut receipt = Sha256::new();
+    let mut quantities = BTreeMap::new();
+    for input in &expression.inputs {
+        let own: Vec<Stream<'_>> =
+            streams.iter().filter(|stream| *stream.usage == input.name).cloned().collect();
+        let part = measure(input, &own, scope)?;
+        add(&mut measured, &part)?;
+        measured.readings += part.readings;
+        receipt.update(part.receipt);
+        quantities.insert(&input.name, crate::rounding::settled(part.quantity));
+    }
+    let of = |name: &Name| quantities.get(name).copied().unwrap_or_default();
+    let exact = expression.formula.value(&of)?;
+    measured.quantity = crate::error::product(exact, rule.scale, WHAT)?.normalize();
+    // Nobody can say which part of a formula an estimate is, so all of it is one.
+    if !measured.estimated.is_zero() {
+        measured.estimated = measured.quantity;
+    }
     measured.receipt = receipt.finalize().into();
     Ok(measured)
 }
@@ -209,6 +282,8 @@ enum Reach {
     Days,
     /// Intervals of all devices.
     Intervals,
+    /// Other usages.
+    Inputs,
 }
 
 impl Measure {
@@ -227,7 +302,8 @@ impl Measure {
             | Self::DaysWithReading
             | Self::Percentile95
             | Self::Availability(_)
-            | Self::OnTime(_) => false,
+            | Self::OnTime(_)
+            | Self::Expression(_) => false,
         }
     }
 
@@ -242,6 +318,7 @@ impl Measure {
             | Self::Percentile95 => Reach::All,
             Self::DaysWithReading => Reach::Days,
             Self::Availability(_) | Self::OnTime(_) => Reach::Intervals,
+            Self::Expression(_) => Reach::Inputs,
             Self::Last
             | Self::TimeWeighted
             | Self::Integral
@@ -348,7 +425,8 @@ fn one(
         | Measure::Percentile95
         | Measure::DaysWithReading
         | Measure::Availability(_)
-        | Measure::OnTime(_) => Decimal::ZERO,
+        | Measure::OnTime(_)
+        | Measure::Expression(_) => Decimal::ZERO,
     };
     Ok(part)
 }
@@ -379,7 +457,8 @@ fn pooled(rule: &UsageRule, pool: &[&Point]) -> Result<Decimal, Error> {
         | Measure::Register(_)
         | Measure::Percentile95
         | Measure::Availability(_)
-        | Measure::OnTime(_) => {}
+        | Measure::OnTime(_)
+        | Measure::Expression(_) => {}
     }
     let mut numbers = Vec::with_capacity(pool.len());
     for point in pool {

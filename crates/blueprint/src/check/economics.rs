@@ -103,7 +103,8 @@ impl Earning<'_> {
                         | Measure::Register
                         | Measure::P95
                         | Measure::Availability
-                        | Measure::OnTime => return None,
+                        | Measure::OnTime
+                        | Measure::Expression => return None,
                     }
                 }
             };

@@ -102,6 +102,11 @@ impl<'a> Table<'a> {
         Ok(list)
     }
 
+    /// Whether everything that was not taken is a table.
+    pub(super) fn of_tables(&self) -> bool {
+        self.left.iter().all(|(_, node)| node.value.is_table())
+    }
+
     /// All keys that were not taken.
     pub(super) fn rest(self) -> Vec<(String, Node<'a>)> {
         self.left.into_iter().map(|(key, node)| (key.to_owned(), node)).collect()

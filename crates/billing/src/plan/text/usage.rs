@@ -2,7 +2,7 @@
 //!
 //! *Invariant:* an option that a measure does not use is an unknown key, not an ignored one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::civil::{Time, Weekday};
@@ -12,10 +12,10 @@ use rust_decimal::Decimal;
 use super::super::Fault;
 use super::table::{Node, Table};
 use crate::calendar::{Calendar, SlotRule};
-use crate::usage::{Gap, Measure, Register, UsageRule};
+use crate::usage::{Expression, Formula, Gap, Measure, Register, UsageRule};
 
 const MEASURES: &str = "count, sum, min, max, average, last, unique, time_weighted, integral, \
-     weighted_sum, duration, days_with_reading, register, p95, availability, on_time";
+     weighted_sum, duration, days_with_reading, register, p95, availability, on_time, expression";
 
 /// One usage.
 pub(super) fn rule(name: &Name, node: &Node<'_>) -> Result<UsageRule, Fault> {
@@ -38,9 +38,39 @@ pub(super) fn rule(name: &Name, node: &Node<'_>) -> Result<UsageRule, Fault> {
         None => Vec::new(),
     };
     table.end()?;
-    let any = matches!(measure, Measure::DaysWithReading | Measure::Count | Measure::OnTime(_));
+    let any = matches!(
+        measure,
+        Measure::DaysWithReading | Measure::Count | Measure::OnTime(_) | Measure::Expression(_)
+    );
     let property = if any { property } else { Some(property.unwrap_or_else(|| name.clone())) };
     Ok(UsageRule { name: name.clone(), property, measure, unit, scale, by })
+}
+
+/// Gives expressions the usages that they name.
+pub(super) fn resolve(
+    usages: &mut BTreeMap<Name, UsageRule>,
+    nodes: &BTreeMap<Name, Node<'_>>,
+) -> Result<(), Fault> {
+    let plain = usages.clone();
+    for (name, rule) in usages.iter_mut() {
+        let (Measure::Expression(expression), Some(node)) = (&mut rule.measure, nodes.get(name))
+        else {
+            continue;
+        };
+        for input in expression.formula.usages() {
+            let missing = || {
+                let fault = node.fault(format!("usage {input} is not defined"));
+                fault.help(format!("add [usage.{input}]"))
+            };
+            let known = plain.get(&input).ok_or_else(missing)?;
+            if matches!(known.measure, Measure::Expression(_)) {
+                let fault = node.fault(format!("{input} is a formula itself"));
+                return Err(fault.help("write that formula out, in parentheses"));
+            }
+            expression.inputs.push(known.clone());
+        }
+    }
+    Ok(())
 }
 
 fn measure(
@@ -81,6 +111,13 @@ fn measure(
         "on_time" => {
             let help = "add every = \"1 min\": how often is a reading due?";
             (Measure::OnTime(table.need("every", help)?.millis()?), "1")
+        }
+        "expression" => {
+            let help = "add formula = \"max(energy - own_use, 0) * 1.05\" over other usages";
+            let node = table.need("formula", help)?;
+            let formula = Formula::parse(node.text()?)
+                .map_err(|words| node.fault(words).help("name usages: \"energy - own_use\""))?;
+            (Measure::Expression(Box::new(Expression { formula, inputs: Vec::new() })), "")
         }
         other => {
             let fault = node.fault(format!("{other:?} is no measure"));
