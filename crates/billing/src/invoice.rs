@@ -7,6 +7,7 @@
 //! What it does not do: sending (Peppol needs an access point), and judging a tax rate.
 
 mod european;
+mod hint;
 mod layout;
 mod pdf;
 mod unit;

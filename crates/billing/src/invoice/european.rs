@@ -108,7 +108,12 @@ fn rules(document: &Document, refused: &Rejected) -> Error {
     let fatal = refused.report().fatal();
     let shown =
         fatal.take(FINDINGS_MAX).map(|f| format!("{} at {}: {}", f.rule, f.path, f.message));
-    Error::Rules { number: document.number.clone(), rules: shown.collect::<Vec<_>>().join("; ") }
+    let mut rules = shown.collect::<Vec<_>>().join("; ");
+    let hints = super::hint::hints(refused);
+    if !hints.is_empty() {
+        rules = format!("{rules} (to mend it: {})", hints.join("; "));
+    }
+    Error::Rules { number: document.number.clone(), rules }
 }
 
 /// Turns amounts of a credit note into positive ones.
@@ -124,9 +129,20 @@ impl Sign {
     }
 
     fn amount(self, document: &Document, money: Money) -> Result<InvoiceAmount, Error> {
-        let number = || document.number.clone();
-        InvoiceAmount::from_decimal_exact(self.of(money.amount()))
-            .map_err(|error| Error::Rules { number: number(), rules: error.to_string() })
+        let currency = money.currency;
+        let refused = |error: &dyn std::fmt::Display| {
+            let rules = match currency.minor_digits() {
+                ..=2 => error.to_string(),
+                digits => format!(
+                    "the two decimals of EN 16931: {currency} has {digits}. Write it as --format pdf"
+                ),
+            };
+            Error::Rules { number: document.number.clone(), rules }
+        };
+        if currency.minor_digits() > 2 {
+            return Err(refused(&""));
+        }
+        InvoiceAmount::from_decimal_exact(self.of(money.amount())).map_err(|error| refused(&error))
     }
 }
 
@@ -165,7 +181,11 @@ fn model(document: &Document) -> Result<Invoice, Error> {
     invoice.buyer_reference.clone_from(&document.buyer_reference);
     invoice.contract_reference = document.contract.as_deref().map(DocumentReference::new);
     invoice.invoicing_period = period(document.days)?;
-    invoice.notes = document.notes.iter().map(InvoiceNote::new).collect();
+    invoice.notes = match document.profile {
+        Profile::Core | Profile::XRechnung => document.notes.iter().map(InvoiceNote::new).collect(),
+        // Peppol has room for one note (R002).
+        Profile::Peppol => some(&document.notes.join("\n")).iter().map(InvoiceNote::new).collect(),
+    };
     for original in &document.originals {
         invoice.preceding_invoices.push(PrecedingInvoice {
             reference: DocumentReference::new(&original.number),
@@ -386,6 +406,37 @@ fn exemption(document: &Document, reconciler: Reconciler, category: TaxCategory)
     reconciler.exemption(category.code(), Some(text), code)
 }
 
+/// Taxes as they were booked. A plan may round them otherwise, and a currency without cents must: the
+/// standard leaves each class less than one unit of money for that (BR-CO-17, BR-S-09).
+fn as_booked(document: &Document, sign: Sign, invoice: &mut Invoice) -> Result<(), Error> {
+    let mut moved = Decimal::ZERO;
+    for entry in &mut invoice.vat_breakdown {
+        let own = document.totals.taxes.iter().find(|tax| {
+            tax.class.category.code() == entry.category.as_str() && rate(tax.class) == entry.rate
+        });
+        let Some(tax) = own else { continue };
+        let booked = sign.amount(document, tax.tax)?;
+        let off = booked.into_decimal() - entry.tax_amount.into_decimal();
+        if off.abs() < Decimal::ONE {
+            entry.tax_amount = booked;
+            moved += off;
+        }
+    }
+    if moved.is_zero() {
+        return Ok(());
+    }
+    let add = |amount: InvoiceAmount| {
+        let number = document.number.clone();
+        InvoiceAmount::from_decimal_exact(amount.into_decimal() + moved)
+            .map_err(|error| Error::Rules { number, rules: error.to_string() })
+    };
+    let totals = &mut invoice.totals;
+    totals.vat_total = totals.vat_total.map(add).transpose()?;
+    totals.gross_total = add(totals.gross_total)?;
+    totals.due = add(totals.due)?;
+    Ok(())
+}
+
 /// Derives the totals from the lines, and refuses any that are not the ones that were booked.
 fn settle(document: &Document, sign: Sign, invoice: &mut Invoice) -> Result<(), Error> {
     let fault = |rules: String| Error::Rules { number: document.number.clone(), rules };
@@ -399,6 +450,7 @@ fn settle(document: &Document, sign: Sign, invoice: &mut Invoice) -> Result<(), 
         reconciler = reconciler.paid(sign.amount(document, paid)?);
     }
     reconciler.apply(invoice).map_err(|error| fault(error.to_string()))?;
+    as_booked(document, sign, invoice)?;
     let booked = [
         ("net", totals.net, invoice.totals.taxable_total),
         ("gross", totals.gross, invoice.totals.gross_total),
