@@ -8,12 +8,14 @@ import alarms
 import backup
 import clients
 import formulas
+import holds
 import invoices
 import kills
 import lake
 import mtls
 import notify
 import projects
+import rating
 import readme
 import s3
 import schema
@@ -125,6 +127,8 @@ def main():
     lake.facts()
     s3.facts()
     formulas.facts()
+    rating.facts()
+    holds.facts()
     kills.facts(arguments.kills, arguments.seed)
     backup.facts(arguments.seed)
     sys.exit(1 if verdicts.failed else 0)

@@ -24,6 +24,21 @@ CATEGORIES = {
     "G": "G",
     "O": "O",
 }
+# What else stands in documents: what is changed in the plan, and words that must be in the XML.
+VARIETY = {
+    "several rates, a discount and prepaid credit": (
+        [('service = { flat', 'service = { tax = "7 %", flat'),
+         ('coupons = ["spring"]', 'coupons = ["spring"]\nprepaid.gift = { amount = "10 EUR" }')],
+        ["PrepaidAmount"],
+    ),
+    "taxes of three categories": (
+        [('service = { flat', 'free = { tax = "E", flat = "1 EUR" }\nzero = { tax = "Z", flat = "2 EUR" }\nservice = { flat')], []),
+    "yen, which have no cents": ([("EUR", "JPY"), ("0.347", "34.7"), ("0.25", "25.3")], ["JPY"]),
+    "taxes rounded down, as a plan may": ([('currency =', 'rounding = { tax = "down" }\ncurrency =')], []),
+    "more given back than billed": ([("0.347 EUR", "-7.347 EUR"), ("0.25 EUR", "-9.25 EUR")], ["381"]),
+    "a charge of nothing and a long name": (
+        [("service = {", "nothing = { flat = \"0 EUR\" }\nservice = {"), ("Linden &", "Linden & " + "Partner und " * 20)], []),
+}
 USAGE = "".join(
     f'{{"contract":"linden","device":"box-{box}","property":"energy",'
     f'"time":"2026-10-{day:02}T08:00:00Z","value":"{100 * box + 7 * day}.25"}}\n'
@@ -151,6 +166,20 @@ def judge():
                 pdf = written(folder, "factur-x")
                 _name, inside = get_facturx_xml_from_pdf(pdf, check_xsd=True)
                 assert inside == written(folder, "cii"), "the embedded document is another one"
+        for what, (changes, words) in VARIETY.items():
+            text = plan("S", "19 %")
+            for old, new in changes:
+                assert old in text, old
+                text = text.replace(old, new)
+            (folder / "plan.toml").write_text(text)
+            for form in ("cii", "ubl"):
+                with fact(f"invoices: {form} with {what} passes XSD and schematron"):
+                    xml = written(folder, form)
+                    xml_check_xsd(xml)
+                    schematron.check(xml)
+                    for word in words:
+                        assert word in xml.decode(), f"no {word}"
+        (folder / "plan.toml").write_text(plan("S", "19 %"))
         with fact("invoices: the judge refuses a document with a changed cent"):
             xml = written(folder, "cii").replace(
                 b"<ram:GrandTotalAmount>", b"<ram:GrandTotalAmount>1"

@@ -11,12 +11,12 @@ mod statement;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{ContractId, CustomerId, DeviceId, Money, Offset, Origin, Timestamp};
+use model::{ContractId, CustomerId, DeviceId, Money, Name, Offset, Origin, Timestamp};
 
 use crate::Error;
 use crate::contract::{Contract, ContractRevision, DeviceTerm, FOREVER};
 use crate::document::{TaxRules, Totals, totals};
-use crate::output::{Quarantined, RatedContract, RatedDocument, UsageCounts};
+use crate::output::{Quarantined, RatedContract, RatedDocument, Unpriced, UsageCounts};
 use crate::plan::{ContractText, Plan, PlanBook, parse};
 use crate::prepaid::Grant;
 use crate::rate::{Catalog, Cutoff, Rated, Sources, rate};
@@ -45,6 +45,8 @@ pub struct Files {
     usage: UsageCounts,
     /// Lines read, empty ones too: what an editor counts.
     read: u64,
+    /// Lines taken, by what they name.
+    properties: BTreeMap<Name, u64>,
     quarantine: Vec<Quarantined>,
     last: Option<Timestamp>,
     billable: Billable,
@@ -113,6 +115,7 @@ impl Files {
             device_names,
             usage: UsageCounts::default(),
             read: 0,
+            properties: BTreeMap::new(),
             quarantine: Vec::new(),
             last: None,
             billable: Billable::default(),
@@ -149,6 +152,12 @@ impl Files {
             return Ok(());
         }
         let device = self.place(&line)?;
+        match self.properties.get_mut(&line.property) {
+            Some(lines) => *lines += 1,
+            None => {
+                self.properties.insert(line.property.clone(), 1);
+            }
+        }
         let usage = Usage {
             device,
             property: line.property,
@@ -310,8 +319,25 @@ impl Files {
             format: "iotbiz-rated-1",
             usage: self.usage,
             quarantine: self.quarantine.clone(),
+            unpriced: self.unpriced(),
             contracts,
         })
+    }
+
+    /// What lines name and no plan reads.
+    fn unpriced(&self) -> Vec<Unpriced> {
+        let mut needs = Vec::new();
+        for plan in self.plans.plans.values() {
+            period::needs_of(plan, &mut needs);
+        }
+        let unread = self.properties.iter().filter(|(name, _)| {
+            !needs.iter().any(|need| need.property.as_ref().is_none_or(|of| of == *name))
+        });
+        let unpriced = |(name, lines): (&Name, &u64)| Unpriced {
+            usage: name.to_string(),
+            lines: *lines,
+        };
+        unread.map(unpriced).collect()
     }
 
     fn rate_contract(&self, name: &str, known: &Known) -> Result<RatedContract, Error> {

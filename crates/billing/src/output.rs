@@ -14,8 +14,20 @@ pub struct RatedDocument {
     pub usage: UsageCounts,
     /// Lines that were not taken, at most the first 1,000.
     pub quarantine: Vec<Quarantined>,
+    /// Readings that no charge counts, so that a misspelt usage is seen before a customer is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unpriced: Vec<Unpriced>,
     /// By contract.
     pub contracts: Vec<RatedContract>,
+}
+
+/// Readings that no charge of any plan counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unpriced {
+    /// The property or usage that lines name.
+    pub usage: String,
+    /// How many lines do.
+    pub lines: u64,
 }
 
 /// What became of the usage lines.

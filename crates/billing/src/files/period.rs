@@ -9,7 +9,7 @@ use super::Files;
 use crate::Error;
 use crate::document::Totals;
 use crate::output::Bill;
-use crate::plan::ChargeKind;
+use crate::plan::{ChargeKind, Plan};
 use crate::rate::Rated;
 use crate::usage::{Measure, UsageRule};
 use crate::zone::Period;
@@ -162,27 +162,7 @@ impl Files {
         let (_, known) = self.known(Some(contract))?;
         let plans = known.text.steps.iter().filter_map(|step| self.plans.plans.get(&step.plan));
         let mut needs: Vec<Need> = Vec::new();
-        for plan in plans {
-            let used = plan.charges.iter().filter_map(|charge| match &charge.kind {
-                ChargeKind::Usage(usage) => Some(&usage.usage),
-                ChargeKind::Promise(promise) => Some(&promise.figure),
-                ChargeKind::Recurring(_)
-                | ChargeKind::Once { .. }
-                | ChargeKind::Minimum(_)
-                | ChargeKind::Maximum(_)
-                | ChargeKind::Commitment(_) => None,
-            });
-            let rules = used.filter_map(|name| plan.usages.get(name)).flat_map(UsageRule::measured);
-            for rule in rules {
-                let days = matches!(rule.measure, Measure::DaysWithReading);
-                let depth = if days { Depth::Days } else { Depth::Every };
-                let known = needs.iter_mut().find(|need| need.property == rule.property);
-                match known {
-                    Some(need) => need.depth = need.depth.max(depth),
-                    None => needs.push(Need { property: rule.property.clone(), depth }),
-                }
-            }
-        }
+        plans.for_each(|plan| needs_of(plan, &mut needs));
         Ok(needs)
     }
 
@@ -205,5 +185,28 @@ impl Files {
             }
         }
         Ok(found)
+    }
+}
+
+/// What a plan needs of readings, added to what is needed already.
+pub(super) fn needs_of(plan: &Plan, needs: &mut Vec<Need>) {
+    let used = plan.charges.iter().filter_map(|charge| match &charge.kind {
+        ChargeKind::Usage(usage) => Some(&usage.usage),
+        ChargeKind::Promise(promise) => Some(&promise.figure),
+        ChargeKind::Recurring(_)
+        | ChargeKind::Once { .. }
+        | ChargeKind::Minimum(_)
+        | ChargeKind::Maximum(_)
+        | ChargeKind::Commitment(_) => None,
+    });
+    let rules = used.filter_map(|name| plan.usages.get(name)).flat_map(UsageRule::measured);
+    for rule in rules {
+        let days = matches!(rule.measure, Measure::DaysWithReading);
+        let depth = if days { Depth::Days } else { Depth::Every };
+        let known = needs.iter_mut().find(|need| need.property == rule.property);
+        match known {
+            Some(need) => need.depth = need.depth.max(depth),
+            None => needs.push(Need { property: rule.property.clone(), depth }),
+        }
     }
 }

@@ -64,6 +64,17 @@ pub(super) fn price(text: &str) -> Option<PriceText> {
     Some(PriceText { amount, currency, per })
 }
 
+/// The price that was meant by `0,30 EUR`, `0.30 €` or `EUR 0.30`, as it is written.
+pub(super) fn meant_price(text: &str) -> Option<String> {
+    let pointed = text.replace(',', ".").replace('€', " EUR ");
+    let words: Vec<&str> = pointed.split_whitespace().collect();
+    let turned = match words.as_slice() {
+        [code, amount] if Currency::from_str(code).is_ok() => format!("{amount} {code}"),
+        _ => words.join(" ").replace(" /", "/"),
+    };
+    price(&turned).map(|_| turned)
+}
+
 /// `100 MB/device`, or just `100`.
 pub(super) fn quantity(text: &str) -> Option<QuantityText> {
     let (amount, rest) = number(text)?;
@@ -133,6 +144,15 @@ mod tests {
         for wrong in ["", "EUR", "1 EUR/", "1. EUR", "1 eur", "1 EUR extra", "1 2 EUR"] {
             assert_eq!(price(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_price_of_a_spreadsheet_is_known_by_what_was_meant() {
+        for meant in ["0,30 EUR", "0.30 €", "€0.30", "EUR 0.30", "EUR 0,30"] {
+            assert_eq!(meant_price(meant).as_deref(), Some("0.30 EUR"), "{meant}");
+        }
+        assert_eq!(meant_price("0,30 €/kWh").as_deref(), Some("0.30 EUR/kWh"));
+        assert_eq!(meant_price("1.000,50 EUR"), None);
     }
 
     proptest! {

@@ -378,7 +378,7 @@ pub fn tax_class(text: &str) -> Option<TaxClass> {
 }
 
 fn tax(node: &Node<'_>) -> Result<TaxClass, Fault> {
-    let text = node.text()?;
+    let text = node.written();
     tax_class(text).ok_or_else(|| {
         node.fault(format!("{text:?} is no tax class"))
             .help("write \"19 %\" for the standard category, or Z, E, AE, K, G or O alone")

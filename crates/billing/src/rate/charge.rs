@@ -16,10 +16,14 @@ use crate::error::{difference, product, quotient, sum};
 use crate::plan::{Allowance, Charge, Each, Pool, UsageCharge};
 use crate::price::{PriceModel, Quantity, Step};
 use crate::rounding::settled;
-use crate::usage::{Group, Measure, Measured, Point, Scope, Stream, UsageRule, measure};
+use crate::usage::{
+    Group, Measure, Measured, Point, Register, Scope, Stream, UsageRule, measure,
+};
 use crate::zone::Period;
 
 const WHAT: &str = "billed usage";
+/// Readings of a register that hardly moves which are looked at before a period.
+const RUN_UP_MAX: usize = 10_000;
 
 /// What is priced as one: a device or all, a combination of dimension values, a slot.
 type Place = (Option<DeviceId>, Vec<String>);
@@ -152,6 +156,12 @@ fn own_streams<'a>(
         };
         for property in properties {
             let mut points = book.points(device.device, property, billed, context.cutoff.offset);
+            if let Measure::Register(register) = &rule.measure
+                && !register.backstep_max.is_zero()
+            {
+                let earlier = run_up(context, register, device.device, property, &points);
+                points.splice(0..0, earlier);
+            }
             let swaps = &device.swaps;
             let groups = grouped(context, by, device, &points);
             let alone = groups.len() == 1;
@@ -170,6 +180,33 @@ fn own_streams<'a>(
             }
         }
     }
+}
+
+/// Readings before the first of `points`, back to one that is surely no jitter: what is counted in a
+/// period must not depend on where it begins.
+fn run_up(
+    context: &Context<'_>,
+    register: &Register,
+    device: DeviceId,
+    property: &Name,
+    points: &[Point],
+) -> Vec<Point> {
+    let Some(first) = points.first() else { return Vec::new() };
+    let book = context.sources.book;
+    let known = (first.time, context.cutoff.offset);
+    let mut newer = first.value.number();
+    let mut earlier = Vec::new();
+    for point in book.before(device, property, known).take(RUN_UP_MAX) {
+        let older = point.value.number();
+        let sure = older.zip(newer).is_none_or(|(older, newer)| register.is_sure(older, newer));
+        if sure {
+            break;
+        }
+        newer = older;
+        earlier.push(point);
+    }
+    earlier.reverse();
+    earlier
 }
 
 /// The groups of readings with the same values of the dimensions that a usage is grouped by.

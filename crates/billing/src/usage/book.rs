@@ -292,16 +292,7 @@ impl Book {
         };
         let from = Bound::Excluded((period.from, 0));
         let edge = (period.from, 0);
-        let in_force = |((time, _), versions): (&(Timestamp, EventKey), &Vec<Version>)| {
-            let at = versions.iter().rev().find(|v| v.place.offset <= cutoff)?;
-            Some(Point {
-                time: *time,
-                place: at.place,
-                appended: at.appended,
-                value: at.value.clone(),
-                group: at.group,
-            })
-        };
+        let in_force = |entry| in_force(entry, cutoff);
         let before = series.range(..edge).rev().find_map(in_force);
         let first = series.get(&edge).map(|v| (&edge, v)).and_then(in_force);
         let mut points: Vec<Point> = before.into_iter().chain(first).collect();
@@ -315,6 +306,34 @@ impl Book {
         }
         points
     }
+
+    /// Readings in force before an instant, the newest first.
+    pub fn before(
+        &self,
+        device: DeviceId,
+        property: &Name,
+        (time, cutoff): (Timestamp, Offset),
+    ) -> impl Iterator<Item = Point> {
+        let of_device = self.series.get(&device);
+        let series = of_device.and_then(|properties| properties.get(property));
+        let earlier = series.into_iter().flat_map(move |series| series.range(..(time, 0)).rev());
+        earlier.filter_map(move |entry| in_force(entry, cutoff))
+    }
+}
+
+/// The version of a reading that is in force at a cut-off.
+fn in_force(
+    ((time, _), versions): (&(Timestamp, EventKey), &Vec<Version>),
+    cutoff: Offset,
+) -> Option<Point> {
+    let at = versions.iter().rev().find(|v| v.place.offset <= cutoff)?;
+    Some(Point {
+        time: *time,
+        place: at.place,
+        appended: at.appended,
+        value: at.value.clone(),
+        group: at.group,
+    })
 }
 
 fn insert(versions: &mut Vec<Version>, version: Version, time: Timestamp) -> Result<Taken, Error> {

@@ -201,6 +201,10 @@ fn rate(rated: &Rated, format: Format) -> anyhow::Result<()> {
         let place = format!("{}:{}", rated.usage.display(), held.line);
         output::talk(&format!("{place}: not taken: {}", held.reason));
     }
+    for unpriced in &document.unpriced {
+        let (usage, lines) = (&unpriced.usage, unpriced.lines);
+        output::talk(&format!("no charge counts {usage:?}, which {lines} lines name"));
+    }
     if format == Format::Json {
         return output::json(&document);
     }

@@ -191,6 +191,14 @@ impl<'a> Node<'a> {
         Ok(nodes)
     }
 
+    /// The text, or what is written in its place.
+    pub(super) fn written(&self) -> &'a str {
+        self.value
+            .as_str()
+            .or_else(|| self.source.text.get(self.span.clone()))
+            .unwrap_or_default()
+    }
+
     pub(super) fn text(&self) -> Result<&'a str, Fault> {
         self.value.as_str().ok_or_else(|| self.wrong("a text"))
     }
@@ -279,8 +287,9 @@ impl<'a> Node<'a> {
     }
 
     pub(super) fn share(&self) -> Result<Decimal, Fault> {
-        quantity::share(self.text()?)
-            .ok_or_else(|| self.wrong("a share").help("write it in percent, such as \"10 %\""))
+        let text = self.value.as_str().unwrap_or_default();
+        let help = "write it in percent and with a point, such as \"1.5 %\"";
+        quantity::share(text).ok_or_else(|| self.wrong("a share").help(help))
     }
 
     pub(super) fn share_or_number(&self) -> Result<Decimal, Fault> {
@@ -299,8 +308,16 @@ impl<'a> Node<'a> {
     }
 
     pub(super) fn price(&self) -> Result<PriceText, Fault> {
-        let help = "write amount, currency and unit: \"0.30 EUR/device/day\"";
-        quantity::price(self.text()?).ok_or_else(|| self.wrong("a price").help(help))
+        let text = self.value.as_str().unwrap_or_default();
+        quantity::price(text).ok_or_else(|| {
+            let help = match quantity::meant_price(text) {
+                Some(meant) => format!("write \"{meant}\""),
+                None => "write amount, currency and unit, at most 28 digits: \
+                         \"0.30 EUR/device/day\""
+                    .to_owned(),
+            };
+            self.wrong("a price").help(help)
+        })
     }
 
     pub(super) fn condition(&self) -> Result<(&'a str, crate::usage::Condition), Fault> {
