@@ -95,8 +95,7 @@ impl Files {
     /// What is wrong with it, with place and advice.
     pub fn new(plan_text: &str) -> Result<Self, Error> {
         let plans = parse(plan_text)?;
-        let keyed =
-            |(name, plan): (&model::Name, &Plan)| ((name.clone(), plan.revision), plan.clone());
+        let keyed = |(name, plan): (&Name, &Plan)| ((name.clone(), plan.revision), plan.clone());
         let catalog = plans.plans.iter().map(keyed).collect();
         let known = |(name, text): (&String, &ContractText)| {
             (name.clone(), Known { text: text.clone(), seen: BTreeSet::new(), first: None })
@@ -333,10 +332,8 @@ impl Files {
         let unread = self.properties.iter().filter(|(name, _)| {
             !needs.iter().any(|need| need.property.as_ref().is_none_or(|of| of == *name))
         });
-        let unpriced = |(name, lines): (&Name, &u64)| Unpriced {
-            usage: name.to_string(),
-            lines: *lines,
-        };
+        let unpriced =
+            |(name, lines): (&Name, &u64)| Unpriced { usage: name.to_string(), lines: *lines };
         unread.map(unpriced).collect()
     }
 

@@ -204,7 +204,8 @@ fn jitter_at_the_edge_of_a_month_is_counted_once() {
     let line = |day: &str, value: u32| {
         format!(r#"{{"contract":"a","usage":"u","time":"2026-{day}:00:00Z","value":{value}}}"#)
     };
-    let lines = [line("10-01T00", 90), line("10-31T22", 100), line("10-31T23", 99), line("11-05T00", 101)];
+    let lines =
+        [line("10-01T00", 90), line("10-31T22", 100), line("10-31T23", 99), line("11-05T00", 101)];
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     assert_eq!(amounts(&bills(plan, &lines)), ["c charge 10.00", "c charge 1.00"]);
 }
@@ -263,10 +264,7 @@ fn numbers_that_do_not_fit_are_an_error_with_their_place() {
     let lines = [first.replace("HUGE", huge), format!("{LINE}\"{huge}\"}}")];
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     let error = rated(plan, &lines).unwrap_err().to_string();
-    assert_eq!(
-        error,
-        "contract a: period from 2026-10-01: c: register exceeds 28 decimal digits"
-    );
+    assert_eq!(error, "contract a: period from 2026-10-01: c: register exceeds 28 decimal digits");
     for charge in [
         r#"price = "79228162514264337593543950335 EUR""#,
         r#"price = "1 EUR", minimum = "79228162514264337593543950335 EUR""#,
@@ -293,7 +291,8 @@ fn a_line_that_cannot_be_counted_spoils_no_other() {
 
 #[test]
 fn what_would_bill_otherwise_than_it_reads_is_refused_with_the_right_form() {
-    let contract = "[plan.p]\nc = { flat = \"1 EUR/device\" }\n[contract.a]\nfrom = \"2026-10-01\"\n";
+    let contract =
+        "[plan.p]\nc = { flat = \"1 EUR/device\" }\n[contract.a]\nfrom = \"2026-10-01\"\n";
     let usage = "[usage.u]\nmeasure = \"sum\"\nunit = \"kWh\"\n[plan.p]\n";
     for (plan, words) in [
         (format!("{contract}devices = [\"x\", \"x\"]"), "listed twice"),
@@ -310,10 +309,7 @@ fn what_would_bill_otherwise_than_it_reads_is_refused_with_the_right_form() {
             format!("{usage}c = {{ usage = \"u\", volume = [{{ up_to = \"5 MWh\" }}, {{}}] }}"),
             "MWh of u, which is in kWh",
         ),
-        (
-            format!("{usage}c = {{ usage = \"u\", price = \"1 EUR\", free = -5 }}"),
-            "-5 is below 0",
-        ),
+        (format!("{usage}c = {{ usage = \"u\", price = \"1 EUR\", free = -5 }}"), "-5 is below 0"),
         (
             format!(
                 "{usage}c = {{ usage = \"u\", package = {{ size = 5, price = \"1 EUR/kWh\" }} }}"

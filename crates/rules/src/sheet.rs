@@ -142,9 +142,10 @@ impl<'b, R: BufRead> Sheet<'b, R> {
             .from_reader(Cursor::new(header).chain(source));
         let columns: Vec<String> =
             reader.headers()?.iter().take(COLUMNS_MAX).map(name_of_column).collect();
-        let twice = columns.iter().enumerate().find(|(at, name)| {
-            columns.iter().take(*at).any(|before| before == *name)
-        });
+        let twice = columns
+            .iter()
+            .enumerate()
+            .find(|(at, name)| columns.iter().take(*at).any(|before| before == *name));
         if let Some((_, column)) = twice {
             return Err(SheetError::Twice { column: column.clone() });
         }
@@ -203,8 +204,7 @@ impl<'b, R: BufRead> Sheet<'b, R> {
             record.get(at)
         };
         let text = get("time").unwrap_or_default();
-        let time = time(text)
-            .ok_or_else(|| cell("time", text, TIME_EXPECTED.to_owned()))?;
+        let time = time(text).ok_or_else(|| cell("time", text, TIME_EXPECTED.to_owned()))?;
         let device = get("device").unwrap_or_default();
         if device.is_empty() {
             return Err(cell("device", device, "a device's name".to_owned()));

@@ -15,7 +15,10 @@ const HINTS: [(&str, &str); 17] = [
     ("BR-G-", "category G wants vat_id of the seller"),
     ("BR-S-0", "category S wants vat_id or tax_number of the seller"),
     ("BR-Z-0", "category Z wants vat_id or tax_number of the seller"),
-    ("BR-E-0", "category E wants vat_id or tax_number of the seller, and a reason in [seller.exempt]"),
+    (
+        "BR-E-0",
+        "category E wants vat_id or tax_number of the seller, and a reason in [seller.exempt]",
+    ),
     ("BR-CO-09", "vat_id begins with its country: \"DE123456789\""),
     ("BR-CO-26", "the seller wants vat_id, tax_number or register"),
     ("BR-DE-15", "reference of the buyer: the Leitweg-ID of an authority"),

@@ -190,13 +190,7 @@ fn book(text: &str) -> Result<PlanBook, Fault> {
         usages: BTreeMap::new(),
         calendars: BTreeMap::new(),
     };
-    let mut places = BTreeMap::new();
-    for (name, node) in top.named("usage")? {
-        let rule = usage::rule(&name, &node)?;
-        shared.usages.insert(name.clone(), rule);
-        places.insert(name, node);
-    }
-    usage::resolve(&mut shared.usages, &places)?;
+    shared.usages = usages(&mut top)?;
     for (name, node) in top.named("calendar")? {
         let calendar = usage::calendar(&node)?;
         shared.calendars.insert(name, calendar);
@@ -209,15 +203,7 @@ fn book(text: &str) -> Result<PlanBook, Fault> {
     if let Some(node) = top.take("tax_of_payer") {
         payer_decides(tax(&node)?, &mut plans);
     }
-    let mut coupons = BTreeMap::new();
-    for (name, node) in top.named("coupon")? {
-        let coupon = contract::coupon(&shared.zone, &name, &node)?;
-        // Contracts that only usage lines name get every coupon.
-        for plan in plans.values().filter(|_| plans.len() == 1) {
-            coupon.fits(&node, plan)?;
-        }
-        coupons.insert(name, coupon);
-    }
+    let coupons = coupons(&mut top, &shared.zone, &plans)?;
     let mut figures = BTreeMap::new();
     for (name, node) in top.named("figure")? {
         figures.insert(name, node.share_or_number()?);
@@ -238,6 +224,33 @@ fn payer_decides(class: TaxClass, plans: &mut BTreeMap<Name, Plan>) {
         plan.tax = class;
         plan.charges.iter_mut().for_each(|charge| charge.tax = None);
     }
+}
+
+fn usages(top: &mut table::Table<'_>) -> Result<BTreeMap<Name, UsageRule>, Fault> {
+    let (mut usages, mut places) = (BTreeMap::new(), BTreeMap::new());
+    for (name, node) in top.named("usage")? {
+        usages.insert(name.clone(), usage::rule(&name, &node)?);
+        places.insert(name, node);
+    }
+    usage::resolve(&mut usages, &places)?;
+    Ok(usages)
+}
+
+fn coupons(
+    top: &mut table::Table<'_>,
+    zone: &Zone,
+    plans: &BTreeMap<Name, Plan>,
+) -> Result<BTreeMap<Name, contract::CouponText>, Fault> {
+    let mut coupons = BTreeMap::new();
+    for (name, node) in top.named("coupon")? {
+        let coupon = contract::coupon(zone, &name, &node)?;
+        // Contracts that only usage lines name get every coupon.
+        for plan in plans.values().filter(|_| plans.len() == 1) {
+            coupon.fits(&node, plan)?;
+        }
+        coupons.insert(name, coupon);
+    }
+    Ok(coupons)
 }
 
 fn contracts(

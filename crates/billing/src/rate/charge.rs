@@ -16,9 +16,7 @@ use crate::error::{difference, product, quotient, sum};
 use crate::plan::{Allowance, Charge, Each, Pool, UsageCharge};
 use crate::price::{PriceModel, Quantity, Step};
 use crate::rounding::settled;
-use crate::usage::{
-    Group, Measure, Measured, Point, Register, Scope, Stream, UsageRule, measure,
-};
+use crate::usage::{Group, Measure, Measured, Point, Register, Scope, Stream, UsageRule, measure};
 use crate::zone::Period;
 
 const WHAT: &str = "billed usage";

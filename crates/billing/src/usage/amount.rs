@@ -68,9 +68,8 @@ pub(crate) fn decimal(text: &str) -> Result<Decimal, Error> {
         false => text,
     };
     let plain = Decimal::from_str_exact(written);
-    let parsed = plain.or_else(|error| {
-        if scientific { Decimal::from_scientific(text) } else { Err(error) }
-    });
+    let parsed =
+        plain.or_else(|error| if scientific { Decimal::from_scientific(text) } else { Err(error) });
     parsed.map(|d| d.normalize()).map_err(|_| fault())
 }
 

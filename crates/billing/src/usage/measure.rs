@@ -388,9 +388,7 @@ fn one(
             Some(point) => number(rule, point)?,
             None => Decimal::ZERO,
         },
-        Measure::TimeWeighted => {
-            quotient(gauge::integral(stream, pieces, until)?, length, WHAT)?
-        }
+        Measure::TimeWeighted => quotient(gauge::integral(stream, pieces, until)?, length, WHAT)?,
         Measure::Integral => {
             let exact = gauge::integral(stream, pieces, until)?;
             quotient(exact, Decimal::from(HOUR_MS), WHAT)?
@@ -407,7 +405,11 @@ fn one(
             let mut readings = Vec::with_capacity(stream.points.len());
             for point in &stream.points {
                 let own = stream.counts(point);
-                readings.push(RegisterReading { time: point.time, shown: number(rule, point)?, own });
+                readings.push(RegisterReading {
+                    time: point.time,
+                    shown: number(rule, point)?,
+                    own,
+                });
             }
             let used = register.consumption(&readings, stream.swaps, pieces)?;
             part.estimated = used.estimated;

@@ -110,8 +110,8 @@ fn in_order<'s, 'b: 's, R: BufRead + 's>(
     file: &Path,
     sheet: &'s mut Sheet<'b, R>,
 ) -> anyhow::Result<Box<dyn Iterator<Item = Result<Row, SheetError>> + 's>> {
-    let small = std::fs::metadata(file)
-        .is_ok_and(|file| file.is_file() && file.len() <= SORTED_BYTES_MAX);
+    let small =
+        std::fs::metadata(file).is_ok_and(|file| file.is_file() && file.len() <= SORTED_BYTES_MAX);
     if !small {
         return Ok(Box::new(sheet));
     }

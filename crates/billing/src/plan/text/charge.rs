@@ -229,7 +229,8 @@ impl Reader<'_> {
             }
             "percent" => {
                 let share = node_of(table, "percent")?.share()?;
-                let fixed = table.take("fixed").map(|node| self.each("event", &node)).transpose()?;
+                let fixed =
+                    table.take("fixed").map(|node| self.each("event", &node)).transpose()?;
                 let fixed = fixed.unwrap_or_default();
                 Ok(PriceModel::Percentage { share, fixed })
             }

@@ -36,9 +36,9 @@ fn discount(node: &Node<'_>) -> Result<Discount, Fault> {
     let (off, amount, currency) = match node.share() {
         Ok(share) => (Off::Share(share), share, None),
         Err(_) => {
-            let price = node.price().map_err(|fault| {
-                fault.help("write a share, \"25 %\", or an amount, \"10 EUR\"")
-            })?;
+            let price = node
+                .price()
+                .map_err(|fault| fault.help("write a share, \"25 %\", or an amount, \"10 EUR\""))?;
             if !price.per.is_empty() {
                 let fault = node.fault(format!("off per {} is not possible", price.per.join("/")));
                 return Err(fault.help("a coupon takes off once in each period"));
@@ -123,8 +123,8 @@ pub(super) fn contract(
             return Err(fault.help(format!("add [coupon.{name}]")));
         }
         if let Some(plan) = paid {
-            let used = names.iter().filter_map(|name| coupons.get(name));
-            used.map(|coupon| coupon.fits(&node, plan)).collect::<Result<(), Fault>>()?;
+            let mut used = names.iter().filter_map(|name| coupons.get(name));
+            used.try_for_each(|coupon| coupon.fits(&node, plan))?;
         }
     }
     let mut grants = Vec::new();

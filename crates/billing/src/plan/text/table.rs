@@ -193,10 +193,7 @@ impl<'a> Node<'a> {
 
     /// The text, or what is written in its place.
     pub(super) fn written(&self) -> &'a str {
-        self.value
-            .as_str()
-            .or_else(|| self.source.text.get(self.span.clone()))
-            .unwrap_or_default()
+        self.value.as_str().or_else(|| self.source.text.get(self.span.clone())).unwrap_or_default()
     }
 
     pub(super) fn text(&self) -> Result<&'a str, Fault> {
