@@ -145,15 +145,19 @@ class Reference:
         total = Fraction(0)
         for row, after in zip(rows, rows[1:] + [None]):
             stretch = (row["time"], min(after["time"] if after else until, until))
-            if stretch[0] < stretch[1]:
+            if stretch[0] < stretch[1] and row.get("own", True):
                 total += holds(row["value"]) * sum(b - a for a, b in clipped(pieces, stretch))
         return total
 
     def register(self, rows, swaps, pieces, usage):
         """The running total is built once over everything, then read at the edges."""
         knots, total, last, ratio = [], Fraction(0), None, usage["multiplier"]
-        events = [(r["time"], 1, r["value"]) for r in rows] + [(s["time"], 0, s) for s in swaps]
-        for at, kind, what in sorted(events, key=lambda e: e[:2]):
+        events = [(r["time"], 1, r["value"], r.get("own", True)) for r in rows]
+        for swap in swaps:
+            # A swap belongs to whose reading comes next.
+            later = [e[3] for e in events if e[1] and e[0] >= swap["time"]] or [e[3] for e in events if e[1]][-1:]
+            events.append((swap["time"], 0, swap, (later or [True])[0]))
+        for at, kind, what, own in sorted(events, key=lambda e: e[:2]):
             now = what if kind else what["last"]
             if last is not None:
                 step = now - last
@@ -162,7 +166,7 @@ class Reference:
                 elif step < 0:
                     across = usage["rollover"] - last + now if usage["rollover"] else -1
                     step = across if usage["rollover"] and 0 <= across * 2 < usage["rollover"] else max(now, 0)
-                total += step * ratio
+                total += step * ratio if own else 0
             if kind or last is not None:
                 knots.append((at, total))
                 last = now
@@ -196,7 +200,7 @@ class Reference:
         good, due = Fraction(0), 0
         for device, rows in streams:
             own = clipped(pieces, device["term"])
-            here = [r for r in rows if inside(own, r["time"])]
+            here = [r for r in rows if r.get("own", True) and inside(own, r["time"])]
             count += len(here)
             pool += [r["value"] for r in here]
             if kind == "last":
@@ -207,7 +211,7 @@ class Reference:
                 quantity += self.held(rows, own, span[1], lambda v: v) / HOUR
             elif kind == "weighted_sum":
                 for r in rows:
-                    if span[0] <= r["time"] < span[1]:
+                    if r.get("own", True) and span[0] <= r["time"] < span[1]:
                         quantity += r["value"] * sum(b - a for a, b in clipped(own, (r["time"], span[1]))) / Fraction(length)
             elif kind == "duration":
                 quantity += self.held(rows, own, span[1], lambda v: 1 if v > usage["bound"] else 0) / HOUR
@@ -292,14 +296,12 @@ class Reference:
             term = meet(device["term"], billed)
             if term is None:
                 continue
-            by = {}
-            for row in self.readings(device["name"], usage):
-                value = row["dimensions"].get("region", device["dimensions"].get("region", ""))
-                by.setdefault(value if charge["model"] == "matrix" else None, []).append(row)
-            if usage["measure"] == "register" and not by and device["swaps"]:
-                by[None] = []
-            for group, rows in by.items():
-                groups.setdefault(group, []).append(({**device, "term": term}, rows))
+            rows = self.readings(device["name"], usage)
+            of = lambda row: None if charge["model"] != "matrix" else row["dimensions"].get("region", device["dimensions"].get("region", ""))
+            for group in {of(row): None for row in rows}:
+                # The readings of other groups still end what those of this one hold.
+                own = [{**row, "own": of(row) == group} for row in rows]
+                groups.setdefault(group, []).append(({**device, "term": term}, own))
         if not groups and charge["per"] == "contract" and charge["model"] != "matrix":
             groups[None] = []
         apart = charge["per"] == "device" or (charge["free"] or {}).get("pool") == "device"
@@ -533,6 +535,9 @@ class Drawn:
         rounding = {"line": chance.choice(modes), "tax": chance.choice(modes), "quantity_digits": chance.choice([None, None, 0, 3])}
         slots = [(chance.choice(["night", "peak"]), sorted(chance.sample(range(7), chance.choice([0, 0, 2, 5]))),
                   chance.randrange(96) * 15, chance.randrange(96) * 15) for _ in range(chance.choice([1, 2, 3]))]
+        # A slot is one key of the text, so its windows stand together.
+        order = [name for name, *_ in slots]
+        slots.sort(key=lambda slot: order.index(slot[0]))
         holiday = (local(zone, from_) + datetime.timedelta(chance.randint(0, 5))).date().isoformat()
         return {"zone": zone, "currency": chance.choice(["EUR", "EUR", "JPY", "KWD", "USD"]), "from": from_, "to": to,
                 "steps": steps, "devices": devices, "rounding": rounding, "slots": slots, "holidays": [holiday],
@@ -744,7 +749,7 @@ class Drawn:
         out = [f'currency = "{case["currency"]}"', f'timezone = "{case["zone"]}"', f'period = "{case["cadence"]}"', f'prorate = "{case["prorate"]}"',
                f'rounding = {{ line = "{r["line"]}", tax = "{r["tax"]}"{digits} }}']
         for name, usage in case["usages"].items():
-            out += [f"[usage.{name}]", f'measure = "{usage["measure"]}"', f'scale = "{plain(usage["scale"])}"']
+            out += [f"[usage.{name}]", f'measure = "{usage["measure"]}"', 'unit = "x"', f'scale = "{plain(usage["scale"])}"']
             out += [f'property = "{usage["property"]}"'] if usage["property"] else []
             out += [f'when = "{usage["property"]} > {plain(usage["bound"])}"'] if usage["measure"] == "duration" else []
             out += [f'{"interval" if usage["measure"] == "availability" else "every"} = "{usage["every"] // HOUR} h"'] if "every" in usage else []
