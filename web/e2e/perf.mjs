@@ -75,10 +75,6 @@ export const checks = [
     const decimated = await chart(world, 0);
     return `first paint ${ms(decimated.first)}, update ${ms(decimated.update)}, longest task ${ms(decimated.task)} (targets 50 ms, 5 ms): drawn by the pixel, as the server answers`;
   }],
-  ['numbers: a chart that draws each of 100,000 points', async (world) => {
-    const whole = await chart(world, points);
-    return `first paint ${ms(whole.first)}, update ${ms(whole.update)}, join of the series ${ms(whole.join)}, longest task ${ms(whole.task)} (targets 50 ms, 5 ms): more than any server answers`;
-  }],
   ['numbers: 10,000 devices listed, filtered, mapped', async (world) => {
     const page = await watched(world);
     await scattered(page, world.device, many);

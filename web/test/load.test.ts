@@ -110,3 +110,18 @@ test('a refusal stands until the next try, and whoever asks is told whether it w
   assert.equal(await trying, true);
   assert.equal(attempt.busy, false);
 });
+
+test('a page that is opened again begins with what it was answered last, until the new answer is there', async () => {
+  const { ask, open } = asked<string>();
+  const first = new Load(ask, undefined, 'a page');
+  const asking = first.run();
+  open[0]!.answer('before');
+  await asking;
+  const again = new Load(ask, undefined, 'a page');
+  assert.deepEqual([again.value, again.phase], ['before', 'ready']);
+  const anew = again.run();
+  open[1]!.refuse(new TypeError('no network'));
+  await anew;
+  assert.deepEqual([again.value, again.phase], ['before', 'stale']);
+  assert.equal(new Load(ask, () => 'another month', 'a page').value, null);
+});

@@ -19,6 +19,11 @@ export class Questions {
   }
 }
 
+/** What was answered last, for a page that is opened again: it is shown until the new answer is there. */
+const kept = new Map<string, { value: unknown; at: number }>();
+/** The oldest is forgotten for the next. */
+const kept_max = 60;
+
 export class Load<T> {
   /** The newest answer, even when something else is asked by now. */
   last = $state.raw<T | null>(null);
@@ -31,11 +36,19 @@ export class Load<T> {
   #questions = new Questions();
   #ask: () => Promise<T>;
   #subject: () => string;
+  #memory: string | null;
 
-  /** `subject` names what is asked about; an answer about something else is no `value`. */
-  constructor(ask: () => Promise<T>, subject: () => string = () => '') {
+  /**
+   * `subject` names what is asked about; an answer about something else is no `value`.
+   * With a `memory` the page begins with what the last one of this name was answered about it.
+   */
+  constructor(ask: () => Promise<T>, subject: () => string = () => '', memory: string | null = null) {
     this.#ask = ask;
     this.#subject = subject;
+    this.#memory = memory;
+    const about = subject();
+    const before = memory === null ? undefined : kept.get(`${memory} ${about}`);
+    if (before) [this.last, this.#about, this.at] = [before.value as T, about, before.at];
   }
 
   get value(): T | null {
@@ -86,6 +99,14 @@ export class Load<T> {
     this.#about = about;
     this.at = Date.now();
     this.problem = null;
+    if (this.#memory === null) return;
+    const name = `${this.#memory} ${about}`;
+    kept.delete(name);
+    kept.set(name, { value, at: this.at });
+    for (const oldest of kept.keys()) {
+      if (kept.size <= kept_max) break;
+      kept.delete(oldest);
+    }
   }
 }
 
