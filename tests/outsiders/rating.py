@@ -360,6 +360,10 @@ class Reference:
         terms = [billed] if charge["each"] == "contract" else [c for d in devices if (c := meet(d["term"], billed))]
         if charge["time"] == "day":
             wholes = [(period, Fraction(self.days(*period)))]
+        elif charge["time"] == "year" and self.case["cadence"] in ("day", "week"):
+            years = sorted({local(self.zone, at).year for at in (period[0], period[1] - 1)})
+            begin = lambda year: start_of(self.zone, datetime.date(year, 1, 1))
+            wholes = [((begin(year), begin(year + 1)), Fraction(1)) for year in years]
         elif charge["time"] in ("month", "year"):
             wholes = [(month, Fraction(1, 12 if charge["time"] == "year" else 1)) for month in self.months(period)]
         else:
@@ -374,13 +378,19 @@ class Reference:
 
     def periods(self):
         case, date = self.case, local(self.zone, self.case["from"]).date()
-        span = {"month": 1, "quarter": 3}[case["cadence"]]
-        date = date.replace(day=1, month=(date.month - 1) // span * span + 1)
+        cadence = case["cadence"]
+        if cadence == "week":
+            date -= datetime.timedelta(date.weekday())
+        elif cadence != "day":
+            span = {"month": 1, "quarter": 3, "year": 12}[cadence]
+            date = date.replace(day=1, month=(date.month - 1) // span * span + 1)
         while start_of(self.zone, date) < case["to"]:
-            after = date
-            for _ in range(span):
+            after = date + datetime.timedelta({"day": 1, "week": 7}.get(cadence, 0))
+            for _ in range({"month": 1, "quarter": 3, "year": 12}.get(cadence, 0)):
                 after = (after + datetime.timedelta(32)).replace(day=1)
-            yield start_of(self.zone, date), start_of(self.zone, after)
+            # A day that did not exist is no period.
+            if start_of(self.zone, date) < start_of(self.zone, after):
+                yield start_of(self.zone, date), start_of(self.zone, after)
             date = after
 
     def segments(self, period):
@@ -541,7 +551,7 @@ class Drawn:
         holiday = (local(zone, from_) + datetime.timedelta(chance.randint(0, 5))).date().isoformat()
         return {"zone": zone, "currency": chance.choice(["EUR", "EUR", "JPY", "KWD", "USD"]), "from": from_, "to": to,
                 "steps": steps, "devices": devices, "rounding": rounding, "slots": slots, "holidays": [holiday],
-                "prorate": chance.choice(["day", "day", "second", "none"]), "cadence": chance.choice(["month", "month", "month", "quarter"]),
+                "prorate": chance.choice(["day", "day", "second", "none"]), "cadence": chance.choice(["month", "month", "month", "month", "quarter", "week", "day", "year"]),
                 "trial": chance.choice([0, 0, 0, 7, 30])}
 
     def usage(self, index):
@@ -564,7 +574,8 @@ class Drawn:
 
     def charges(self, plan):
         chance, charges = self.chance, []
-        for i, usage in enumerate(self.case["usages"]):
+        counted = [name for name, usage in self.case["usages"].items() if "every" not in usage]
+        for i, usage in enumerate(counted):
             charges.append(self.usage_charge(f"{plan}_use{i}", usage))
         if chance.random() < 0.5:
             charges.append({"kind": "fee", "name": f"{plan}_fee", "amount": self.number(0, 150), "each": chance.choice(["contract", "device"]),

@@ -406,8 +406,8 @@ fn exemption(document: &Document, reconciler: Reconciler, category: TaxCategory)
     reconciler.exemption(category.code(), Some(text), code)
 }
 
-/// Taxes as they were booked. A plan may round them otherwise, and a currency without cents must: the
-/// standard leaves each class less than one unit of money for that (BR-CO-17, BR-S-09).
+/// Taxes as they were booked. A plan may round them otherwise, and a currency without cents must:
+/// the standard leaves each class less than one unit of money for that (BR-CO-17, BR-S-09).
 fn as_booked(document: &Document, sign: Sign, invoice: &mut Invoice) -> Result<(), Error> {
     let mut moved = Decimal::ZERO;
     for entry in &mut invoice.vat_breakdown {

@@ -180,8 +180,8 @@ fn own_streams<'a>(
     }
 }
 
-/// Readings before the first of `points`, back to one that is surely no jitter: what is counted in a
-/// period must not depend on where it begins.
+/// Readings before the first of `points`, back to one that is surely no jitter: what is counted in
+/// a period must not depend on where it begins.
 fn run_up(
     context: &Context<'_>,
     register: &Register,

@@ -1,8 +1,8 @@
 //! A formula over usages: `max(energy - own_use, 0) * 1.05`.
 //!
 //! *Invariant:* it is read in the language of blueprints and computed in exact decimals, so a bill
-//! has no float in it. It knows usages, numbers, `+ - * /`, `min`, `max`, `abs`, `ceil`, `floor` and
-//! `round`; whatever else the language has is refused when the plan is read.
+//! has no float in it. It knows usages, numbers, `+ - * /`, `min`, `max`, `abs`, `ceil`, `floor`
+//! and `round`; whatever else the language has is refused when the plan is read.
 
 use std::collections::BTreeSet;
 

@@ -112,8 +112,8 @@ enum Stride {
 }
 
 impl Register {
-    /// Whether a reading is one to count from, whatever came before `older`: it rose or fell by more
-    /// than jitter does.
+    /// Whether a reading is one to count from, whatever came before `older`: it rose or fell by
+    /// more than jitter does.
     #[must_use]
     pub fn is_sure(&self, older: Decimal, newer: Decimal) -> bool {
         newer.checked_sub(older).is_none_or(|step| step.abs() > self.backstep_max)
