@@ -3,8 +3,9 @@
 //! *Invariant:* what waits to be read is seen by who may let it in and by nobody else; every change
 //! rests on the revision it was read at, and is tried again when somebody was faster.
 //!
-//! `kept` reads and writes the records; `shown` is the public JSON; `form` the way in for strangers;
-//! `judge` scores, sizes and compares; `cycle` tells how long it took; `start` begins a venture.
+//! `kept` reads and writes the records; `shown` is the public JSON; `form` the way in for
+//! strangers; `judge` scores, sizes and compares; `cycle` tells how long it took; `start` begins a
+//! venture.
 
 pub(crate) mod cycle;
 pub(crate) mod form;

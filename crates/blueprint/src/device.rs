@@ -1,7 +1,7 @@
 //! `[device.<kind>]`: readings, settings, commands, links and events of a kind of device.
 //!
-//! *Invariant:* a link leads to a kind that exists; a derived value is computed from readings of the
-//! same kind. Values are read by `property`, what may be changed by `setting`.
+//! *Invariant:* a link leads to a kind that exists; a derived value is computed from readings of
+//! the same kind. Values are read by `property`, what may be changed by `setting`.
 
 mod property;
 mod setting;

@@ -4,8 +4,8 @@
 //! this state and frames are applied one after the other. Its only clock is log time; a timer is
 //! armed for what time alone changes, so nothing waits for traffic. Equal states give equal bytes.
 //!
-//! `life` judges one rule of one device, `steps` are what then happens and who is told, `held` what is
-//! held back, `action` what an alarm does by itself; `acts` are what people decide.
+//! `life` judges one rule of one device, `steps` are what then happens and who is told, `held` what
+//! is held back, `action` what an alarm does by itself; `acts` are what people decide.
 //!
 //! Definitions (blueprints, device records) are not part of the snapshot: whoever restores one
 //! hands the records in force to [`Rules::define`].

@@ -1,7 +1,7 @@
 //! How long a business case takes.
 //!
-//! *Invariant:* the rows are those of `crates/bizcase/examples/case_speed.rs`, which anybody can run
-//! alone.
+//! *Invariant:* the rows are those of `crates/bizcase/examples/case_speed.rs`, which anybody can
+//! run alone.
 
 use std::process::Command;
 

@@ -1,7 +1,7 @@
 //! Pieces of evidence as they were kept, what they add up to, and what is believed of them.
 //!
-//! *Invariant:* what was withdrawn stays readable and counts no longer; at a moment in the past only
-//! what was known then counts.
+//! *Invariant:* what was withdrawn stays readable and counts no longer; at a moment in the past
+//! only what was known then counts.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! The disk loses what POSIX lets it lose, and nothing else.
 //!
-//! *Invariant:* what may happen is shown to happen over many seeds, so that no test of others passes
-//! because the disk was kind.
+//! *Invariant:* what may happen is shown to happen over many seeds, so that no test of others
+//! passes because the disk was kind.
 
 use super::*;
 

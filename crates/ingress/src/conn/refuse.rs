@@ -1,7 +1,7 @@
 //! When a connection goes too far: limits, broken rules, topics of others, and the end of it.
 //!
-//! *Invariant:* whoever owns the device is told what was refused, why, and what to do; who sends too
-//! much is read later, never dropped.
+//! *Invariant:* whoever owns the device is told what was refused, why, and what to do; who sends
+//! too much is read later, never dropped.
 
 use mqtt::Reason;
 use mqtt::connection::Violation;

@@ -1,7 +1,7 @@
 //! What a read becomes in the log, and the answers that wait for it.
 //!
-//! *Invariant:* an answer waits until the offset that covers it is durable; a batch that the log has
-//! no room for is parked, and its connection is not read until it fits.
+//! *Invariant:* an answer waits until the offset that covers it is durable; a batch that the log
+//! has no room for is parked, and its connection is not read until it fits.
 
 use std::sync::Arc;
 

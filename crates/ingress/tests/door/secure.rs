@@ -1,6 +1,7 @@
 //! A door with TLS, the authorities behind it, and clients that show a certificate to it.
 //!
-//! *Invariant:* the handshake is a real one over a socket; behind it the client is that of all tests.
+//! *Invariant:* the handshake is a real one over a socket; behind it the client is that of all
+//! tests.
 
 use std::io;
 use std::sync::Arc;

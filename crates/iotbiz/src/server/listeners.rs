@@ -1,7 +1,7 @@
 //! Where the server listens: the door of devices, the console and the API, with TLS or without.
 //!
-//! *Invariant:* a console that asks for no token is reached from this machine only; what goes over a
-//! network in the clear is said loudly.
+//! *Invariant:* a console that asks for no token is reached from this machine only; what goes over
+//! a network in the clear is said loudly.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
