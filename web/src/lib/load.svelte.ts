@@ -24,6 +24,11 @@ const kept = new Map<string, { value: unknown; at: number }>();
 /** The oldest is forgotten for the next. */
 const kept_max = 60;
 
+/** After what changes more than one page shows. */
+export function forgetAll(): void {
+  kept.clear();
+}
+
 export class Load<T> {
   /** The newest answer, even when something else is asked by now. */
   last = $state.raw<T | null>(null);
