@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::app::App;
 use crate::caller::Caller;
+use crate::code;
 use crate::extract::{Body, Params};
 use crate::page::{Page, cursor, limit, parse_cursor};
 use crate::problem::Problem;
@@ -153,7 +154,7 @@ pub(crate) async fn three_way(
         Source { text: &theirs, blueprint: &theirs_read },
     );
     let text = marked(&found.text, their_revision);
-    let parsed = Blueprint::parse(&text);
+    let parsed = venture::parse(&text);
     let whole = parsed.blueprint.is_some() && found.conflicts.is_empty();
     let conflicts = found.conflicts.into_iter();
     Ok(ThreeWay {
@@ -169,9 +170,9 @@ pub(crate) async fn three_way(
 
 /// A revision that was applied once; a newer program may refuse what an older one took.
 fn old(text: &str, revision: u64) -> Result<Blueprint, Problem> {
-    checked(text).map(|(blueprint, _)| blueprint).map_err(|mut problem| {
-        problem.detail = format!("revision {revision} cannot be read by this version");
-        problem
+    Blueprint::parse(text).blueprint.ok_or_else(|| {
+        let said = format!("revision {revision} cannot be read by this version");
+        Problem::new(code::BLUEPRINT_ERRORS, said)
     })
 }
 

@@ -242,7 +242,7 @@ pub(crate) async fn show(
     let tenant = caller.may(Action::Read)?;
     let picture = app.shard.picture();
     let found = in_force(&picture, tenant, &venture)?;
-    let parsed = Blueprint::parse(&found.text);
+    let parsed = venture::parse(&found.text);
     let json = BlueprintJson {
         venture,
         revision: found.revision,
@@ -318,7 +318,7 @@ pub(crate) async fn apply(
 }
 
 pub(crate) fn checked(text: &str) -> Result<(Blueprint, Vec<Diagnostic>), Problem> {
-    let parsed = Blueprint::parse(text);
+    let parsed = venture::parse(text);
     if let Some(blueprint) = parsed.blueprint {
         return Ok((blueprint, parsed.diagnostics));
     }

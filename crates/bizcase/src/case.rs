@@ -9,6 +9,8 @@ mod actual;
 mod finding;
 mod library;
 mod load;
+mod load_fleet;
+mod load_inputs;
 mod load_lines;
 mod load_radio;
 mod read;
@@ -25,7 +27,7 @@ use crate::explain::{Basis, Explain};
 use crate::text::Compiled;
 use crate::unit::Unit;
 
-pub use finding::Finding;
+pub use finding::{Finding, FindingKind};
 pub use library::{COST_LIBRARY, CostPrior, Place};
 pub use load_radio::PAYLOAD_BYTES_ASSUMED;
 pub use report::{Fan, Month, Results, Spread};

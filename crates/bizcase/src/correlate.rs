@@ -24,7 +24,21 @@ pub fn cholesky(matrix: &[Vec<f64>]) -> Result<Vec<Vec<f64>>, Error> {
     for i in 0..n {
         for j in 0..=i {
             if (matrix[i][j] - matrix[j][i]).abs() > 1e-12 {
-                return refuse("cholesky", format!("entries {i},{j} and {j},{i} differ"));
+                let (row, column) = (i + 1, j + 1);
+                let reason = format!(
+                    "row {row}, column {column} is {} and row {column}, column {row} is {}: one \
+                     pair has one correlation",
+                    matrix[i][j], matrix[j][i]
+                );
+                return refuse("correlation", reason);
+            }
+            if i != j && matrix[i][j].abs() >= 1.0 {
+                let reason = format!(
+                    "{} between two columns: it lies within -1 and 1, and two that move as one \
+                     are one",
+                    matrix[i][j]
+                );
+                return refuse("correlation", reason);
             }
             let dot: f64 = (0..j).map(|k| factor[i][k] * factor[j][k]).sum();
             let rest = matrix[i][j] - dot;
@@ -113,6 +127,10 @@ pub fn copula_rho(spearman: f64) -> f64 {
     2.0 * sin(std::f64::consts::PI / 6.0 * spearman)
 }
 
+fn identity(n: usize) -> Vec<Vec<f64>> {
+    (0..n).map(|i| (0..n).map(|j| f64::from(u8::from(i == j))).collect()).collect()
+}
+
 /// A random order of `0..n` (Fisher and Yates).
 fn permutation(n: usize, stream: Stream) -> Vec<usize> {
     let mut order: Vec<usize> = (0..n).collect();
@@ -122,7 +140,8 @@ fn permutation(n: usize, stream: Stream) -> Vec<usize> {
     order
 }
 
-/// Reorders `columns` in place so that their rank correlations come close to `target`.
+/// Reorders `columns` in place so that their normal scores correlate as in `target`, and so their
+/// ranks about as [`copula_spearman`] of it.
 ///
 /// # Errors
 /// Columns of different length, a target of the wrong size, or one that cannot hold.
@@ -155,7 +174,8 @@ pub fn iman_conover(columns: &mut [Vec<f64>], target: &[Vec<f64>], seed: u64) ->
             actual[j][i] = r;
         }
     }
-    let chance = cholesky(&actual)?;
+    // A handful of trials may correlate fully by chance; then nothing can be removed.
+    let chance = cholesky(&actual).unwrap_or_else(|_| identity(k));
     let mut row = vec![0.0; k];
     for trial in 0..n {
         for (slot, column) in row.iter_mut().zip(&score_columns) {
@@ -210,6 +230,16 @@ mod tests {
     fn b9_copula_and_spearman_convert_both_ways() {
         assert!((copula_spearman(0.5) - 0.482_584).abs() < 5e-7);
         assert!((copula_rho(0.5) - 0.517_638).abs() < 5e-7);
+    }
+
+    #[test]
+    fn two_trials_can_be_correlated_too() {
+        for seed in 0..20 {
+            let mut columns = vec![vec![1.0, 2.0], vec![5.0, 3.0]];
+            iman_conover(&mut columns, &[vec![1.0, 0.5], vec![0.5, 1.0]], seed).unwrap();
+            columns.iter_mut().for_each(|column| column.sort_by(f64::total_cmp));
+            assert_eq!(columns, [vec![1.0, 2.0], vec![3.0, 5.0]]);
+        }
     }
 
     #[test]

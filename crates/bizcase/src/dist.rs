@@ -1,20 +1,26 @@
 //! What an input may be: a distribution that knows its quantiles.
 //!
-//! A founder types a 90 % interval and [`Distribution::from_interval`] chooses the family; sampling
-//! is always by inversion, so plain draws and Sobol points use the same code.
+//! A founder types a 90 % interval and [`Distribution::from_interval`] chooses the family (`interval`);
+//! sampling is always by inversion, so plain draws and Sobol points use the same code (`sampler`).
 //!
 //! *Invariant:* parameters are checked once, when a distribution is made; every quantile of a
 //! distribution that exists is finite for 0 < p < 1.
+
+mod interval;
+mod sampler;
 
 use std::sync::Arc;
 
 use libm::{exp, log, sqrt, tgamma};
 
 use crate::error::{Error, refuse};
-use crate::special::{beta_cdf, beta_pdf, beta_quantile, normal_cdf, normal_quantile};
+use crate::special::{beta_cdf, beta_quantile, normal_cdf, normal_quantile};
 
-/// Half the width of a 90 % interval of the standard normal.
-const Z90: f64 = 1.644_853_626_951_472_2;
+pub use interval::Written;
+pub(crate) use sampler::index_floor;
+pub use sampler::{Sampler, quantile_sorted};
+
+use sampler::TABLE_CELLS;
 
 /// A distribution of one number.
 #[derive(Debug, Clone, PartialEq)]
@@ -198,76 +204,6 @@ impl Distribution {
         Ok(Self { family: Family::Empirical(sorted.into()) })
     }
 
-    /// Positive range as the 5th and 95th percentile of a lognormal.
-    ///
-    /// # Errors
-    /// Not 0 < low < high.
-    pub fn lognormal_interval(low: f64, high: f64) -> Result<Self, Error> {
-        if !(0.0 < low && low < high) {
-            return refuse("lognormal", format!("{low} to {high} is not a range above 0"));
-        }
-        let (l, h) = (log(low), log(high));
-        Self::lognormal(0.5 * (l + h), (h - l) / (2.0 * Z90))
-    }
-
-    /// Range as the 5th and 95th percentile of a normal.
-    ///
-    /// # Errors
-    /// `low` is not below `high`.
-    pub fn normal_interval(low: f64, high: f64) -> Result<Self, Error> {
-        if low >= high {
-            return refuse("normal", format!("{low} to {high} does not grow"));
-        }
-        Self::normal(0.5 * (low + high), (high - low) / (2.0 * Z90))
-    }
-
-    /// Range of shares as the 5th and 95th percentile of a beta.
-    ///
-    /// # Errors
-    /// Not 0 < low < high < 1.
-    pub fn beta_interval(low: f64, high: f64) -> Result<Self, Error> {
-        if !(0.0 < low && low < high && high < 1.0) {
-            let reason = format!(
-                "{} % to {} % is not a 90 % interval of a share: both ends have to lie between \
-                 0 % and 100 %; use uniform(0 %, 10 %) or 0.1 to 10 %",
-                crate::text::figure(low * 100.0),
-                crate::text::figure(high * 100.0)
-            );
-            return refuse("beta", reason);
-        }
-        let (a, b) = beta_from_interval(low, high);
-        Self::beta(a, b, 0.0, 1.0)
-    }
-
-    /// What a typed range means: shares within 0..1 are beta, other positive ranges lognormal,
-    /// ranges across zero or below it normal.
-    ///
-    /// # Errors
-    /// The range does not grow or fits no family.
-    pub fn from_interval(low: f64, high: f64, written: Written) -> Result<Self, Error> {
-        finite("range", &[low, high])?;
-        if low == high {
-            return Ok(low.into());
-        }
-        if low > high {
-            let (low, high) = (crate::text::figure(low), crate::text::figure(high));
-            return refuse("range", format!("{low} to {high} goes down; write {high} to {low}"));
-        }
-        if low == 0.0 || high == 0.0 {
-            let (low, high) = (crate::text::figure(low), crate::text::figure(high));
-            let reason = format!(
-                "{low} to {high}: 5 % of a range cannot lie beyond 0 when it ends there; write \
-                 uniform({low}, {high}) or an end off zero"
-            );
-            return refuse("range", reason);
-        }
-        match written {
-            Written::Share if low >= 0.0 && high <= 1.0 => Self::beta_interval(low, high),
-            Written::Share | Written::Number if low > 0.0 => Self::lognormal_interval(low, high),
-            Written::Share | Written::Number => Self::normal_interval(low, high),
-        }
-    }
-
     /// The value with probability `p` of staying below it.
     #[must_use]
     pub fn quantile(&self, p: f64) -> f64 {
@@ -436,135 +372,6 @@ impl Distribution {
         }
     }
 
-    /// A sampler, made once per run.
-    #[must_use]
-    pub fn sampler(&self) -> Sampler {
-        let Family::Beta { a, b, low, high } = self.family else {
-            return Sampler::Exact(self.clone());
-        };
-        let cell = 1.0 / f64::from(TABLE_CELLS);
-        let knots = (0..=TABLE_CELLS)
-            .map(|i| {
-                let x = beta_quantile(a, b, f64::from(i) * cell);
-                let density = beta_pdf(a, b, x);
-                (x, if density > 0.0 { cell / density } else { 0.0 })
-            })
-            .collect();
-        Sampler::Table { knots, exact: self.clone(), low, width: high - low }
-    }
-}
-
-/// How a range was written down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Written {
-    /// With `%`.
-    Share,
-    /// Without.
-    Number,
-}
-
-const TABLE_CELLS: u32 = 2048;
-/// Cells at each end where a beta's quantile bends too much for a cubic.
-const TABLE_EXACT_CELLS: f64 = 24.0;
-
-/// Draws by inversion; a beta's costly quantile is tabulated with its exact slopes and joined by
-/// cubics, except near the ends.
-#[derive(Debug, Clone)]
-pub enum Sampler {
-    /// By formula.
-    Exact(Distribution),
-    /// By table.
-    Table {
-        /// Quantile and its slope per cell.
-        knots: Vec<(f64, f64)>,
-        /// For the ends.
-        exact: Distribution,
-        /// Least value.
-        low: f64,
-        /// Greatest less least value.
-        width: f64,
-    },
-}
-
-impl Sampler {
-    /// The value at probability `p`.
-    #[must_use]
-    pub fn at(&self, p: f64) -> f64 {
-        match self {
-            Self::Exact(distribution) => distribution.quantile(p),
-            Self::Table { knots, exact, low, width } => {
-                let place = p * f64::from(TABLE_CELLS);
-                let near_end =
-                    place < TABLE_EXACT_CELLS || place > f64::from(TABLE_CELLS) - TABLE_EXACT_CELLS;
-                let cell = index_floor(place);
-                let (Some((x0, d0)), Some((x1, d1)), false) =
-                    (knots.get(cell), knots.get(cell + 1), near_end)
-                else {
-                    return exact.quantile(p);
-                };
-                let t = place - cell as f64;
-                let s = 1.0 - t;
-                let x =
-                    s * s * (1.0 + 2.0 * t) * x0 + t * s * s * d0 + t * t * (1.0 + 2.0 * s) * x1
-                        - t * t * s * d1;
-                low + width * x
-            }
-        }
-    }
-}
-
-/// The whole part of a number that is not negative, as an index.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "`as` saturates, and every caller bounds-checks what it gets"
-)]
-#[must_use]
-pub(crate) fn index_floor(x: f64) -> usize {
-    x as usize
-}
-
-/// Quantile of sorted values by linear interpolation of order statistics: Hyndman and Fan, The
-/// American Statistician 50 (1996), type 7.
-#[must_use]
-pub fn quantile_sorted(sorted: &[f64], p: f64) -> f64 {
-    let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
-    let place = p.clamp(0.0, 1.0) * last as f64;
-    let index = index_floor(place).min(last);
-    let low = sorted[index];
-    let high = sorted[(index + 1).min(last)];
-    low + (place - index as f64) * (high - low)
-}
-
-/// Shapes of the beta whose 5th and 95th percentiles are `low` and `high`: for each weight a + b
-/// the mean is fitted to `low`, and the weight to `high`; both searches are monotone.
-fn beta_from_interval(low: f64, high: f64) -> (f64, f64) {
-    const HALVINGS: u32 = 60;
-    let fit_mean = |weight: f64| {
-        let (mut least, mut most) = (0.0_f64, 1.0_f64);
-        for _halving in 0..HALVINGS {
-            let mean = 0.5 * (least + most);
-            if beta_cdf(mean * weight, (1.0 - mean) * weight, low) > 0.05 {
-                least = mean;
-            } else {
-                most = mean;
-            }
-        }
-        0.5 * (least + most)
-    };
-    let (mut least, mut most) = (log(0.02), log(1e8));
-    for _halving in 0..HALVINGS {
-        let weight = exp(0.5 * (least + most));
-        let mean = fit_mean(weight);
-        if beta_cdf(mean * weight, (1.0 - mean) * weight, high) > 0.95 {
-            most = log(weight);
-        } else {
-            least = log(weight);
-        }
-    }
-    let weight = exp(0.5 * (least + most));
-    let mean = fit_mean(weight);
-    (mean * weight, (1.0 - mean) * weight)
 }
 
 /// Mean of a Weibull lifetime with `shape` and `scale`.

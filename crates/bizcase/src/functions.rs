@@ -74,6 +74,8 @@ pub enum Kind {
     Dates,
     /// A distribution, a number or a list of draws.
     Sample,
+    /// A number in the unit of the distribution or list before it.
+    Point,
     /// A formula that is run many times.
     Formula,
 }
@@ -83,7 +85,7 @@ impl Kind {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Number => "a number",
+            Self::Number | Self::Point => "a number",
             Self::List => "a list of numbers",
             Self::Matrix => "a list of lists of numbers",
             Self::Dates => "a list of dates",

@@ -101,17 +101,81 @@ pub fn normal_quantile(p: f64) -> f64 {
     if q < 0.0 { -z } else { z }
 }
 
-/// Logarithm of the beta function.
+/// From here on the logarithm of the gamma function is Stirling's formula and [`stirling_rest`].
+const STIRLING_FROM: f64 = 10.0;
+
+/// What Stirling's formula lacks: ln Gamma(x) - (x - 1/2) ln x + x - ln(2 pi) / 2 (NIST DLMF
+/// 5.11.1), for `x` from [`STIRLING_FROM`] on.
+fn stirling_rest(x: f64) -> f64 {
+    let square = 1.0 / (x * x);
+    polynomial(&[1.0 / 12.0, -1.0 / 360.0, 1.0 / 1260.0, -1.0 / 1680.0, 1.0 / 1188.0], square) / x
+}
+
+/// Logarithm of the beta function. Both parameters large: by Stirling's formula, because the
+/// logarithms of the gamma function would cancel to nothing but rounding.
 #[must_use]
 pub fn ln_beta(a: f64, b: f64) -> f64 {
+    let (small, large) = if a < b { (a, b) } else { (b, a) };
+    if small >= STIRLING_FROM {
+        let rest = stirling_rest(a) + stirling_rest(b) - stirling_rest(a + b);
+        let (x, y) = (a / (a + b), b / (a + b));
+        return 0.5 * log(2.0 * std::f64::consts::PI * (a + b)) - 0.5 * log(a) - 0.5 * log(b)
+            + a * log(x)
+            + b * log(y)
+            + rest;
+    }
+    if large >= STIRLING_FROM {
+        // ln Gamma(large) - ln Gamma(large + small), the large parts taken off by hand.
+        let sum = large + small;
+        let rest = stirling_rest(large) - stirling_rest(sum);
+        return lgamma(small) + small - small * log(sum)
+            - (large - 0.5) * libm::log1p(small / large)
+            + rest;
+    }
     lgamma(a) + lgamma(b) - lgamma(a + b)
+}
+
+/// x - ln(1 + x), exact near 0 too, where it is about x^2 / 2.
+fn excess(x: f64) -> f64 {
+    if x.abs() > 0.5 {
+        return x - libm::log1p(x);
+    }
+    // With r = x / (2 + x): ln(1 + x) = 2 (r + r^3/3 + r^5/5 + ...), and x - 2 r = x r.
+    let r = x / (2.0 + x);
+    let (square, mut power, mut sum) = (r * r, r * r * r, 0.0);
+    let mut odd = 3.0;
+    while (power / odd).abs() > 1e-19 * (x * r).abs() {
+        sum += power / odd;
+        power *= square;
+        odd += 2.0;
+    }
+    x * r - 2.0 * sum
+}
+
+/// x^a y^b / B(a, b) for y = 1 - x. Both parameters large: as the distance from the mode, so that
+/// nothing cancels (Didonato and Morris, ACM Transactions on Mathematical Software 18, 1992, BRCOMP).
+fn beta_front(a: f64, b: f64, x: f64, y: f64) -> f64 {
+    if a.min(b) < STIRLING_FROM {
+        return exp(a * log_of(x, y) + b * log_of(y, x) - ln_beta(a, b));
+    }
+    let off = if a <= b { a - (a + b) * x } else { (a + b) * y - b };
+    let distance = a * excess(-off / a) + b * excess(off / b);
+    let rest = stirling_rest(a) + stirling_rest(b) - stirling_rest(a + b);
+    let width = sqrt(a * (b / (a + b)) / (2.0 * std::f64::consts::PI));
+    width * exp(-distance - rest)
+}
+
+/// ln x, where `y` = 1 - x may know it better.
+fn log_of(x: f64, y: f64) -> f64 {
+    if y < 0.5 { libm::log1p(-y) } else { log(x) }
 }
 
 /// The continued fraction of the incomplete beta function by the modified Lentz method (NIST
 /// DLMF 8.17.22 and 3.10).
 fn beta_fraction(a: f64, b: f64, x: f64) -> f64 {
     const TINY: f64 = 1e-300;
-    const TERMS_MAX: u32 = 10_000;
+    // About the root of the larger parameter is needed near the mean.
+    const TERMS_MAX: u32 = 1_000_000;
     let guard = |v: f64| if v.abs() < TINY { TINY } else { v };
     let mut c = 1.0;
     let mut d = 1.0 / guard(1.0 - (a + b) * x / (a + 1.0));
@@ -133,25 +197,23 @@ fn beta_fraction(a: f64, b: f64, x: f64) -> f64 {
     fraction
 }
 
-fn beta_cdf_with(ln_beta_ab: f64, a: f64, b: f64, x: f64) -> f64 {
+/// Cumulative beta distribution, the regularised incomplete beta function.
+#[must_use]
+pub fn beta_cdf(a: f64, b: f64, x: f64) -> f64 {
     if x <= 0.0 {
         return 0.0;
     }
     if x >= 1.0 {
         return 1.0;
     }
-    let front = exp(a * log(x) + b * libm::log1p(-x) - ln_beta_ab);
+    let y = 1.0 - x;
+    let front = beta_front(a, b, x, y);
+    // The first form for small x; where `x` is the mean of a symmetric one, either.
     if x < (a + 1.0) / (a + b + 2.0) {
         front * beta_fraction(a, b, x) / a
     } else {
-        1.0 - front * beta_fraction(b, a, 1.0 - x) / b
+        1.0 - front * beta_fraction(b, a, y) / b
     }
-}
-
-/// Cumulative beta distribution, the regularised incomplete beta function.
-#[must_use]
-pub fn beta_cdf(a: f64, b: f64, x: f64) -> f64 {
-    beta_cdf_with(ln_beta(a, b), a, b, x)
 }
 
 /// Density of the beta distribution.
@@ -160,7 +222,7 @@ pub fn beta_pdf(a: f64, b: f64, x: f64) -> f64 {
     if x <= 0.0 || x >= 1.0 {
         return 0.0;
     }
-    exp((a - 1.0) * log(x) + (b - 1.0) * libm::log1p(-x) - ln_beta(a, b))
+    beta_front(a, b, x, 1.0 - x) / (x * (1.0 - x))
 }
 
 /// Quantile of the beta distribution: Newton steps kept inside a shrinking bracket.
@@ -173,17 +235,16 @@ pub fn beta_quantile(a: f64, b: f64, p: f64) -> f64 {
     if p >= 1.0 {
         return 1.0;
     }
-    let norm = ln_beta(a, b);
     let (mut low, mut high) = (0.0_f64, 1.0_f64);
     let mut x = a / (a + b);
     for _step in 0..STEPS_MAX {
-        let miss = beta_cdf_with(norm, a, b, x) - p;
+        let miss = beta_cdf(a, b, x) - p;
         if miss > 0.0 {
             high = x;
         } else {
             low = x;
         }
-        let slope = exp((a - 1.0) * log(x) + (b - 1.0) * libm::log1p(-x) - norm);
+        let slope = beta_pdf(a, b, x);
         let newton = x - miss / slope;
         let next = if newton > low && newton < high {
             newton
@@ -201,21 +262,34 @@ pub fn beta_quantile(a: f64, b: f64, p: f64) -> f64 {
     x
 }
 
-/// Gauss's hypergeometric function with first parameter one: the sum of (b)_k / (c)_k z^k (NIST
-/// DLMF 15.2.1), for 0 <= z < 1.
+/// Gauss's hypergeometric function with first parameter one, 2F1(1, b; c; z) for 0 <= z < 1, by
+/// Gauss's continued fraction (NIST DLMF 15.7.2), which also serves where the series crawls: z near
+/// 1. `None` when even that does not settle.
 #[must_use]
-pub fn hypergeometric_1(b: f64, c: f64, z: f64) -> f64 {
+pub fn hypergeometric_1(b: f64, c: f64, z: f64) -> Option<f64> {
+    const TINY: f64 = 1e-300;
     const TERMS_MAX: u32 = 1_000_000;
-    let (mut term, mut sum) = (1.0, 1.0);
-    for k in 0..TERMS_MAX {
-        let k = f64::from(k);
-        term *= (b + k) / (c + k) * z;
-        sum += term;
-        if term.abs() < 1e-16 * sum.abs() {
-            break;
+    let guard = |v: f64| if v.abs() < TINY { TINY } else { v };
+    // 1 / (1 - k1 z / (1 - k2 z / (1 - ...))), by the modified Lentz method.
+    let (mut above, mut below, mut fraction) = (1.0, 0.0, 1.0);
+    for term in 1..TERMS_MAX {
+        let n = f64::from(term / 2);
+        let k = if term % 2 == 1 {
+            (n + b) * (n + c - 1.0) / ((2.0 * n + c - 1.0) * (2.0 * n + c))
+        } else {
+            n * (n - 1.0 + c - b) / ((2.0 * n + c - 2.0) * (2.0 * n + c - 1.0))
+        };
+        // The first k has c - 1 above and below.
+        let k = if term == 1 { b / c } else { k };
+        below = 1.0 / guard(1.0 - k * z * below);
+        above = guard(1.0 - k * z / above);
+        let step = above * below;
+        fraction *= step;
+        if (step - 1.0).abs() < 1e-15 {
+            return Some(1.0 / fraction);
         }
     }
-    sum
+    None
 }
 
 #[cfg(test)]
@@ -228,6 +302,40 @@ mod tests {
         assert!((normal_quantile(0.975) - 1.959_963_984_540_054).abs() < 1e-14);
         assert!((normal_quantile(0.05) + 1.644_853_626_951_472_2).abs() < 1e-14);
         assert!((normal_quantile(1e-10) + 6.361_340_902_404_056).abs() < 1e-12);
+    }
+
+    #[test]
+    fn beliefs_about_very_many_trials_keep_their_digits() {
+        // scipy.stats.beta 1.17: symmetric beliefs have half their weight on either side.
+        for n in [1e3, 1e6, 1e9, 1e12] {
+            assert!((beta_cdf(n, n, 0.5) - 0.5).abs() < 1e-12, "{n}: {}", beta_cdf(n, n, 0.5));
+        }
+        assert!((beta_cdf(1e9, 1e9, 0.499_981_609_977_389_4) - 0.05).abs() < 1e-9);
+        assert!((beta_quantile(1e9, 1e9, 0.05) - 0.499_981_609_977_389_4).abs() < 1e-14);
+        assert!((beta_cdf(0.5, 1e6, 1e-6) - 0.842_700_844_838_196_4).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_beta_function_of_large_numbers_keeps_its_digits() {
+        // B(1, b) = 1 / b and B(2, b) = 1 / (b (b + 1)).
+        for b in [11.0, 1e4, 1e9] {
+            assert!((ln_beta(1.0, b) + log(b)).abs() < 1e-12 * log(b));
+            assert!((ln_beta(b, 2.0) + log(b) + log(b + 1.0)).abs() < 1e-12 * log(b));
+        }
+        assert!((ln_beta(20.0, 30.0) - (lgamma(20.0) + lgamma(30.0) - lgamma(50.0))).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_hypergeometric_function_has_its_closed_forms_also_near_one() {
+        for z in [0.0, 0.3, 0.9, 0.999_999] {
+            let near = |found: Option<f64>, wanted: f64| {
+                assert!((found.unwrap() / wanted - 1.0).abs() < 1e-9, "{z}: {found:?} {wanted}");
+            };
+            // DLMF 15.4.6 with c = b, and 15.4.1.
+            near(hypergeometric_1(3.0, 3.0, z), 1.0 / (1.0 - z));
+            let log_form = if z == 0.0 { 1.0 } else { -libm::log1p(-z) / z };
+            near(hypergeometric_1(1.0, 2.0, z), log_form);
+        }
     }
 
     proptest! {

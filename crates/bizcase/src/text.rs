@@ -6,20 +6,27 @@
 //! *Invariant:* any text is parsed or refused with a place; nesting, length and depth are bounded.
 //! It knows no devices, windows or durations: rules have their own language.
 
+mod ast;
+mod bind;
 mod compile;
 mod eval;
+mod hint;
 mod lex;
+mod literal;
 mod parse;
 mod value;
+mod warn;
 
 pub use compile::{Compiled, Slot, compile};
 pub use eval::{Evaluated, eval};
-pub use parse::{Argument, Expr, Node, Operator, parse};
+pub use ast::{Argument, Expr, Node, Operator};
+pub use parse::parse;
 pub use value::Value;
 
 pub(crate) use compile::is_constant;
 pub(crate) use eval::Evaluator;
-pub(crate) use parse::{mentions, names};
+pub(crate) use ast::names;
+pub(crate) use parse::mentions;
 
 /// A number for people: eight significant digits, no trailing zeros.
 #[must_use]

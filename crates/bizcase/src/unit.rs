@@ -56,6 +56,12 @@ impl Unit {
         self == Self::ONE
     }
 
+    /// Whether it is per time, or times it.
+    #[must_use]
+    pub fn has_time(self) -> bool {
+        self.month != 0
+    }
+
     /// The currency, if money is part of it.
     #[must_use]
     pub fn currency(self) -> Option<Currency> {

@@ -163,4 +163,11 @@ codes! {
         "What a device costs at the start, minus what is paid once for it, is more than its monthly \
          margin brings until the customer leaves or the case ends. The months are 1 / churn, at most \
          the horizon. Every further device makes the loss larger.";
+    CASE = "B529", "the case cannot be computed",
+        "What computes the case read this place and refuses it: a unit that does not fit, an impossible \
+         distribution, correlations that cannot all hold, a month after the end. iotbiz case run says \
+         the same of the same text.";
+    UNFINISHED = "B530", "the case cannot be run yet",
+        "Something is missing without which no cash can be computed. The blueprint can be applied; the \
+         case, and gates that ask for its figures, wait for it.";
 }

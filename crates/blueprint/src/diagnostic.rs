@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use expr::Span;
 
-use crate::{Edit, Fix};
+use crate::{Edit, Fix, codes};
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -74,6 +74,19 @@ impl Diagnostic {
             help: None,
             fix: None,
         }
+    }
+
+    /// What the case engine refuses, which reads the same text.
+    #[must_use]
+    pub fn case_refused(span: Span, message: String, fix: String) -> Self {
+        Self::error(codes::CASE, span, message).help(fix)
+    }
+
+    /// What the case engine misses before it can run.
+    #[must_use]
+    pub fn case_unfinished(span: Span, message: String, fix: String) -> Self {
+        let severity = Severity::Note;
+        Self { severity, ..Self::error(codes::UNFINISHED, span, message).help(fix) }
     }
 
     pub(crate) fn warning(code: &'static str, span: Span, message: impl Into<String>) -> Self {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::action::ACTION_KEYS;
 use crate::alarm::{ALARM_KEYS, ESCALATE_KEYS, SEVERITIES};
 use crate::blueprint::SECTIONS;
-use crate::case::CASE_KEYS;
+use crate::case::{ADOPTION_KEYS, CASE_KEYS, SURVIVAL_KEYS};
 use crate::device::{COMMAND_KEYS, EVENT_KEYS, KIND_KEYS, READING_KEYS, SETTING_KEYS};
 use crate::envelope::{COMMAND_ENVELOPE_KEYS, SETTING_ENVELOPE_KEYS};
 use crate::evidence::{ASSUMPTION_KEYS, EXPERIMENT_KEYS};
@@ -245,7 +245,18 @@ fn case(key: &str) -> Value {
         "reachable" => text("How many customers there are, a 90 % range"),
         "fleet_size" => text("For example 8 to 12 devices/customer"),
         "share" => text("How many of them buy; may name an assumption"),
-        "churn" => any("For example 1.2 to 2.5 %/month, or { value, actual = \"fleet.churn\" }"),
+        "churn" => any(
+            "For example 1.2 to 2.5 %/month, or { value, actual = \"fleet.churn\" }, or { alpha, beta }",
+        ),
+        "adoption" => object(ADOPTION_KEYS, |key| match key {
+            "added" => any("For example 100 devices/month, every month"),
+            "launch" => text("The first month with devices, for example month 3"),
+            _ => any("Bass diffusion, for example 0.012/year"),
+        }),
+        "survival" => object(SURVIVAL_KEYS, |key| match key {
+            "then" => text("What becomes of a failed device: replaced or lost"),
+            _ => any("Weibull, for example 1.5 and 8 years"),
+        }),
         "revenue" => text("The plan whose lines are its revenue"),
         "risk" => named(&any("probability, money, owner, and at = month 18")),
         "income" => named(&any("An amount of money that is in no plan")),

@@ -93,7 +93,9 @@ pub fn spending(blueprint: &Blueprint) -> Vec<Spending> {
 fn said(kind: &CostKind) -> Said {
     let range = |formula: &Formula| matches!(formula.program.result(), Type::Spread(_));
     let believed = match kind {
-        CostKind::Each { amount, .. } | CostKind::Total { amount, .. } => range(amount),
+        CostKind::Each { amount, .. }
+        | CostKind::Later { amount }
+        | CostKind::Total { amount, .. } => range(amount),
         CostKind::Radio { fixed, data, .. } => range(data) || fixed.as_ref().is_some_and(range),
     };
     if believed { Said::Range } else { Said::Amount }
@@ -101,7 +103,7 @@ fn said(kind: &CostKind) -> Said {
 
 fn text(kind: &CostKind) -> String {
     match kind {
-        CostKind::Each { amount, .. } => amount.to_string(),
+        CostKind::Each { amount, .. } | CostKind::Later { amount } => amount.to_string(),
         CostKind::Total { amount, month } => format!("{amount} in month {month}"),
         CostKind::Radio { fixed, data, increment, .. } => {
             let fixed = fixed.as_ref().map(|fixed| format!("{fixed} + ")).unwrap_or_default();
@@ -118,6 +120,8 @@ fn priced(blueprint: &Blueprint, kind: &CostKind) -> Option<Priced> {
             let amount = middle(amount, &Unit::parse(&unit).ok()?)?;
             Priced::Each { amount, basis: *basis }
         }
+        // Nobody knows from a plan how many devices have come to that age, or left.
+        CostKind::Later { .. } => return None,
         CostKind::Total { amount, month } => {
             let unit = Unit::money(blueprint.currency_or_euro());
             Priced::Total { amount: middle(amount, &unit)?, month: *month }

@@ -18,6 +18,7 @@ pub mod gate_file;
 pub mod learn;
 pub mod measure;
 pub mod next;
+mod reading;
 pub mod register;
 pub mod results;
 
@@ -25,3 +26,4 @@ pub use belief::{Belief, Claim, Evidence, Outcome};
 pub use error::Error;
 pub use gate::{Evaluation, Figure, State, Verdict, evaluate};
 pub use gate_file::{GateFile, Verified, verify};
+pub use reading::parse;

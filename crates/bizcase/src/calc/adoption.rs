@@ -74,8 +74,16 @@ pub fn sbg(a: f64, b: f64, t: f64) -> Result<f64, Error> {
     if t < 0.0 {
         return refuse("sbg", format!("{t} renewals"));
     }
+    if t.fract() == 0.0 && t <= RENEWALS_ONE_BY_ONE {
+        // S(t) = S(t-1) (b + t - 1) / (a + b + t - 1): nothing cancels.
+        let steps = crate::dist::index_floor(t);
+        return Ok((0..steps).map(|k| (b + k as f64) / (a + b + k as f64)).product());
+    }
     Ok(exp(ln_beta(a, b + t) - ln_beta(a, b)))
 }
+
+/// Up to so many renewals survival is multiplied out.
+const RENEWALS_ONE_BY_ONE: f64 = 1_000.0;
 
 /// Discounted expected residual lifetime just before renewal `n`: (b+n-1) / (a+b+n-1) times
 /// 2F1(1, b+n; a+b+n; 1/(1+d)). Fader and Hardie, Marketing Science 29 (2010).
@@ -88,7 +96,10 @@ pub fn derl(a: f64, b: f64, n: f64, discount: f64) -> Result<f64, Error> {
         return refuse("derl", format!("renewal {n} has to be 1 or more, discount {discount} > 0"));
     }
     let first = (b + n - 1.0) / (a + b + n - 1.0);
-    Ok(first * hypergeometric_1(b + n, a + b + n, 1.0 / (1.0 + discount)))
+    match hypergeometric_1(b + n, a + b + n, 1.0 / (1.0 + discount)) {
+        Some(sum) if sum.is_finite() => Ok(first * sum),
+        Some(_) | None => refuse("derl", format!("the discount {discount} is too near 0")),
+    }
 }
 
 /// A fitted sBG model.
@@ -170,21 +181,27 @@ fn nelder_mead(f: impl Fn([f64; 2]) -> f64, start: [f64; 2]) -> [f64; 2] {
 /// (1951).
 ///
 /// # Errors
-/// A parameter is not positive.
+/// A parameter is not positive, or the age is negative.
 pub fn weibull_survival(shape: f64, scale: f64, age: f64) -> Result<f64, Error> {
     if shape <= 0.0 || scale <= 0.0 {
         return refuse("weibull", format!("shape {shape} and scale {scale} have to be above 0"));
     }
-    Ok(if age <= 0.0 { 1.0 } else { exp(-pow(age / scale, shape)) })
+    if age < 0.0 {
+        return refuse("weibull", format!("an age of {age} is before the first day"));
+    }
+    Ok(if age == 0.0 { 1.0 } else { exp(-pow(age / scale, shape)) })
 }
 
 /// Devices in use after `periods` when `added` come each period and the share `churn` leaves.
 ///
 /// # Errors
-/// `churn` outside 0..1.
+/// `churn` outside 0..1, or a negative number of devices or periods.
 pub fn active(added: f64, churn: f64, periods: f64) -> Result<f64, Error> {
     if !(0.0..=1.0).contains(&churn) {
         return refuse("active", format!("churn {churn} is not between 0 and 1"));
+    }
+    if added < 0.0 || periods < 0.0 {
+        return refuse("active", format!("{added} devices in {periods} periods: neither below 0"));
     }
     Ok(if churn == 0.0 {
         added * periods

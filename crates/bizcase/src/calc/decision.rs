@@ -8,6 +8,7 @@ use crate::error::{Error, refuse};
 fn check_probabilities(function: &'static str, p: &[f64]) -> Result<(), Error> {
     let sum: f64 = p.iter().sum();
     if p.iter().any(|p| !(0.0..=1.0).contains(p)) || (sum - 1.0).abs() > 1e-9 {
+        let sum = crate::text::figure(sum);
         return refuse(function, format!("probabilities have to sum to 1, these sum to {sum}"));
     }
     Ok(())
@@ -96,10 +97,14 @@ pub fn ecv(
 /// Reach x impact x confidence / effort (Intercom).
 ///
 /// # Errors
-/// Effort is not positive.
+/// Effort is not positive, or the confidence no fraction.
 pub fn rice(reach: f64, impact: f64, confidence: f64, effort: f64) -> Result<f64, Error> {
     if effort <= 0.0 {
         return refuse("rice", format!("effort {effort} is not above 0"));
+    }
+    if !(0.0..=1.0).contains(&confidence) {
+        let reason = format!("the confidence {confidence} is no fraction: 80 % is 0.8 or 80 %");
+        return refuse("rice", reason);
     }
     Ok(reach * impact * confidence / effort)
 }

@@ -40,11 +40,15 @@ impl BetaBelief {
     }
 }
 
+/// The most trials of one update: beyond it doubles no longer count them one by one.
+pub const TRIALS_MAX: f64 = 1e12;
+
 /// Beta(a + w x, b + w (n - x)): binomial data with a relevance weight, the power prior of Ibrahim
 /// and Chen, Statistical Science 15 (2000).
 ///
 /// # Errors
-/// More successes than trials, a weight outside 0..1, or a prior that is not positive.
+/// More successes than trials, more than [`TRIALS_MAX`] of them, a weight outside 0..1, or a prior
+/// that is not positive.
 pub fn beta_update(
     prior: BetaBelief,
     successes: f64,
@@ -59,6 +63,9 @@ pub fn beta_update(
     }
     if !(0.0..=1.0).contains(&weight) {
         return refuse("beta_update", format!("the weight {weight} is not between 0 and 1"));
+    }
+    if trials > TRIALS_MAX {
+        return refuse("beta_update", format!("{trials} trials, TRIALS_MAX = {TRIALS_MAX}"));
     }
     let (a, b) = (prior.a + weight * successes, prior.b + weight * (trials - successes));
     Ok(BetaBelief { a, b })
@@ -150,6 +157,42 @@ pub fn sample_size(bar: f64, good: f64, confidence: f64, power: f64) -> Result<f
     Ok(ceil((reach / (good - bar)) * (reach / (good - bar))))
 }
 
+/// The parts of a Brier score: reliability - resolution + uncertainty is the score.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BrierParts {
+    /// Mean squared distance of a probability from how often it came true: 0 is calibrated.
+    pub reliability: f64,
+    /// How far apart the groups came out: more is better.
+    pub resolution: f64,
+    /// What lies in the matter: base rate times its rest.
+    pub uncertainty: f64,
+}
+
+/// The parts of the score, forecasts of one probability as one group. Murphy, J. Applied
+/// Meteorology 12 (1973).
+///
+/// # Errors
+/// As [`brier`].
+pub fn brier_parts(p: &[f64], outcomes: &[f64]) -> Result<BrierParts, Error> {
+    brier(p, outcomes)?;
+    if outcomes.iter().any(|o| *o != 0.0 && *o != 1.0) {
+        return refuse("brier_parts", "an outcome is 1 (it happened) or 0 (it did not)");
+    }
+    let n = p.len() as f64;
+    let base = outcomes.iter().sum::<f64>() / n;
+    let mut pairs: Vec<(f64, f64)> = p.iter().copied().zip(outcomes.iter().copied()).collect();
+    pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (mut reliability, mut resolution) = (0.0, 0.0);
+    for group in pairs.chunk_by(|a, b| a.0 == b.0) {
+        let size = group.len() as f64;
+        let came = group.iter().map(|(_, outcome)| outcome).sum::<f64>() / size;
+        let said = group[0].0;
+        reliability += size * (said - came) * (said - came) / n;
+        resolution += size * (came - base) * (came - base) / n;
+    }
+    Ok(BrierParts { reliability, resolution, uncertainty: base * (1.0 - base) })
+}
+
 /// Mean of (p - outcome)^2. Brier, Monthly Weather Review 78 (1950).
 ///
 /// # Errors
@@ -188,6 +231,17 @@ mod tests {
             let joint = frechet(&p).unwrap();
             prop_assert!(joint.low <= joint.product + 1e-12);
             prop_assert!(joint.product <= joint.high + 1e-12);
+        }
+
+        #[test]
+        fn the_parts_of_a_brier_score_add_up_to_it(
+            said in prop::collection::vec((0_u8..=5, prop::bool::ANY), 1..40),
+        ) {
+            let p: Vec<f64> = said.iter().map(|(tenths, _)| f64::from(*tenths) / 5.0).collect();
+            let came: Vec<f64> = said.iter().map(|(_, came)| f64::from(u8::from(*came))).collect();
+            let parts = brier_parts(&p, &came).unwrap();
+            let sum = parts.reliability - parts.resolution + parts.uncertainty;
+            prop_assert!((sum - brier(&p, &came).unwrap()).abs() < 1e-12);
         }
 
         #[test]

@@ -5,9 +5,9 @@
 //!
 //! *Invariant:* a rate is a fraction per period (0.09 is 9 %) and above -1.
 
-use libm::pow;
+use libm::{expm1, pow};
 
-use super::roots::{Term, positive_roots};
+use super::roots::{Term, root_logarithms};
 use crate::error::{Error, refuse};
 
 fn check_rate(function: &'static str, rate: f64) -> Result<(), Error> {
@@ -57,22 +57,28 @@ fn rates(function: &'static str, flows: &[f64], exponents: &[f64]) -> Result<Vec
         .iter()
         .zip(exponents)
         .map(|(coefficient, exponent)| Term { coefficient: *coefficient, exponent: *exponent });
+    // A root v = e^x is a discount factor: the rate is e^-x - 1.
     let mut rates: Vec<f64> =
-        positive_roots(terms.collect()).into_iter().map(|v| 1.0 / v - 1.0).collect();
+        root_logarithms(terms.collect())?.into_iter().map(|x| expm1(-x)).collect();
+    if rates.iter().any(|rate| !rate.is_finite()) {
+        return refuse(function, "the rate is larger than any number: the dates lie too close");
+    }
     rates.sort_by(f64::total_cmp);
     Ok(rates)
 }
 
-fn years(function: &'static str, flows: &[f64], days: &[f64]) -> Result<Vec<f64>, Error> {
+/// Years of 365 days since the day `start`.
+fn years(
+    function: &'static str,
+    flows: &[f64],
+    (days, start): (&[f64], f64),
+) -> Result<Vec<f64>, Error> {
     check_flows(function, flows)?;
     if flows.len() != days.len() {
         let reason = format!("{} cash flows but {} dates", flows.len(), days.len());
         return refuse(function, reason);
     }
-    match days.iter().find(|day| **day < days[0]) {
-        Some(_) => refuse(function, "a date lies before the first one"),
-        None => Ok(days.iter().map(|day| (day - days[0]) / 365.0).collect()),
-    }
+    Ok(days.iter().map(|day| (day - start) / 365.0).collect())
 }
 
 /// Sum of `flows[i] / (1 + rate)^(days since the first / 365)`.
@@ -81,16 +87,27 @@ fn years(function: &'static str, flows: &[f64], days: &[f64]) -> Result<Vec<f64>
 /// Counts differ, a date before the first, or a rate of -1 or below.
 pub fn xnpv(rate: f64, flows: &[f64], days: &[f64]) -> Result<f64, Error> {
     check_rate("xnpv", rate)?;
-    let years = years("xnpv", flows, days)?;
+    let first = days.first().copied().unwrap_or_default();
+    let years = years("xnpv", flows, (days, first))?;
+    if years.iter().any(|t| *t < 0.0) {
+        let reason = "money is discounted to the first date given, and another lies before it: \
+                      put the earliest first";
+        return refuse("xnpv", reason);
+    }
     Ok(flows.iter().zip(years).map(|(f, t)| f * pow(1.0 + rate, -t)).sum())
 }
 
-/// Every yearly rate above -1 at which dated flows are worth nothing, ascending.
+/// Every yearly rate above -1 at which dated flows are worth nothing, ascending. The order of the
+/// dates does not matter: flows worth nothing are worth nothing on any day.
 ///
 /// # Errors
-/// Counts differ, a date before the first, or flows that do not change sign.
+/// Counts differ, one day for all, or flows that do not change sign.
 pub fn xirr(flows: &[f64], days: &[f64]) -> Result<Vec<f64>, Error> {
-    let years = years("xirr", flows, days)?;
+    let first = days.iter().copied().fold(f64::INFINITY, f64::min);
+    let years = years("xirr", flows, (days, first))?;
+    if years.iter().all(|t| *t == 0.0) {
+        return refuse("xirr", "all money moves on one day, so no time passes for a rate");
+    }
     rates("xirr", flows, &years)
 }
 
@@ -118,7 +135,8 @@ pub fn mirr(flows: &[f64], finance: f64, reinvest: f64) -> Result<f64, Error> {
 }
 
 /// Periods until the discounted flows have paid back, the last one counted in part; `None` if they
-/// never do. The first flow is at period 0; `rate` 0 gives the plain payback.
+/// never do, 0 if no money was out before some came in. The first flow is at period 0; `rate` 0
+/// gives the plain payback.
 ///
 /// # Errors
 /// No flows, or a rate of -1 or below.
@@ -129,13 +147,15 @@ pub fn payback(rate: f64, flows: &[f64]) -> Result<Option<f64>, Error> {
     for (i, flow) in flows.iter().enumerate() {
         let worth = flow * pow(1.0 + rate, -(i as f64));
         let after = before + worth;
-        if after >= 0.0 && (before < 0.0 || i + 1 == flows.len() || i == 0 && worth > 0.0) {
-            let part = if before < 0.0 { (i as f64 - 1.0) - before / worth } else { i as f64 };
-            return Ok(Some(part));
+        if before < 0.0 && after >= 0.0 {
+            return Ok(Some((i as f64 - 1.0) - before / worth));
+        }
+        if after > 0.0 {
+            break;
         }
         before = after;
     }
-    Ok(None)
+    Ok((before >= 0.0).then_some(0.0))
 }
 
 /// Value of a customer who pays `margin` a period, stays with probability `retention` and is
@@ -190,8 +210,31 @@ mod tests {
         assert_eq!(payback(0.0, &[-100.0, 40.0]).unwrap(), None);
         assert_eq!(payback(0.0, &[5.0, 5.0]).unwrap(), Some(0.0));
         assert_eq!(payback(0.0, &[0.0, 0.0, -10.0, 10.0]).unwrap(), Some(3.0));
+        assert_eq!(payback(0.0, &[0.0, 40.0, 5.0]).unwrap(), Some(0.0));
+        assert_eq!(payback(0.0, &[0.0, 0.0]).unwrap(), Some(0.0));
         let later = payback(0.1, &[-100.0, 60.0, 60.0, 60.0]).unwrap().unwrap();
         assert!((later - (1.0 + (100.0 - 60.0 / 1.1) / (60.0 / 1.21))).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_rate_within_days_is_found_whatever_the_order_of_the_dates() {
+        let daily = xirr(&[-100.0, 110.0], &[0.0, 1.0]).unwrap();
+        assert!((daily[0] / (pow(1.1, 365.0) - 1.0) - 1.0).abs() < 1e-9, "{daily:?}");
+        let sorted = xirr(&[-100.0, 40.0, 80.0], &[0.0, 200.0, 700.0]).unwrap();
+        let mixed = xirr(&[80.0, -100.0, 40.0], &[700.0, 0.0, 200.0]).unwrap();
+        assert!((sorted[0] - mixed[0]).abs() < 1e-12);
+        assert!(xirr(&[-100.0, 110.0], &[5.0, 5.0]).is_err());
+        assert!(xnpv(0.1, &[110.0, -100.0], &[365.0, 0.0]).is_err());
+    }
+
+    #[test]
+    fn too_many_changes_of_sign_are_refused_with_the_limit() {
+        let flows: Vec<f64> = (0..5_000).map(|i| if i % 2 == 0 { -1.0 } else { 1.1 }).collect();
+        let refused = irr(&flows).unwrap_err().to_string();
+        assert!(refused.contains("TERMS_MAX"), "{refused}");
+        let mut plain = vec![-100.0];
+        plain.extend(vec![0.05; 5_000]);
+        assert_eq!(irr(&plain).unwrap().len(), 1);
     }
 
     #[test]

@@ -12,6 +12,9 @@ use crate::sobol_sequence::SobolSequence;
 /// The most points of one estimate.
 pub const POINTS_MAX: u32 = 1 << 20;
 
+/// Fewer points tell nothing.
+const POINTS_MIN: u32 = 16;
+
 /// Indices of one input.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sensitivity {
@@ -61,9 +64,11 @@ pub fn sobol(
     plan: Plan,
     model: impl Fn(&[f64]) -> f64 + Sync,
 ) -> Result<SobolIndices, Error> {
-    if inputs == 0 || plan.points < 16 || plan.points > POINTS_MAX {
-        let reason =
-            format!("{} points for {inputs} inputs, POINTS_MAX = {POINTS_MAX}", plan.points);
+    if inputs == 0 {
+        return refuse("sobol", "nothing varies: give an input, such as a = 5 to 10");
+    }
+    if !(POINTS_MIN..=POINTS_MAX).contains(&plan.points) {
+        let reason = format!("{} points: {POINTS_MIN} to POINTS_MAX = {POINTS_MAX}", plan.points);
         return refuse("sobol", reason);
     }
     let sequence = SobolSequence::new(2 * inputs, plan.seed)?;

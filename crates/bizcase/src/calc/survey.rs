@@ -188,7 +188,7 @@ pub fn logit_shares(utilities: &[f64]) -> Result<Vec<f64>, Error> {
 /// Quality Management Journal 2 (1993).
 ///
 /// # Errors
-/// Nobody answered.
+/// Nobody answered, or a negative count.
 pub fn kano(
     attractive: f64,
     one_dimensional: f64,
@@ -196,6 +196,9 @@ pub fn kano(
     indifferent: f64,
 ) -> Result<(f64, f64), Error> {
     let all = attractive + one_dimensional + must + indifferent;
+    if [attractive, one_dimensional, must, indifferent].iter().any(|count| *count < 0.0) {
+        return refuse("kano", "a count of answers is not below 0");
+    }
     if all <= 0.0 {
         return refuse("kano", "nobody answered");
     }

@@ -23,6 +23,17 @@ pub struct Finding {
     pub reason: String,
     /// What to write instead.
     pub fix: String,
+    /// Whether something is wrong there or only missing.
+    pub kind: FindingKind,
+}
+
+/// Whether something is wrong or only missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FindingKind {
+    /// It can mean nothing.
+    Wrong,
+    /// The case cannot be run before it is there.
+    Missing,
 }
 
 impl Finding {
@@ -30,7 +41,7 @@ impl Finding {
         let before = text.get(..span.start).unwrap_or(text);
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        Self { key: key.to_owned(), span, line, column, reason, fix }
+        Self { key: key.to_owned(), span, line, column, reason, fix, kind: FindingKind::Wrong }
     }
 
     /// The finding with its line and a mark under the place.

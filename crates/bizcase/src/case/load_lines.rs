@@ -45,8 +45,8 @@ impl Frame {
 }
 
 impl<'a> Loader<'a> {
-    pub(super) fn lines(&mut self, horizon: u32) -> Vec<Line> {
-        let mut lines = Vec::new();
+    pub(super) fn lines(&mut self) -> Vec<Line> {
+        let (mut lines, horizon) = (Vec::new(), self.end);
         self.revenue(horizon, &mut lines);
         let case = self.case.clone();
         for (table, direction) in [("income", Direction::In), ("cost", Direction::Out)] {
@@ -66,7 +66,7 @@ impl<'a> Loader<'a> {
         }
         if lines.is_empty() && self.reader.findings.is_empty() {
             let fix = "write revenue = \"care\" and [case.cost] bom = \"31 to 38 EUR/device\"";
-            self.reader.refuse("case", case.span, "no money moves in this case", fix);
+            self.reader.lacks("case", case.span, "no money moves in this case", fix);
         }
         lines
     }
@@ -138,8 +138,13 @@ impl<'a> Loader<'a> {
             (Some(source), Some(date)) => Some(format!("{source}, {date}")),
             (source, date) => source.or(date),
         };
-        let from = self.reader.month(section, "from").unwrap_or(0);
+        let from = self.within_case(section, "from").unwrap_or(0);
         let until = self.reader.month(section, "until").unwrap_or(horizon);
+        if until < from {
+            let reason = format!("from month {from} until month {until} is no time at all");
+            let fix = format!("write until = \"month {}\" or later", from + 1);
+            self.reader.refuse(&section.child("until"), section.span, reason, fix);
+        }
         let name = name.to_owned();
         Frame { name, direction, from, until, growth: growth.flatten(), purpose, source }
     }
@@ -200,7 +205,7 @@ impl<'a> Loader<'a> {
         let mut wanted = Wanted::any("\"18000 to 30000 EUR\"");
         wanted.unit = Some(self.money(&[]));
         let slot = self.within(section, "total", &frame.name, wanted)?;
-        let at = self.reader.month(section, "at").unwrap_or(0);
+        let at = self.within_case(section, "at").unwrap_or(0);
         Some(frame.line(vec![slot], Driver::Once(at)))
     }
 
@@ -305,7 +310,7 @@ impl<'a> Loader<'a> {
         let mut wanted = Wanted::any("\"80000 to 200000 EUR\"");
         wanted.unit = Some(self.money(&[]));
         let money = self.within(&section, "money", &format!("{name}.money"), wanted)?;
-        let at = self.reader.month(&section, "at").unwrap_or_else(|| horizon.div_ceil(2));
+        let at = self.within_case(&section, "at").unwrap_or_else(|| horizon.div_ceil(2));
         let owner = self.reader.words(&section, "owner").unwrap_or_default();
         let says = self.reader.words(&section, "says").unwrap_or_default();
         let (key, month) = (key.to_owned(), at);
@@ -332,7 +337,14 @@ impl<'a> Loader<'a> {
                 };
                 Some((drawn(a)?, drawn(b)?))
             });
+            let same = |a: Slot, b: Slot| {
+                found.iter().any(|c| (c.a, c.b) == (a, b) || (c.a, c.b) == (b, a))
+            };
             match slots {
+                Some((a, b)) if same(a, b) => {
+                    let reason = "these two are correlated twice";
+                    self.reader.refuse(&entry.key, entry.span, reason, "leave one of them out");
+                }
                 Some((a, b)) if a != b && rho.abs() < 1.0 => found.push(Correlation { a, b, rho }),
                 Some(_) | None => {
                     let names: Vec<&str> = self
@@ -341,9 +353,10 @@ impl<'a> Loader<'a> {
                         .filter(|v| matches!(&v.source, Source::Drawn(d) if !d.is_constant()))
                         .map(|v| v.name.as_str())
                         .collect();
+                    let names =
+                        if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
                     let fix = format!(
-                        "write \"cost.bom with churn\" = 0.5, within -1 and 1; uncertain here: {}",
-                        names.join(", ")
+                        "write \"cost.bom with churn\" = 0.5, within -1 and 1; uncertain here: {names}"
                     );
                     let reason = "this is not a correlation of two uncertain inputs";
                     self.reader.refuse(&entry.key, entry.span, reason, fix);

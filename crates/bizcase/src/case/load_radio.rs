@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 use super::load::{Loader, Wanted};
 use super::read::{Entry, Section};
 use super::{Driver, Line, Slot};
+use crate::calc::connectivity::billed_size;
 use crate::dist::Distribution;
 use crate::text::figure;
 use crate::unit::Unit;
@@ -79,7 +80,7 @@ impl<'a> Loader<'a> {
         };
         let payload = bytes(self, "payload")?.unwrap_or(PAYLOAD_BYTES_ASSUMED);
         let increment = bytes(self, "increment")?;
-        let billed = increment.map_or(payload, |step| libm::ceil(payload / step) * step);
+        let billed = increment.map_or(payload, |step| billed_size(payload, step));
         let megabytes = sessions * billed / MEGABYTE;
         let text = format!(
             "{} sessions a month x {} B, for {} B each",

@@ -6,7 +6,7 @@
 use model::Currency;
 use toml_edit::{Item, TableLike, Value};
 
-use super::Finding;
+use super::{Finding, FindingKind};
 use crate::error::{Error, Span};
 use crate::text::{Node, parse};
 use crate::unit::Unit;
@@ -150,7 +150,20 @@ impl<'a> Reader<'a> {
 
     pub(super) fn missing(&mut self, section: &Section<'a>, key: &str, example: &str) {
         let fix = format!("write {key} = {example}");
-        self.refuse(&section.child(key), section.span, format!("{key} is missing"), fix);
+        let (path, reason) = (section.child(key), format!("{key} is missing"));
+        self.lacks(&path, section.span, reason, fix);
+    }
+
+    /// Something without which the case cannot run, but which is not wrong.
+    pub(super) fn lacks(
+        &mut self,
+        key: &str,
+        at: Span,
+        reason: impl Into<String>,
+        fix: impl Into<String>,
+    ) {
+        let found = Finding::new(self.text, key, at, reason.into(), fix.into());
+        self.findings.push(Finding { kind: FindingKind::Missing, ..found });
     }
 
     /// The place of an error inside an entry.
@@ -199,16 +212,19 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// `month 12`, or `12 months`.
+    /// `month 12`, `12 months`, or `1 year`.
     pub(super) fn month(&mut self, from: &Section<'a>, key: &str) -> Option<u32> {
         let entry = self.entry(from, key)?;
         let text = entry.text.trim();
+        let years = text.strip_suffix("years").or_else(|| text.strip_suffix("year"));
         let number = text.strip_prefix("month").or_else(|| text.strip_suffix("months"));
-        let number = number.unwrap_or(text).trim().parse().ok();
+        let number = years.or(number).unwrap_or(text).trim().parse::<u32>().ok();
+        let number = number.and_then(|n| n.checked_mul(if years.is_some() { 12 } else { 1 }));
         let found = number.filter(|month| *month <= super::HORIZON_MAX);
         if found.is_none() {
             let reason = format!("{:?} is not a month of the case", entry.text);
-            self.refuse(&entry.key, entry.span, reason, format!("write {key} = \"month 12\""));
+            let example = if key == "every" { "36 months" } else { "month 12" };
+            self.refuse(&entry.key, entry.span, reason, format!("write {key} = \"{example}\""));
         }
         found
     }

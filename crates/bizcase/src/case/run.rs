@@ -6,7 +6,7 @@
 use super::trial::{Outcome, Scratch, simulate};
 use super::{Case, Correlation, Results, Slot, Source};
 use crate::correlate::iman_conover;
-use crate::error::Error;
+use crate::error::{Error, refuse};
 use crate::rng::{Stream, name_key};
 
 /// The most trials of one run.
@@ -43,10 +43,39 @@ impl Case {
     /// Runs the case.
     ///
     /// # Errors
-    /// No trials, more than [`TRIALS_MAX`] or [`CELLS_MAX`] allow, or correlations that cannot all
-    /// hold.
+    /// No trials, more than [`TRIALS_MAX`] or [`CELLS_MAX`] allow, correlations that cannot all
+    /// hold, or trials whose cash is no number.
     pub fn run(&self, run: Run) -> Result<Results, Error> {
-        Ok(Results::gather(self, run, &self.chunks(run)?))
+        let chunks = self.chunks(run)?;
+        self.refuse_endless(run, &chunks)?;
+        Ok(Results::gather(self, run, &chunks))
+    }
+
+    /// Trials whose cash is no number would otherwise be left out, and the rest look better or
+    /// worse than the case is.
+    fn refuse_endless(&self, run: Run, chunks: &[Chunk]) -> Result<(), Error> {
+        let outcomes = || chunks.iter().flat_map(|chunk| &chunk.outcomes);
+        let count = outcomes().filter(|outcome| !outcome.npv.is_finite()).count();
+        let Some(first) = outcomes().position(|outcome| !outcome.npv.is_finite()) else {
+            return Ok(());
+        };
+        let columns = self.columns(run)?;
+        let mut numbers = self.medians();
+        for (slot, column) in self.uncertain().iter().zip(&columns) {
+            numbers[*slot] = column[first];
+        }
+        self.derive(&mut numbers);
+        let endless = self.variables.iter().zip(&numbers).find(|(_, number)| !number.is_finite());
+        let what = match endless {
+            Some((variable, _)) => format!("{} = {}", variable.name, variable.text),
+            None => "the sum of its money".to_owned(),
+        };
+        let reason = format!(
+            "{count} of {} trials have no finite cash: {what} is no number in them; keep what is \
+             divided by, or under a root, above zero",
+            run.trials
+        );
+        refuse("case", reason)
     }
 
     /// All trials in chunks, in the order of the trials.

@@ -2,8 +2,9 @@
 //!
 //! *Invariant:* nothing is computed here; each entry binds names to a function of `calc`.
 
-use super::{Function, Kind, Run, num, of, opt};
+use super::{Arguments, Function, Kind, Run, num, of, opt};
 use crate::calc::{adoption, connectivity};
+use crate::error::{Error, refuse};
 use crate::text::Value;
 
 /// The longest series.
@@ -25,8 +26,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
         example: "bass(0.03, 0.38, 1000, 5)",
         example_result: "331.19864",
         run: Run::Plain(|a| {
-            adoption::bass(a.number(0), a.number(1), a.number(3))
-                .map(|f| Value::from(a.number(2) * f))
+            let market = market("bass", a.number(2))?;
+            adoption::bass(a.number(0), a.number(1), a.number(3)).map(|f| Value::from(market * f))
         }),
     },
     Function {
@@ -43,12 +44,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         source: "Bass 1969",
         example: "bass_series(0.03, 0.38, 1000, 5)",
         example_result: "[35.758164, 85.056281, 150.50007, 233.15047, 331.19864]",
-        run: Run::Plain(|a| {
-            let periods = crate::dist::index_floor(a.number(3)).min(PERIODS_MAX);
-            let at = |t: usize| adoption::bass(a.number(0), a.number(1), t as f64);
-            let shares: Result<Vec<f64>, _> = (1..=periods).map(at).collect();
-            Ok(Value::from(shares?.iter().map(|f| a.number(2) * f).collect::<Vec<f64>>()))
-        }),
+        run: Run::Plain(bass_series),
     },
     Function {
         name: "bass_peak",
@@ -64,7 +60,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
         example: "bass_peak(0.03, 0.38, 1000)",
         example_result: "time 6.1926192, rate 110.59211, cumulative 460.52632",
         run: Run::Plain(|a| {
-            adoption::bass_peak(a.number(0), a.number(1), a.number(2)).map(|peak| {
+            let market = market("bass_peak", a.number(2))?;
+            adoption::bass_peak(a.number(0), a.number(1), market).map(|peak| {
                 Value::record(&[
                     ("time", peak.time),
                     ("rate", peak.rate),
@@ -176,3 +173,19 @@ pub(super) const FUNCTIONS: &[Function] = &[
         }),
     },
 ];
+
+fn market(function: &'static str, m: f64) -> Result<f64, Error> {
+    if m >= 0.0 { Ok(m) } else { refuse(function, format!("a market of {m} is below 0")) }
+}
+
+fn bass_series(a: &Arguments) -> Result<Value, Error> {
+    let (market, periods) = (market("bass_series", a.number(2))?, a.number(3));
+    let whole = crate::dist::index_floor(periods);
+    if periods.fract() != 0.0 || periods < 1.0 || whole > PERIODS_MAX {
+        let reason = format!("{periods} periods are no whole number from 1 to {PERIODS_MAX}");
+        return refuse("bass_series", reason);
+    }
+    let at = |t: usize| adoption::bass(a.number(0), a.number(1), t as f64);
+    let shares: Result<Vec<f64>, _> = (1..=whole).map(at).collect();
+    Ok(Value::from(shares?.iter().map(|f| market * f).collect::<Vec<f64>>()))
+}

@@ -10,7 +10,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function {
         name: "evpi",
         parameters: &[
-            of(Kind::Matrix, "payoffs", "one list per action, one payoff per state"),
+            of(Kind::Matrix, "payoffs", "money: one list per action, one payoff per state"),
             of(Kind::List, "p", "probability of each state"),
         ],
         result: "money",
@@ -24,7 +24,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function {
         name: "evsi",
         parameters: &[
-            of(Kind::Matrix, "payoffs", "one list per action, one payoff per state"),
+            of(Kind::Matrix, "payoffs", "money: one list per action, one payoff per state"),
             of(Kind::List, "p", "probability of each state"),
             of(Kind::Matrix, "likelihood", "one list per signal: P(signal | state)"),
         ],

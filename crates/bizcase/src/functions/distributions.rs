@@ -133,7 +133,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         source: "common definition",
         example: "mean(5 to 10)",
         example_result: "7.2297837",
-        run: Run::Plain(|a| Ok(Value::Number(a.sample(0)?.mean(), unit(a)))),
+        run: Run::Plain(|a| finite("mean", a.sample(0)?.mean(), unit(a))),
     },
     Function {
         name: "sd",
@@ -144,7 +144,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         source: "common definition",
         example: "sd(pert(2, 4, 12))",
         example_result: "1.7320508",
-        run: Run::Plain(|a| Ok(Value::Number(a.sample(0)?.sd(), unit(a)))),
+        run: Run::Plain(|a| finite("sd", a.sample(0)?.sd(), unit(a))),
     },
     Function {
         name: "median",
@@ -185,16 +185,16 @@ pub(super) const FUNCTIONS: &[Function] = &[
         example_result: "[2.8990213, 4.7667226, 7.4533405]",
         run: Run::Plain(|a| {
             let (sample, p) = (a.sample(0)?, a.list(1));
-            if p.iter().any(|p| !(*p > 0.0 && *p < 1.0)) {
+            if p.iter().any(|p| !(0.0..=1.0).contains(p)) {
                 return refuse("quantiles", "probabilities lie between 0 and 1");
             }
-            let at = |p: &f64| Value::Number(sample.quantile(*p), unit(a));
-            Ok(Value::List(p.iter().map(at).collect()))
+            let at = |p: &f64| finite("quantiles", sample.quantile(*p), unit(a));
+            p.iter().map(at).collect::<Result<_, _>>().map(Value::List)
         }),
     },
     Function {
         name: "cdf",
-        parameters: &[of(Kind::Sample, "x", "any"), num("value", "asked about")],
+        parameters: &[of(Kind::Sample, "x", "any"), of(Kind::Point, "value", "asked about")],
         result: "probability",
         summary: "Probability of staying at or below a value.",
         formula: "P(x <= value)",
@@ -235,7 +235,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
         example: "copula_spearman(0.5)",
         example_result: "0.48258374",
         run: Run::Plain(|a| {
-            finite("copula_spearman", correlate::copula_spearman(a.number(0)), Unit::ONE)
+            correlation("copula_spearman", a.number(0))
+                .map(|rho| Value::from(correlate::copula_spearman(rho)))
         }),
     },
     Function {
@@ -247,13 +248,20 @@ pub(super) const FUNCTIONS: &[Function] = &[
         source: "Pearson 1907",
         example: "copula_rho(0.5)",
         example_result: "0.51763809",
-        run: Run::Plain(|a| Ok(Value::from(correlate::copula_rho(a.number(0))))),
+        run: Run::Plain(|a| {
+            correlation("copula_rho", a.number(0)).map(|s| Value::from(correlate::copula_rho(s)))
+        }),
     },
     Function {
         name: "iman_conover",
         parameters: &[
             of(Kind::Matrix, "columns", "one list of draws per variable"),
-            of(Kind::Matrix, "target", "rank correlations, 1 on the diagonal"),
+            of(
+                Kind::Matrix,
+                "target",
+                "correlations of the normal scores, 1 on the diagonal; ranks then correlate as \
+                 copula_spearman says",
+            ),
             opt("seed", "whole number", 1.0),
         ],
         result: "the same columns, reordered",
@@ -264,7 +272,11 @@ pub(super) const FUNCTIONS: &[Function] = &[
         example_result: "[[2, 4, 3, 1], [10, 40, 30, 20]]",
         run: Run::Plain(|a| {
             let mut columns = a.matrix(0);
-            let seed = crate::dist::index_floor(a.number(2)) as u64;
+            let seed = a.number(2);
+            if seed < 0.0 || seed.fract() != 0.0 {
+                return refuse("iman_conover", format!("the seed {seed} is no whole number"));
+            }
+            let seed = crate::dist::index_floor(seed) as u64;
             correlate::iman_conover(&mut columns, &a.matrix(1), seed)?;
             Ok(Value::List(columns.into_iter().map(Value::from).collect()))
         }),
@@ -275,6 +287,14 @@ fn unit(a: &super::Arguments) -> Unit {
     match a.value(0) {
         Some(Value::Distribution(_, unit)) => *unit,
         Some(_) | None => Unit::ONE,
+    }
+}
+
+fn correlation(function: &'static str, value: f64) -> Result<f64, Error> {
+    if (-1.0..=1.0).contains(&value) {
+        Ok(value)
+    } else {
+        refuse(function, format!("{value} is no correlation: it lies between -1 and 1"))
     }
 }
 

@@ -5,6 +5,7 @@
 use super::{Function, Kind, Run, num, of, opt};
 use crate::calc::evidence::{self, BetaBelief};
 use crate::calc::statistics;
+use crate::error::refuse;
 use crate::text::Value;
 
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -25,6 +26,11 @@ pub(super) const FUNCTIONS: &[Function] = &[
         example: "beta_update(7, 20, 0.2)",
         example_result: "a 8, b 14, mean 0.36363636, p5 0.2057499, p95 0.53593591, probability 0.95694737",
         run: Run::Plain(|a| {
+            let asked = a.number(2);
+            if !(0.0..=1.0).contains(&asked) {
+                let reason = format!("the threshold {asked} is no rate: 20 % is 0.2 or 20 %");
+                return refuse("beta_update", reason);
+            }
             let prior = BetaBelief { a: a.number(4), b: a.number(5) };
             let belief = evidence::beta_update(prior, a.number(0), a.number(1), a.number(3))?;
             Ok(Value::record(&[
@@ -33,7 +39,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
                 ("mean", belief.mean()),
                 ("p5", belief.quantile(0.05)),
                 ("p95", belief.quantile(0.95)),
-                ("probability", belief.at_least(a.number(2))),
+                ("probability", belief.at_least(asked)),
             ]))
         }),
     },
@@ -111,6 +117,28 @@ pub(super) const FUNCTIONS: &[Function] = &[
         example: "brier([0.8, 0.3, 0.6, 0.9, 0.4], [1, 0, 1, 1, 1])",
         example_result: "0.132",
         run: Run::Plain(|a| evidence::brier(&a.list(0), &a.list(1)).map(Value::from)),
+    },
+    Function {
+        name: "brier_parts",
+        parameters: &[
+            of(Kind::List, "p", "probabilities"),
+            of(Kind::List, "outcomes", "1 happened, 0 did not"),
+        ],
+        result: "reliability (0 is calibrated), resolution (more is better), uncertainty",
+        summary: "Why probabilities were as good as they were, equal ones as one group.",
+        formula: "brier = reliability - resolution + uncertainty",
+        source: "Murphy 1973",
+        example: "brier_parts([0.8, 0.8, 0.2, 0.2], [1, 0, 0, 0])",
+        example_result: "reliability 0.065, resolution 0.0625, uncertainty 0.1875",
+        run: Run::Plain(|a| {
+            evidence::brier_parts(&a.list(0), &a.list(1)).map(|parts| {
+                Value::record(&[
+                    ("reliability", parts.reliability),
+                    ("resolution", parts.resolution),
+                    ("uncertainty", parts.uncertainty),
+                ])
+            })
+        }),
     },
     Function {
         name: "kendall_w",

@@ -78,11 +78,15 @@ fn model(arguments: &[Argument], span: Span, n_default: usize) -> Result<Model, 
     let mut samplers = Vec::new();
     for argument in rest {
         let Some(name) = &argument.name else {
-            return misread(argument.value.span, "inputs are given as name = distribution");
+            let reason = "inputs are given as name = distribution, such as a = 5 to 10";
+            return misread(argument.value.span, reason);
         };
         match name.as_str() {
             "n" => n = option("n", argument)?,
             "seed" => seed = option("seed", argument)? as u64,
+            _ if names.iter().any(|(known, _)| known == name) => {
+                return misread(argument.value.span, format!("{name} is given twice"));
+            }
             _ => {
                 let (d, unit): (Distribution, Unit) =
                     match (Evaluator { names: &[] }).eval(&argument.value)? {
@@ -99,7 +103,7 @@ fn model(arguments: &[Argument], span: Span, n_default: usize) -> Result<Model, 
         }
     }
     if n == 0 || n > DRAWS_MAX {
-        return misread(span, format!("n = {n}, DRAWS_MAX = {DRAWS_MAX}"));
+        return misread(span, format!("n = {n} draws: 1 to DRAWS_MAX = {DRAWS_MAX}"));
     }
     let find = |name: &str| names.iter().position(|(known, _)| known == name);
     let mut lookup = |name: &str| find(name).map(|index| Slot { index, unit: names[index].1 });

@@ -8,7 +8,7 @@
 )]
 
 use super::eval::{Evaluator, distribution_call};
-use super::parse::{Argument, Expr, Node, Operator};
+use super::ast::{Argument, Expr, Node, Operator};
 use super::value::Value;
 use crate::dist::Distribution;
 use crate::error::{Error, Span, misread};
@@ -91,6 +91,14 @@ pub(super) fn apply_units(
     match operator {
         Operator::Add | Operator::Subtract if left == right => Ok(left),
         Operator::Add => clash("added"),
+        // `31-38 EUR` is most often meant as a range.
+        Operator::Subtract if left.is_one() => {
+            let range = format!("; a range is written 31 to 38 {right}");
+            match clash("subtracted") {
+                Err(Error::Text { span, reason }) => misread(span, reason + &range),
+                other => other,
+            }
+        }
         Operator::Subtract => clash("subtracted"),
         Operator::Multiply => left.times(right, 1).or_else(|_| clash("multiplied")),
         Operator::Divide => left.per(right).or_else(|_| clash("divided")),

@@ -8,11 +8,15 @@
 )]
 
 use super::compile::{apply, apply_units, constant, keeps_unit, one, two};
-use super::parse::{Argument, Expr, Node, Operator, parse};
+use super::ast::{Argument, Expr, Node, Operator};
+use super::parse::parse;
+use super::bind::Bound;
+use super::hint;
 use super::value::Value;
+use super::warn;
 use crate::dist::Distribution;
 use crate::error::{Error, Span, misread};
-use crate::functions::{Arguments, Function, Kind, Parameter, Run, function};
+use crate::functions::{Run, function};
 use crate::unit::Unit;
 
 /// What a text is worth, and why.
@@ -53,16 +57,13 @@ pub fn eval(text: &str) -> Result<Evaluated, Error> {
         Node::Call { name, .. } => function(name),
         _ => None,
     };
-    let mut warnings = Vec::new();
-    if let (Some("irr" | "xirr"), Value::List(rates)) = (called.map(|f| f.name), &value)
-        && rates.len() > 1
-    {
-        warnings.push(format!(
-            "{} rates make these flows worth nothing, so none of them ranks a project: use npv or \
-             mirr",
-            rates.len()
-        ));
+    if !value.is_finite() {
+        return misread(expr.span, "the result is no finite number");
     }
+    let warnings = match (&expr.node, called) {
+        (Node::Call { arguments, .. }, Some(called)) => warn::of(called, arguments, &value),
+        _ => Vec::new(),
+    };
     let (formula, source) = (called.map(|f| f.formula), called.map(|f| f.source));
     Ok(Evaluated { value, formula, source, warnings })
 }
@@ -100,7 +101,10 @@ impl Evaluator<'_> {
                 match (known, constant(name)) {
                     (Some((_, value)), _) => Ok(value.clone()),
                     (None, Some(value)) => Ok(value.into()),
-                    (None, None) => misread(span, format!("nothing here is called {name}")),
+                    (None, None) => {
+                        let near = hint::name(name, known_functions());
+                        misread(span, format!("nothing here is called {name}{near}"))
+                    }
                 }
             }
             Node::Negate(inner) => match self.eval(inner)? {
@@ -154,12 +158,13 @@ impl Evaluator<'_> {
             return Ok(value);
         }
         let Some(function) = function(name) else {
-            return misread(span, format!("there is no function {name}{}", did_you_mean(name)));
+            let near = hint::function(name, known_functions());
+            return misread(span, format!("there is no function {name}{near}"));
         };
         if matches!(name.as_str(), "pert" | "triangular" | "uniform" | "normal" | "lognormal") {
             let (arguments, unit) = one_unit(arguments)?;
             let made = match function.run {
-                Run::Plain(run) => run(&self.bind(function, &arguments, span)?),
+                Run::Plain(run) => run(&self.bind(function, &arguments, span)?.arguments),
                 Run::Form(run) => run(&arguments, span),
             };
             return match made {
@@ -171,7 +176,10 @@ impl Evaluator<'_> {
             };
         }
         let result = match function.run {
-            Run::Plain(run) => run(&self.bind(function, arguments, span)?),
+            Run::Plain(run) => {
+                let bound = self.bind(function, arguments, span)?;
+                run(&bound.arguments).map(|value| bound.in_money(function, value))
+            }
             Run::Form(run) => run(arguments, span),
         };
         match result {
@@ -219,54 +227,6 @@ impl Evaluator<'_> {
             misread(span, format!("{name} has no finite value here"))
         }
     }
-
-    fn bind(
-        self,
-        function: &'static Function,
-        arguments: &[Argument],
-        span: Span,
-    ) -> Result<Arguments, Error> {
-        let parameters = function.parameters;
-        let lists: Vec<usize> =
-            (0..parameters.len()).filter(|i| parameters[*i].kind == Kind::List).collect();
-        let mut slots: Vec<Option<(Value, Span)>> = vec![None; parameters.len()];
-        let mut next = 0;
-        for argument in arguments {
-            let value = (self.eval(&argument.value)?, argument.value.span);
-            let place = match &argument.name {
-                Some(name) => parameters.iter().position(|p| p.name == name),
-                None => Some(next),
-            };
-            let gathers = argument.name.is_none()
-                && matches!(value.0, Value::Number(..))
-                && lists.as_slice() == [next];
-            match place.and_then(|i| slots.get_mut(i)) {
-                Some(slot) if gathers => {
-                    // `npv(10 %, -100, 60, 70)`: bare numbers fill the only list.
-                    gather(slot, value);
-                    continue;
-                }
-                Some(slot @ None) => *slot = Some(value),
-                Some(Some(_)) => {
-                    return misread(argument.value.span, "this argument is given twice");
-                }
-                None => return misread(argument.value.span, signature(function)),
-            }
-            next += usize::from(argument.name.is_none());
-        }
-        let mut values = Vec::with_capacity(parameters.len());
-        for (parameter, slot) in parameters.iter().zip(slots) {
-            values.push(match (slot, parameter.default) {
-                (Some((value, at)), _) => check(parameter, value, at)?,
-                (None, Some(default)) => Value::from(default),
-                (None, None) => {
-                    let reason = format!("{} is missing: {}", parameter.name, signature(function));
-                    return misread(span, reason);
-                }
-            });
-        }
-        Ok(Arguments::new(values))
-    }
 }
 
 /// `pert(2, 4, 12 months)`: the last unit counts for all that have none, as in a range.
@@ -295,84 +255,11 @@ fn one_unit(arguments: &[Argument]) -> Result<(Vec<Argument>, Unit), Error> {
     Ok((bare, all))
 }
 
-fn gather(slot: &mut Option<(Value, Span)>, (value, at): (Value, Span)) {
-    match slot {
-        Some((Value::List(items), span)) => {
-            items.push(value);
-            *span = span.to(at);
-        }
-        _ => *slot = Some((Value::List(vec![value]), at)),
-    }
-}
-
-fn signature(function: &Function) -> String {
-    let parameters: Vec<String> = function
-        .parameters
-        .iter()
-        .map(|p| match p.default {
-            Some(default) => format!("{} = {}", p.name, super::figure(default)),
-            None => p.name.to_owned(),
-        })
-        .collect();
-    format!("it is {}({})", function.name, parameters.join(", "))
-}
-
-fn bare(parameter: &Parameter, value: &Value, at: Span) -> Result<(), Error> {
-    match value {
-        Value::Number(_, Unit::ONE) => Ok(()),
-        Value::Number(_, unit) => {
-            let reason = format!("{} is a bare number ({})", parameter.name, parameter.unit);
-            misread(at, format!("{reason}, this has the unit {unit}"))
-        }
-        other => misread(at, format!("{} is a number, not {}", parameter.name, other.kind())),
-    }
-}
-
-fn check(parameter: &Parameter, value: Value, at: Span) -> Result<Value, Error> {
-    match (parameter.kind, &value) {
-        (Kind::Number, _) => bare(parameter, &value, at)?,
-        (Kind::List, Value::List(items)) => {
-            items.iter().try_for_each(|item| bare(parameter, item, at))?;
-        }
-        (Kind::Matrix, Value::List(rows)) => {
-            for row in rows {
-                match row {
-                    Value::List(items) => {
-                        items.iter().try_for_each(|item| bare(parameter, item, at))?;
-                    }
-                    other => {
-                        let reason = format!("{} is a list of lists", parameter.name);
-                        return misread(at, format!("{reason}, this holds {}", other.kind()));
-                    }
-                }
-            }
-        }
-        (Kind::Dates, Value::List(items)) => {
-            if let Some(other) = items.iter().find(|item| !matches!(item, Value::Date(_))) {
-                let reason = format!("{} are dates such as 2026-11-25", parameter.name);
-                return misread(at, format!("{reason}, this holds {}", other.kind()));
-            }
-        }
-        (Kind::Sample, Value::Number(x, unit)) => {
-            return Ok(Value::Distribution((*x).into(), *unit));
-        }
-        (Kind::Sample, Value::List(items)) => {
-            items.iter().try_for_each(|item| bare(parameter, item, at))?;
-        }
-        (Kind::Sample, Value::Distribution(..)) => {}
-        (kind, other) => {
-            let reason = format!("{} is {}, not {}", parameter.name, kind.as_str(), other.kind());
-            return misread(at, reason);
-        }
-    }
-    Ok(value)
-}
-
-fn did_you_mean(name: &str) -> String {
-    let near = crate::functions::FUNCTIONS
-        .iter()
-        .flat_map(|group| group.iter())
-        .map(|f| f.name)
-        .find(|known| known.contains(name) || name.contains(known));
-    near.map_or_else(String::new, |known| format!("; there is {known}"))
+/// Every name that can be called.
+fn known_functions() -> impl Iterator<Item = &'static str> {
+    const SCALARS: [&str; 16] = [
+        "abs", "ceil", "clamp", "cos", "exp", "floor", "greatest", "least", "ln", "log10", "max",
+        "min", "pow", "round", "sin", "sqrt",
+    ];
+    crate::functions::functions().map(|f| f.name).chain(SCALARS)
 }

@@ -2,6 +2,7 @@
 //!
 //! *Invariant:* tokens cover the text in order, and only white space lies between them.
 
+use super::hint;
 use crate::error::{Error, Span, misread};
 
 /// What a token is.
@@ -39,10 +40,52 @@ pub(super) fn lex(text: &str) -> Result<Vec<(Token, Span)>, Error> {
         let length = token_length(rest, c);
         let span = Span { start: at, end: at + length };
         let word = rest.get(..length).unwrap_or_default();
-        tokens.push((token(word, c, span)?, span));
+        let before = tokens.last().map(|(token, at): &(Token, Span)| (token, *at));
+        let token = token(word, c, (span, text), before)?;
+        tokens.push((token, span));
         at = span.end;
     }
+    thousands(text, &tokens)?;
     Ok(tokens)
+}
+
+/// Refuses `[-10,500, 3,200]`: where some commas have a space behind them and others stand before
+/// three digits, nobody can tell a thousand from two numbers.
+fn thousands(text: &str, tokens: &[(Token, Span)]) -> Result<(), Error> {
+    let mut brackets: Vec<(bool, Option<Span>)> = vec![(true, None)];
+    let whole = |span: Span| {
+        let word = text.get(span.start..span.end).unwrap_or_default();
+        if word.bytes().all(|b| b.is_ascii_digit()) { word.len() } else { 0 }
+    };
+    for (i, (token, span)) in tokens.iter().enumerate() {
+        match token {
+            Token::Mark('(' | '[') => brackets.push((false, None)),
+            Token::Mark(')' | ']') => check_group(text, brackets.pop())?,
+            Token::Mark(',') => {
+                let before = i.checked_sub(1).and_then(|i| tokens.get(i)).map(|(_, at)| *at);
+                let after = tokens.get(i + 1).map(|(_, at)| *at);
+                let (Some(before), Some(after)) = (before, after) else { continue };
+                let Some((spaced, group)) = brackets.last_mut() else { continue };
+                if after.start > span.end {
+                    *spaced = true;
+                } else if before.end == span.start
+                    && (1..=3).contains(&whole(before))
+                    && whole(after) == 3
+                {
+                    group.get_or_insert(before.to(after));
+                }
+            }
+            Token::Number(_) | Token::Date(_) | Token::Word(_) | Token::Mark(_) => {}
+        }
+    }
+    brackets.into_iter().rev().try_for_each(|open| check_group(text, Some(open)))
+}
+
+fn check_group(text: &str, open: Option<(bool, Option<Span>)>) -> Result<(), Error> {
+    let Some((true, Some(span))) = open else { return Ok(()) };
+    let word = text.get(span.start..span.end).unwrap_or_default();
+    let joined = word.replace(',', "");
+    misread(span, format!("{word} is two numbers here: write {joined}, or put a space between them"))
 }
 
 fn date_length(rest: &str) -> Option<usize> {
@@ -91,7 +134,12 @@ fn token_length(rest: &str, c: char) -> usize {
     c.len_utf8()
 }
 
-fn token(word: &str, c: char, span: Span) -> Result<Token, Error> {
+fn token(
+    word: &str,
+    c: char,
+    (span, text): (Span, &str),
+    before: Option<(&Token, Span)>,
+) -> Result<Token, Error> {
     if c.is_ascii_digit() || (c == '.' && word.len() > 1) {
         if date_length(word).is_some() {
             let time: Result<model::Timestamp, _> = format!("{word}T00:00:00Z").parse();
@@ -99,6 +147,15 @@ fn token(word: &str, c: char, span: Span) -> Result<Token, Error> {
                 Ok(time) => Ok(Token::Date(time.as_millis().div_euclid(86_400_000))),
                 Err(_) => misread(span, format!("{word} is not a day of the calendar")),
             };
+        }
+        // A mark counts if it touches, a number wherever it stands.
+        let counts = |token: &Token, at: Span| {
+            at.end == span.start || matches!(token, Token::Number(_))
+        };
+        let right_before = before.filter(|(token, at)| counts(token, *at)).map(|(token, _)| token);
+        let rest = text.get(span.end..).unwrap_or_default();
+        if let Some(reason) = hint::number(word, rest, right_before) {
+            return misread(span, reason);
         }
         return match word.replace('_', "").parse::<f64>() {
             Ok(value) if value.is_finite() => Ok(Token::Number(value)),
@@ -112,6 +169,8 @@ fn token(word: &str, c: char, span: Span) -> Result<Token, Error> {
         '(' | ')' | '[' | ']' | ',' | '+' | '-' | '*' | '/' | '^' | '=' | '%' => Ok(Token::Mark(c)),
         '−' => Ok(Token::Mark('-')),
         '×' => Ok(Token::Mark('*')),
-        _ => misread(span, format!("{c:?} has no meaning here")),
+        '€' => Ok(Token::Word("EUR".to_owned())),
+        '£' => Ok(Token::Word("GBP".to_owned())),
+        _ => misread(span, hint::mark(c)),
     }
 }

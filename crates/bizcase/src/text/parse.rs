@@ -5,112 +5,19 @@
 //!
 //! *Invariant:* every node knows its place, and no tree is deeper than [`DEPTH_MAX`].
 
+use super::ast::{Argument, Expr, Node, Operator};
+use super::hint;
 use super::lex::{Token, lex};
-use crate::dist::Written;
 use crate::error::{Error, Span, misread};
-use crate::unit::{Scaled, Unit, word};
 
 /// The deepest tree.
 pub(super) const DEPTH_MAX: usize = 128;
 
-/// A node and its place.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Expr {
-    /// What it is.
-    pub node: Node,
-    /// Where it stands.
-    pub span: Span,
-    depth: usize,
-}
-
-/// Two-sided operators.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Operator {
-    /// Sum.
-    Add,
-    /// Difference.
-    Subtract,
-    /// Product.
-    Multiply,
-    /// Quotient.
-    Divide,
-    /// Power.
-    Power,
-}
-
-/// An argument of a call.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Argument {
-    /// The name before `=`, if any.
-    pub name: Option<String>,
-    /// The value.
-    pub value: Expr,
-}
-
-/// What a node can be.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Node {
-    /// A number in base units.
-    Number {
-        /// In base units.
-        value: f64,
-        /// The reduced unit.
-        unit: Unit,
-        /// Base units in one as written.
-        scale: f64,
-    },
-    /// A 90 % interval in base units.
-    Range {
-        /// 5th percentile.
-        low: f64,
-        /// 95th percentile.
-        high: f64,
-        /// The reduced unit.
-        unit: Unit,
-        /// With or without `%`.
-        written: Written,
-    },
-    /// Days since 1970-01-01.
-    Date(i64),
-    /// Square brackets.
-    List(Vec<Expr>),
-    /// A name.
-    Name(String),
-    /// A call.
-    Call {
-        /// Of what.
-        name: String,
-        /// With what.
-        arguments: Vec<Argument>,
-    },
-    /// Unary minus.
-    Negate(Box<Expr>),
-    /// An operator between two.
-    Binary(Operator, Box<Expr>, Box<Expr>),
-}
-
-struct Parser {
+pub(super) struct Parser {
     tokens: Vec<(Token, Span)>,
-    at: usize,
+    pub(super) at: usize,
     nesting: usize,
     end: Span,
-}
-
-#[derive(Clone, Copy)]
-struct Literal {
-    value: f64,
-    scaled: Scaled,
-    written: Written,
-    has_unit: bool,
-    span: Span,
-}
-
-/// Percent is a division, so that 57 % is 0.57 to the last digit.
-fn in_base_units(value: f64, written: Written, scaled: Scaled) -> f64 {
-    match written {
-        Written::Share => value / 100.0 * scaled.factor,
-        Written::Number => value * scaled.factor,
-    }
 }
 
 /// Reads a whole text as one expression.
@@ -121,25 +28,15 @@ pub fn parse(text: &str) -> Result<Expr, Error> {
     let tokens = lex(text)?;
     let end = Span { start: text.len(), end: text.len() };
     let mut parser = Parser { tokens, at: 0, nesting: 0, end };
+    // A formula pasted from a spreadsheet begins with its sign.
+    parser.take('=');
     let expr = parser.sum()?;
     match parser.tokens.get(parser.at) {
         None => Ok(expr),
-        Some((_, span)) => misread(*span, "the expression is complete before this"),
-    }
-}
-
-/// The names a tree looks up, with their places, in order.
-pub(crate) fn names(expr: &Expr, found: &mut Vec<(String, Span)>) {
-    match &expr.node {
-        Node::Name(name) => found.push((name.clone(), expr.span)),
-        Node::List(items) => items.iter().for_each(|item| names(item, found)),
-        Node::Call { arguments, .. } => arguments.iter().for_each(|a| names(&a.value, found)),
-        Node::Negate(inner) => names(inner, found),
-        Node::Binary(_, left, right) => {
-            names(left, found);
-            names(right, found);
+        Some((token, span)) => {
+            let before = parser.at.checked_sub(1).and_then(|i| parser.tokens.get(i));
+            misread(*span, hint::left_over(before.map(|(token, _)| token), token))
         }
-        Node::Number { .. } | Node::Range { .. } | Node::Date(_) => {}
     }
 }
 
@@ -151,33 +48,37 @@ pub(crate) fn mentions(text: &str, words: &[&str]) -> bool {
 }
 
 impl Parser {
-    fn peek(&self) -> Option<&Token> {
+    pub(super) fn peek(&self) -> Option<&Token> {
         self.tokens.get(self.at).map(|(token, _)| token)
     }
 
-    fn ahead(&self, by: usize) -> Option<&Token> {
+    pub(super) fn ahead(&self, by: usize) -> Option<&Token> {
         self.tokens.get(self.at + by).map(|(token, _)| token)
     }
 
-    fn span(&self) -> Span {
+    pub(super) fn span(&self) -> Span {
         self.tokens.get(self.at).map_or(self.end, |(_, span)| *span)
     }
 
-    fn take(&mut self, mark: char) -> bool {
+    pub(super) fn take(&mut self, mark: char) -> bool {
         let found = self.peek() == Some(&Token::Mark(mark));
         self.at += usize::from(found);
         found
     }
 
-    fn expect(&mut self, mark: char, after: &str) -> Result<(), Error> {
+    fn close(&mut self, mark: char, after: &str) -> Result<(), Error> {
         if self.take(mark) {
-            Ok(())
-        } else {
-            misread(self.span(), format!("{mark:?} is missing {after}"))
+            return Ok(());
         }
+        let before = self.at.checked_sub(1).and_then(|i| self.tokens.get(i));
+        let reason = match self.peek().and_then(|token| hint::unread(before.map(|b| &b.0), token)) {
+            Some(reason) => reason,
+            None => format!("{mark:?} is missing {after}"),
+        };
+        misread(self.span(), reason)
     }
 
-    fn node(node: Node, span: Span, below: usize) -> Result<Expr, Error> {
+    pub(super) fn node(node: Node, span: Span, below: usize) -> Result<Expr, Error> {
         if below >= DEPTH_MAX {
             return misread(span, format!("nested deeper than DEPTH_MAX = {DEPTH_MAX}"));
         }
@@ -288,7 +189,7 @@ impl Parser {
                 self.enter(span)?;
                 let inner = self.sum()?;
                 self.nesting -= 1;
-                self.expect(')', "after this")?;
+                self.close(')', "after this")?;
                 Ok(inner)
             }
             Token::Mark('[') => {
@@ -311,13 +212,16 @@ impl Parser {
             }
         }
         let end = self.span();
-        self.expect(']', "at the end of the list")?;
+        self.close(']', "at the end of the list")?;
         let below = items.iter().map(|item| item.depth).max().unwrap_or(0);
         Self::node(Node::List(items), start.to(end), below)
     }
 
     fn call(&mut self, name: String, start: Span) -> Result<Expr, Error> {
         self.enter(start)?;
+        // Spreadsheets shout: NPV is npv.
+        let shouted = !name.chars().any(|c| c.is_ascii_lowercase());
+        let name = if shouted { name.to_ascii_lowercase() } else { name };
         let mut arguments = Vec::new();
         while self.peek() != Some(&Token::Mark(')')) {
             let named = match (self.peek(), self.ahead(1)) {
@@ -332,7 +236,7 @@ impl Parser {
         }
         self.nesting -= 1;
         let end = self.span();
-        self.expect(')', "at the end of the arguments")?;
+        self.close(')', "at the end of the arguments")?;
         let below = arguments.iter().map(|a| a.value.depth).max().unwrap_or(0);
         let span = start.to(end);
         match name.as_str() {
@@ -355,94 +259,12 @@ impl Parser {
         }
     }
 
-    fn at_to(&self) -> bool {
-        self.peek() == Some(&Token::Word("to".to_owned()))
-    }
-
-    fn number(&mut self) -> Result<Expr, Error> {
-        let literal = self.literal()?;
-        if self.at_to() {
-            return self.range(literal);
-        }
-        let value = in_base_units(literal.value, literal.written, literal.scaled);
-        let scale = in_base_units(1.0, literal.written, literal.scaled);
-        Self::node(Node::Number { value, unit: literal.scaled.unit, scale }, literal.span, 0)
-    }
-
-    fn range(&mut self, low: Literal) -> Result<Expr, Error> {
-        self.at += 1;
-        let high = self.literal()?;
-        let span = low.span.to(high.span);
-        let low_scale = if low.has_unit { low.scaled } else { high.scaled };
-        let high_scale = if high.has_unit { high.scaled } else { low.scaled };
-        let share = low.written == Written::Share || high.written == Written::Share;
-        let written = if share { Written::Share } else { Written::Number };
-        if low_scale.unit != high_scale.unit {
-            let reason = format!(
-                "the ends have different units, {} and {}",
-                low_scale.unit, high_scale.unit
-            );
-            return misread(span, reason);
-        }
-        let least = in_base_units(low.value, written, low_scale);
-        let most = in_base_units(high.value, written, high_scale);
-        let node = Node::Range { low: least, high: most, unit: high_scale.unit, written };
-        Self::node(node, span, 0)
-    }
-
-    /// A number with `%` and unit.
-    fn literal(&mut self) -> Result<Literal, Error> {
-        let start = self.span();
-        let negative = self.take('-');
-        let Some(Token::Number(value)) = self.peek().cloned() else {
-            return misread(self.span(), "a number is missing here");
-        };
-        let mut span = start.to(self.span());
-        self.at += 1;
-        let mut scaled = Scaled { unit: Unit::ONE, factor: 1.0 };
-        let mut written = Written::Number;
-        let mut has_unit = false;
-        if self.peek() == Some(&Token::Mark('%')) {
-            span = span.to(self.span());
-            self.at += 1;
-            written = Written::Share;
-            has_unit = true;
-        } else if let Some(unit) = self.unit_word(0) {
-            span = span.to(self.span());
-            self.at += 1;
-            scaled = unit;
-            has_unit = true;
-        }
-        while self.peek() == Some(&Token::Mark('/')) {
-            // `0.012/year` is a rate; but in `100/s` the letter may well be a name.
-            let long = matches!(self.ahead(1), Some(Token::Word(word)) if word.len() > 2);
-            let Some(below) = self.unit_word(1).filter(|_| has_unit || long) else { break };
-            has_unit = true;
-            self.at += 1;
-            span = span.to(self.span());
-            let Ok(unit) = scaled.unit.per(below.unit) else {
-                return misread(span, "two currencies cannot be one unit");
-            };
-            scaled = Scaled { unit, factor: scaled.factor / below.factor };
-            self.at += 1;
-        }
-        let value = if negative { -value } else { value };
-        Ok(Literal { value, scaled, written, has_unit, span })
-    }
-
-    /// The unit at `by` tokens ahead; a word before `(` is a function, before `=` a name.
-    fn unit_word(&self, by: usize) -> Option<Scaled> {
-        let Some(Token::Word(text)) = self.ahead(by) else { return None };
-        if matches!(self.ahead(by + 1), Some(Token::Mark('(' | '='))) {
-            return None;
-        }
-        word(text)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dist::Written;
     use proptest::prelude::*;
 
     fn number(text: &str) -> (f64, String) {

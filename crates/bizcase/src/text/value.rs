@@ -45,6 +45,18 @@ impl Value {
         Self::Record(fields.iter().map(|(name, value)| (*name, Self::from(*value))).collect())
     }
 
+    /// Whether every number in it is one.
+    #[must_use]
+    pub fn is_finite(&self) -> bool {
+        match self {
+            Self::Number(value, _) => value.is_finite(),
+            Self::List(items) => items.iter().all(Self::is_finite),
+            Self::Record(fields) => fields.iter().all(|(_, value)| value.is_finite()),
+            Self::Distribution(d, _) => d.mean().is_finite() && d.sd().is_finite(),
+            Self::Date(_) | Self::Missing(_) => true,
+        }
+    }
+
     /// What it is, for messages.
     #[must_use]
     pub const fn kind(&self) -> &'static str {

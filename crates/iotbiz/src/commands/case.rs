@@ -4,8 +4,9 @@
 use std::path::PathBuf;
 
 use bizcase::case::SOBOL_POINTS;
-use bizcase::{Case, Run};
+use bizcase::{Case, Finding, Run};
 use clap::{Args, Subcommand};
+use model::ErrorKind;
 use serde_json::{Value, json};
 
 use crate::cli::Format;
@@ -97,20 +98,43 @@ pub(crate) fn run(
 fn run_file(args: &RunArgs, format: Format) -> anyhow::Result<()> {
     let text = check::read(&args.file)?;
     let name = args.file.display().to_string();
-    let case = Case::parse(&text).map_err(|findings| {
-        for finding in &findings {
-            output::talk(&finding.render(&name, &text));
-        }
-        Failure::new(exit::CHECK_FAILED, format!("{name}: {} mistakes", findings.len()))
-    })?;
+    let case = match Case::parse(&text) {
+        Ok(case) => case,
+        Err(findings) => return mistakes(&findings, (&name, &text), format),
+    };
     let run = Run { trials: args.trials, seed: args.seed, threads: args.threads };
     let study = case
         .study(run, SOBOL_POINTS)
-        .map_err(|error| Failure::new(exit::USAGE, error.to_string()))?;
+        .map_err(|error| {
+            let code = match error.kind() {
+                ErrorKind::TooLarge => exit::USAGE,
+                _ => exit::CHECK_FAILED,
+            };
+            Failure::new(code, error.to_string())
+        })?;
     match format {
         Format::Json => output::line(&study.to_json()),
         Format::Table => output::print(&study.text()),
     }
+}
+
+/// Every mistake with its place and fix, on standard error, or as JSON where that is wanted.
+fn mistakes(
+    findings: &[Finding],
+    (name, text): (&str, &str),
+    format: Format,
+) -> anyhow::Result<()> {
+    if format == Format::Json {
+        let found: Vec<Value> = findings.iter().map(Finding::json).collect();
+        output::json(&json!({ "file": name, "mistakes": found }))?;
+    } else {
+        findings.iter().for_each(|finding| output::talk(&finding.render(name, text)));
+    }
+    let count = match findings.len() {
+        1 => "1 mistake".to_owned(),
+        count => format!("{count} mistakes"),
+    };
+    Err(Failure::new(exit::CHECK_FAILED, format!("{name}: {count}")).into())
 }
 
 fn path(client: &Client, venture: Option<&str>, rest: &str) -> anyhow::Result<String> {

@@ -65,7 +65,7 @@ fn count(parsed: &Parsed, severity: Severity) -> usize {
 
 /// Parses; findings go to standard error unless they are wanted as JSON.
 pub(crate) fn parse(file: &Path, source: &str) -> Result<Blueprint, Failure> {
-    let parsed = Blueprint::parse(source);
+    let parsed = venture::parse(source);
     if !parsed.diagnostics.is_empty() {
         output::talk(&render(&parsed.diagnostics, &file.display().to_string(), source));
     }
@@ -125,7 +125,7 @@ fn report(
     made: Option<&Made<'_>>,
     format: Format,
 ) -> anyhow::Result<()> {
-    let parsed = Blueprint::parse(source);
+    let parsed = venture::parse(source);
     let (errors, warnings) = (count(&parsed, Severity::Error), count(&parsed, Severity::Warning));
     match format {
         Format::Json => {

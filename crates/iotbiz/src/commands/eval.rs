@@ -13,6 +13,7 @@ use crate::output;
 #[derive(Debug, Args)]
 pub(crate) struct EvalArgs {
     /// The formula; without one the functions are listed.
+    #[arg(allow_hyphen_values = true)]
     expression: Option<String>,
     /// Everything about one function.
     #[arg(long, value_name = "NAME")]
@@ -22,19 +23,16 @@ pub(crate) struct EvalArgs {
 pub(crate) fn run(args: &EvalArgs, format: Format) -> anyhow::Result<()> {
     match (&args.expression, &args.function) {
         (Some(expression), _) => eval(expression, format),
-        (None, Some(name)) => describe(name),
+        (None, Some(name)) => describe(name, format),
         (None, None) => list(format),
     }
 }
 
 fn eval(expression: &str, format: Format) -> anyhow::Result<()> {
-    let found = bizcase::eval(expression).map_err(|error| {
-        Failure::new(
-            exit::USAGE,
-            error.render("formula", expression).trim().trim_start_matches("error: "),
-        )
-        .fix("list the functions: iotbiz eval")
-    })?;
+    let found = match bizcase::eval(expression) {
+        Ok(found) => found,
+        Err(error) => return refuse(&error, expression, format),
+    };
     if format == Format::Json {
         return output::json(&found.json());
     }
@@ -46,6 +44,19 @@ fn eval(expression: &str, format: Format) -> anyhow::Result<()> {
         output::talk(&format!("{formula}  ({source})"));
     }
     Ok(())
+}
+
+/// What is wrong and where, also for programs.
+fn refuse(error: &bizcase::Error, expression: &str, format: Format) -> anyhow::Result<()> {
+    if format == Format::Json {
+        let at = error.span();
+        output::json(&json!({
+            "error": error.to_string(), "from": at.map(|at| at.start), "to": at.map(|at| at.end),
+        }))?;
+    }
+    let said = error.render("formula", expression);
+    let said = said.trim().trim_start_matches("error: ");
+    Err(Failure::new(exit::USAGE, said).fix("list the functions: iotbiz eval").into())
 }
 
 /// Every function with its units, formula, source and example, for `--help`.
@@ -95,11 +106,14 @@ fn list(format: Format) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn describe(name: &str) -> anyhow::Result<()> {
+fn describe(name: &str, format: Format) -> anyhow::Result<()> {
     let function = functions().find(|function| function.name == name).ok_or_else(|| {
         Failure::new(exit::NOT_FOUND, format!("there is no function {name:?}"))
             .fix("list them: iotbiz eval")
     })?;
+    if format == Format::Json {
+        return output::json(&function.json());
+    }
     output::line(&format!("{}: {}", function.name, function.summary))?;
     for parameter in function.parameters {
         output::line(&format!("  {}  {}", parameter.name, parameter.unit))?;
