@@ -4,6 +4,7 @@
 //! `venture`, and every figure carries the tree it came from.
 
 mod pieces;
+mod twice;
 
 use std::sync::Arc;
 
@@ -246,7 +247,11 @@ pub(crate) async fn add(
     let picture = app.shard.picture();
     let found = in_force(&picture, tenant, &venture)?;
     let now = app.clock.now();
+    let dated = asked.at.is_some();
     let content = content(&found.blueprint, asked, now)?;
+    if !dated {
+        twice::refuse(&pieces(&picture, tenant, &found.blueprint.venture), &content)?;
+    }
     let id = EvidenceId::new(now, random()?).to_string();
     let piece = Piece::new(&id, content, &caller.actor(), now);
     // Weighed before it is kept, so that nothing is kept that cannot be weighed.

@@ -1,7 +1,7 @@
 //! From the blueprint's `[assumption]` and `[experiment]` to claims, and bars that stay put.
 //!
-//! *Invariant:* once an experiment has a result, what it tests, its kind, its pass and its kill bar
-//! are what they were; only another experiment can have others.
+//! *Invariant:* once an experiment has a result, what it tests, its kind, how many are asked, its pass
+//! and its kill bar are what they were; only another experiment can have others.
 
 use std::collections::BTreeMap;
 
@@ -175,6 +175,10 @@ pub fn moved_bars(
         compare("tests", old.tests.to_string(), new.map(|e| e.tests.to_string()));
         let word = |e: &Experiment| kind_word(e.kind).to_owned();
         compare("kind", word(old), new.map(word));
+        // Fewer would end it at a lucky moment, more would go on until there is one.
+        let answers =
+            |e: &Experiment| e.asked.map_or_else(|| "any number".to_owned(), |n| n.to_string());
+        compare("asked", answers(old), new.map(answers));
         let asked = |e: &Experiment| {
             let days = |m: &Measures| m.over.as_secs() / 86_400;
             let words = |m: &Measures| format!("{} over {} days", m.metric, days(m));

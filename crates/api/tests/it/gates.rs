@@ -75,6 +75,34 @@ async fn results_move_the_belief_the_case_and_the_gate() {
 }
 
 #[tokio::test]
+async fn a_result_that_is_imported_again_counts_once() {
+    let scene = Scene::open().await;
+    assert_eq!(scene.record(14, 40).await.0, StatusCode::CREATED);
+    let before = scene.assumption().await["probability"].clone();
+    let (status, refused) = scene.record(14, 40).await;
+    assert_eq!(status, StatusCode::CONFLICT, "{refused}");
+    assert!(refused["detail"].as_str().unwrap().contains("twice"), "{refused}");
+    assert_eq!(scene.assumption().await["probability"], before);
+    let dated = json!({
+        "experiment": "preorder", "source": "letters", "at": "2020-01-02T00:00:00Z",
+        "outcome": { "counts": { "of": 14, "out_of": 40 } },
+    });
+    let (status, made) = scene.call("POST", "/evidence", &dated).await;
+    assert_eq!(status, StatusCode::CREATED, "{made}");
+}
+
+#[tokio::test]
+async fn the_number_asked_is_a_bar_too_once_there_are_results() {
+    let scene = Scene::open().await;
+    assert_eq!(scene.record(7, 20).await.0, StatusCode::CREATED);
+    let fewer = VENTURE.replace("asked = 40", "asked = 20");
+    assert_ne!(fewer, VENTURE);
+    let (status, refused) = scene.apply(&fewer).await;
+    assert_eq!(status, StatusCode::CONFLICT, "{refused}");
+    assert!(refused["detail"].as_str().unwrap().contains("asked"), "{refused}");
+}
+
+#[tokio::test]
 async fn the_same_evidence_gives_the_same_case_byte_for_byte() {
     let (scene, other) = (Scene::open(&venture()).await, Scene::open(&venture()).await);
     let path = format!("{PATH}/case?trials=500&seed=9");
