@@ -1,7 +1,8 @@
 //! What an input may be: a distribution that knows its quantiles.
 //!
-//! A founder types a 90 % interval and [`Distribution::from_interval`] chooses the family (`interval`);
-//! sampling is always by inversion, so plain draws and Sobol points use the same code (`sampler`).
+//! A founder types a 90 % interval and [`Distribution::from_interval`] chooses the family
+//! (`interval`); sampling is always by inversion, so plain draws and Sobol points use the same code
+//! (`sampler`).
 //!
 //! *Invariant:* parameters are checked once, when a distribution is made; every quantile of a
 //! distribution that exists is finite for 0 < p < 1.
@@ -371,7 +372,6 @@ impl Distribution {
             Family::Bernoulli(chance) => format!("bernoulli({})", f(*chance)),
         }
     }
-
 }
 
 /// Mean of a Weibull lifetime with `shape` and `scale`.

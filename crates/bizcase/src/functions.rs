@@ -262,9 +262,13 @@ the table of functions, and each example is run by a test.
 
 Numbers may have units (`0.30 EUR/device/day`) and percent signs (`9 %`); `5 to 10` is a 90 %
 interval (shares are beta, positive ranges lognormal, ranges across zero normal); `[1, 2]` is a list,
-`2026-11-25` a date; arguments may be named (`irr(flows = [-1600, 10000, -10000])`). Besides the
-functions below there are `+ - * / ^`, `abs`, `ceil`, `clamp`, `cos`, `exp`, `floor`, `greatest`,
-`least`, `ln`, `log10`, `max`, `min`, `pow`, `round`, `sin`, `sqrt`, `pi` and `e`.
+`2026-11-25` a date; arguments may be named (`irr(flows = [-1600, 10000, -10000])`). Amounts of money
+may carry their currency, all of a call the same; a formula pasted from a spreadsheet (`=NPV(10%, -100, 60)`,
+`xirr([[2026-01-01, -100], [2027-01-01, 110]])`) is taken. Functions that give one number can stand
+in `simulate` and `sobol`: `simulate(npv(9 %, [-100, a]), a = 90 to 130)`.
+
+Besides the functions below there are `+ - * / ^`, `abs`, `ceil`, `clamp`, `cos`, `exp`, `floor`,
+`greatest`, `least`, `ln`, `log10`, `max`, `min`, `pow`, `round`, `sin`, `sqrt`, `pi` and `e`.
 ";
 
 /// The manual of all functions, for a terminal.

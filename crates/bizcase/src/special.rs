@@ -128,7 +128,8 @@ pub fn ln_beta(a: f64, b: f64) -> f64 {
         // ln Gamma(large) - ln Gamma(large + small), the large parts taken off by hand.
         let sum = large + small;
         let rest = stirling_rest(large) - stirling_rest(sum);
-        return lgamma(small) + small - small * log(sum)
+        return lgamma(small) + small
+            - small * log(sum)
             - (large - 0.5) * libm::log1p(small / large)
             + rest;
     }
@@ -153,7 +154,8 @@ fn excess(x: f64) -> f64 {
 }
 
 /// x^a y^b / B(a, b) for y = 1 - x. Both parameters large: as the distance from the mode, so that
-/// nothing cancels (Didonato and Morris, ACM Transactions on Mathematical Software 18, 1992, BRCOMP).
+/// nothing cancels (BRCOMP of Didonato and Morris, ACM Transactions on Mathematical Software 18,
+/// 1992).
 fn beta_front(a: f64, b: f64, x: f64, y: f64) -> f64 {
     if a.min(b) < STIRLING_FROM {
         return exp(a * log_of(x, y) + b * log_of(y, x) - ln_beta(a, b));

@@ -12,20 +12,21 @@ mod compile;
 mod eval;
 mod hint;
 mod lex;
+mod library;
 mod literal;
 mod parse;
 mod value;
 mod warn;
 
+pub use ast::{Argument, Expr, Node, Operator};
 pub use compile::{Compiled, Slot, compile};
 pub use eval::{Evaluated, eval};
-pub use ast::{Argument, Expr, Node, Operator};
 pub use parse::parse;
 pub use value::Value;
 
+pub(crate) use ast::names;
 pub(crate) use compile::is_constant;
 pub(crate) use eval::Evaluator;
-pub(crate) use ast::names;
 pub(crate) use parse::mentions;
 
 /// A number for people: eight significant digits, no trailing zeros.

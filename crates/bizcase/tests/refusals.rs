@@ -54,7 +54,8 @@ fn money_after_the_last_month_is_not_lost_silently() {
     assert!(Case::parse(&BASE.replacen(cost, &at("2 years"), 1)).is_ok());
     let launch = "added = \"100 devices/month\", launch = \"month 30\"";
     refused("added = \"100 devices/month\"", launch, "case.adoption.launch", "after the last");
-    let never = "[case.cost]\nx = { each = \"5 EUR/month\", from = \"month 9\", until = \"month 4\" }\n";
+    let never =
+        "[case.cost]\nx = { each = \"5 EUR/month\", from = \"month 9\", until = \"month 4\" }\n";
     refused(cost, never, "case.cost.x.until", "no time");
 }
 
@@ -85,7 +86,10 @@ fn trials_without_a_finite_result_are_counted_and_never_left_out() {
 fn a_division_by_zero_is_marked_where_it_is_written() {
     let text = format!("{BASE}[case.input]\nz = \"0\"\na = \"1 / z\"\n");
     let found = finding(&text);
-    assert_eq!((found.key.as_str(), &text[found.span.start..found.span.end]), ("case.input.a", "\"1 / z\""));
+    assert_eq!(
+        (found.key.as_str(), &text[found.span.start..found.span.end]),
+        ("case.input.a", "\"1 / z\"")
+    );
 }
 
 #[test]

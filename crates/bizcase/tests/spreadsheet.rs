@@ -51,7 +51,10 @@ fn a_thousands_separator_is_never_read_as_two_numbers() {
 
 #[test]
 fn formulas_pasted_from_a_spreadsheet_are_taken() {
-    assert_eq!(number("=NPV(10%, -10000, 3000, 4200, 6800)"), number("npv(10 %, [-10000, 3000, 4200, 6800])"));
+    assert_eq!(
+        number("=NPV(10%, -10000, 3000, 4200, 6800)"),
+        number("npv(10 %, [-10000, 3000, 4200, 6800])")
+    );
     assert_eq!(shown("=IRR([-1600, 10000, -10000])"), "[0.25, 4]");
     assert_eq!(shown("5 € + 3 EUR"), "8 EUR");
     let columns = "xirr([[2008-01-01, -10000], [2008-03-01, 2750], [2008-10-30, 4250], \
@@ -155,4 +158,27 @@ fn ends_of_bounded_distributions_are_their_quantiles() {
     assert_eq!(shown("quantiles([3, 1, 2], [0, 0.5, 1])"), "[1, 2, 3]");
     assert_eq!(shown("quantiles(pert(2, 4, 12), [0, 1])"), "[2, 12]");
     refused("quantile(5 to 10, 1)");
+}
+
+#[test]
+fn functions_of_the_library_can_be_simulated() {
+    // Plain numbers give what the function itself gives.
+    let Ok(Value::Record(fields)) =
+        eval("simulate(npv(10 %, [-100, a, b]), a = 60, b = 70, n = 10)").map(|found| found.value)
+    else {
+        panic!()
+    };
+    assert_eq!(fields[0].1, eval("npv(10 %, [-100, 60, 70])").unwrap().value);
+    // E[8 x r / (1 + d - r)] for x with mean 1 is the plain value.
+    let spread = shown("simulate(clv(m, 98 %, 1 %), m = uniform(6, 10), n = 100000)");
+    let mean: f64 = spread.split([' ', ',']).nth(1).unwrap().parse().unwrap();
+    assert!((mean / 261.333_33 - 1.0).abs() < 0.01, "{spread}");
+    for text in [
+        "simulate(irr([-100, a]), a = 60 to 70)",
+        "simulate(npv(10 %, a), a = 60 to 70)",
+        "simulate(npv(10 %), a = 60 to 70)",
+        "simulate(clv(m, 98 %, 1 %), m = 5 to 10 EUR)",
+    ] {
+        refused(text);
+    }
 }

@@ -138,13 +138,24 @@ pub(crate) const ADOPTION_KEYS: &[&str] = &["bass_p", "bass_q", "added", "launch
 pub(crate) const SURVIVAL_KEYS: &[&str] = &["weibull_shape", "weibull_scale", "then"];
 const SBG_KEYS: &[&str] = &["alpha", "beta"];
 const RISK_KEYS: &[&str] = &[
-    "probability", "money", "at", "owner", "says", "source", "as_of", "from", "until", "growth",
+    "probability",
+    "money",
+    "at",
+    "owner",
+    "says",
+    "source",
+    "as_of",
+    "from",
+    "until",
+    "growth",
     "counts",
 ];
 /// Keys of an input that is more than its value.
 pub(crate) const BOUND_KEYS: &[&str] = &["value", "actual"];
 /// Days in a month of the case.
 const MONTH_SECONDS: u64 = 30 * 86_400;
+/// Seconds in a year of 365.25 days.
+const YEAR_SECONDS: u64 = 31_557_600;
 const HORIZON_MONTHS_MAX: u32 = 600;
 
 /// What the case refers to.
@@ -260,8 +271,14 @@ impl<'s> Reader<'s> {
     }
 
     fn horizon(&mut self, table: &Section<'s, '_>) -> Option<u32> {
-        let duration = table.duration(self, "horizon")?;
-        let months = u32::try_from((duration.as_secs() + MONTH_SECONDS / 2) / MONTH_SECONDS).ok();
+        let seconds = table.duration(self, "horizon")?.as_secs();
+        // 5 years are 60 months, though they have more days than 60 times 30.
+        let months = if seconds % YEAR_SECONDS == 0 {
+            12 * (seconds / YEAR_SECONDS)
+        } else {
+            (seconds + MONTH_SECONDS / 2) / MONTH_SECONDS
+        };
+        let months = u32::try_from(months).ok();
         let months = months.filter(|months| (1..=HORIZON_MONTHS_MAX).contains(months));
         if months.is_none() {
             let at = self.place(&table.child("horizon")).value;

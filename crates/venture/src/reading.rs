@@ -75,13 +75,31 @@ mod tests {
         for (from, to) in [
             (churn, "churn = { alpha = \"0.67\", beta = \"3.8\" }"),
             (adoption, "adoption = { added = \"100 devices/month\", launch = \"month 3\" }"),
-            (churn, "survival = { weibull_shape = \"1.5\", weibull_scale = \"8 years\", then = \"lost\" }"),
+            (
+                churn,
+                "survival = { weibull_shape = \"1.5\", weibull_scale = \"8 years\", then = \"lost\" }",
+            ),
             (costs, "[case.cost]\nbattery = { each = \"12 EUR/device\", every = \"3 years\" }\n"),
-            (costs, "[case.cost]\nback = { each = \"2 EUR/device\", per = \"left\", as_of = \"2026-01\" }\n"),
-            (costs, "[case.cost]\nparts = { each = \"9 EUR/device\", volume = { \"1000\" = \"8 EUR/device\" } }\n"),
-            (costs, "[case.cost]\nrent = { each = \"2 EUR/month\", from = \"month 3\", until = \"month 20\", growth = \"3 %/year\" }\n"),
-            (costs, "[case.cost]\nads = { each = \"20 EUR/device\", counts = \"acquisition\", source = \"offer\" }\n"),
-            (costs, "[case.cost]\nmap = { fixed = \"0.10 EUR/device/month\", data = \"0.02 EUR/MB\", sessions = \"24/device/day\", payload = \"1 kB\" }\n"),
+            (
+                costs,
+                "[case.cost]\nback = { each = \"2 EUR/device\", per = \"left\", as_of = \"2026-01\" }\n",
+            ),
+            (
+                costs,
+                "[case.cost]\nparts = { each = \"9 EUR/device\", volume = { \"1000\" = \"8 EUR/device\" } }\n",
+            ),
+            (
+                costs,
+                "[case.cost]\nrent = { each = \"2 EUR/month\", from = \"month 3\", until = \"month 20\", growth = \"3 %/year\" }\n",
+            ),
+            (
+                costs,
+                "[case.cost]\nads = { each = \"20 EUR/device\", counts = \"acquisition\", source = \"offer\" }\n",
+            ),
+            (
+                costs,
+                "[case.cost]\nmap = { fixed = \"0.10 EUR/device/month\", data = \"0.02 EUR/MB\", sessions = \"24/device/day\", payload = \"1 kB\" }\n",
+            ),
         ] {
             assert_eq!(found(from, to), [], "{to}");
         }

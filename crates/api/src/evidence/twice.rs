@@ -18,8 +18,10 @@ pub(super) fn refuse(known: &[Piece], new: &EvidenceContent) -> Result<(), Probl
             && (&old.source, &old.outcome) == (&new.source, &new.outcome)
     };
     let Some(piece) = known.iter().find(same) else { return Ok(()) };
-    let message =
-        format!("{} of {} has the same result: counted twice, it would weigh twice", piece.id, new.source);
+    let message = format!(
+        "{} of {} has the same result: counted twice, it would weigh twice",
+        piece.id, new.source
+    );
     let fix = "name the source so that the two differ, or give --at if it was found again";
     Err(Problem::new(code::CONFLICT, message).fix(fix))
 }

@@ -77,7 +77,8 @@ pub fn beta_update(
 /// A probability outside 0..1 or a ratio that is not positive.
 pub fn bayes(prior: f64, ratios: &[f64]) -> Result<f64, Error> {
     if !(prior > 0.0 && prior < 1.0) {
-        return refuse("bayes", format!("the prior {prior} is not between 0 and 1"));
+        let reason = format!("the prior {prior} is not between 0 and 1: 10 % is 0.1 or 10 %");
+        return refuse("bayes", reason);
     }
     if ratios.iter().any(|r| *r <= 0.0 || !r.is_finite()) {
         return refuse("bayes", "likelihood ratios have to be above 0");
@@ -128,7 +129,8 @@ pub struct Joint {
 /// No probabilities, or one outside 0..1.
 pub fn frechet(p: &[f64]) -> Result<Joint, Error> {
     if p.is_empty() || p.iter().any(|p| !(0.0..=1.0).contains(p)) {
-        return refuse("frechet", "one or more probabilities between 0 and 1 are needed");
+        let reason = "one or more probabilities between 0 and 1 are needed: 80 % is 0.8 or 80 %";
+        return refuse("frechet", reason);
     }
     let sum: f64 = p.iter().sum();
     Ok(Joint {
@@ -147,7 +149,8 @@ pub fn frechet(p: &[f64]) -> Result<Joint, Error> {
 pub fn sample_size(bar: f64, good: f64, confidence: f64, power: f64) -> Result<f64, Error> {
     let inside = |p: f64| p > 0.0 && p < 1.0;
     if !inside(bar) || !inside(good) || bar == good {
-        return refuse("sample_size", "two different rates between 0 and 1 are needed");
+        let reason = "two different rates between 0 and 1 are needed: 30 % is 0.3 or 30 %";
+        return refuse("sample_size", reason);
     }
     if !(confidence > 0.5 && confidence < 1.0 && power > 0.5 && power < 1.0) {
         return refuse("sample_size", "confidence and power have to lie between 0.5 and 1");

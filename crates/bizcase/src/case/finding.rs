@@ -41,7 +41,8 @@ impl Finding {
         let before = text.get(..span.start).unwrap_or(text);
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        Self { key: key.to_owned(), span, line, column, reason, fix, kind: FindingKind::Wrong }
+        let kind = FindingKind::Wrong;
+        Self { key: key.to_owned(), span, line, column, reason, fix, kind }
     }
 
     /// The finding with its line and a mark under the place.

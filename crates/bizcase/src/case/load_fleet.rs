@@ -86,7 +86,8 @@ impl<'a> Loader<'a> {
         let slot = self.required("churn", wanted)?;
         if text::mentions(&self.variables[slot].text, &["year", "years"]) {
             // All of them in a year is the most, and is a twelfth of them a month in proportion.
-            let wanted = Wanted { high: 1.0 / 12.0 + 1e-12, example: "\"12 to 20 %/year\"", ..wanted };
+            let wanted =
+                Wanted { high: 1.0 / 12.0 + 1e-12, example: "\"12 to 20 %/year\"", ..wanted };
             let entry = self.reader.entry(&case, "churn")?;
             if !self.suits(slot, &entry, wanted) {
                 return None;

@@ -356,7 +356,8 @@ impl<'a> Loader<'a> {
                     let names =
                         if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
                     let fix = format!(
-                        "write \"cost.bom with churn\" = 0.5, within -1 and 1; uncertain here: {names}"
+                        "write \"cost.bom with churn\" = 0.5, within -1 and 1; uncertain here: \
+                         {names}"
                     );
                     let reason = "this is not a correlation of two uncertain inputs";
                     self.reader.refuse(&entry.key, entry.span, reason, fix);

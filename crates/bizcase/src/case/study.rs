@@ -100,9 +100,21 @@ impl Case {
             importance,
             break_even,
             explain: self.explain(),
-            notes: self.notes.clone(),
+            notes: self.study_notes(),
             risks: self.risk_register(),
         })
+    }
+}
+
+impl Case {
+    fn study_notes(&self) -> Vec<String> {
+        let mut notes = self.notes.clone();
+        if !self.correlations.is_empty() {
+            let note = "assumed: tornado, Sobol and break-even move one input by itself; the \
+                        correlations are in all other figures";
+            notes.push(note.to_owned());
+        }
+        notes
     }
 }
 

@@ -63,8 +63,8 @@ impl Distribution {
             // 5 % of what is believed has to lie beyond each end.
             let inner = |x: f64| figure((x * 100.0).clamp(0.1, 99.9));
             let reason = format!(
-                "{from} % to {to} % is not a 90 % interval of a share: both ends have to lie between \
-                 0 % and 100 %; use uniform({from} %, {to} %) or {} to {} %",
+                "{from} % to {to} % is not a 90 % interval of a share: both ends have to lie \
+                 between 0 % and 100 %; use uniform({from} %, {to} %) or {} to {} %",
                 inner(low),
                 inner(high)
             );

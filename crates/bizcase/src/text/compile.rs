@@ -7,11 +7,13 @@
     reason = "a formula refuses every other kind of value alike"
 )]
 
-use super::eval::{Evaluator, distribution_call};
 use super::ast::{Argument, Expr, Node, Operator};
+use super::eval::{Evaluator, distribution_call};
+use super::library::{self, LibraryCall};
 use super::value::Value;
 use crate::dist::Distribution;
 use crate::error::{Error, Span, misread};
+use crate::functions::function;
 use crate::unit::Unit;
 
 /// A name that a formula may use: where its number stands, and its unit.
@@ -32,13 +34,14 @@ pub struct Compiled {
 }
 
 #[derive(Debug, Clone)]
-enum Step {
+pub(super) enum Step {
     Constant(f64),
     Slot(usize),
     Negate(Box<Step>),
     Binary(Operator, Box<Step>, Box<Step>),
     One(fn(f64) -> f64, Box<Step>),
     Two(fn(f64, f64) -> f64, Box<Step>, Box<Step>),
+    Library(LibraryCall),
 }
 
 impl Compiled {
@@ -50,7 +53,7 @@ impl Compiled {
 }
 
 impl Step {
-    fn run(&self, numbers: &[f64]) -> f64 {
+    pub(super) fn run(&self, numbers: &[f64]) -> f64 {
         match self {
             Self::Constant(value) => *value,
             Self::Slot(index) => numbers[*index],
@@ -60,6 +63,7 @@ impl Step {
             }
             Self::One(f, x) => f(x.run(numbers)),
             Self::Two(f, x, y) => f(x.run(numbers), y.run(numbers)),
+            Self::Library(call) => call.run(numbers),
         }
     }
 }
@@ -218,6 +222,18 @@ fn compile_call(
             Value::Distribution(d, unit) => Ok(Compiled { step: Step::Slot(draw(d)), unit }),
             other => misread(span, format!("{} is not a distribution", other.kind())),
         };
+    }
+    if let Some(function) = function(name).filter(|function| library::fits(function)) {
+        let mut bare = |expr: &Expr| {
+            let compiled = compile(expr, lookup, draw)?;
+            if compiled.unit.is_one() {
+                return Ok(compiled.step);
+            }
+            let reason = format!("{name} takes bare numbers here, this is in {}", compiled.unit);
+            misread(expr.span, format!("{reason}: divide by 1 {}", compiled.unit))
+        };
+        let call = library::call(span, function, arguments, &mut bare)?;
+        return Ok(Compiled { step: Step::Library(call), unit: Unit::ONE });
     }
     let mut compiled = Vec::with_capacity(arguments.len());
     for argument in arguments {

@@ -7,11 +7,11 @@
     reason = "a function refuses every other kind of value alike"
 )]
 
-use super::compile::{apply, apply_units, constant, keeps_unit, one, two};
 use super::ast::{Argument, Expr, Node, Operator};
-use super::parse::parse;
 use super::bind::Bound;
+use super::compile::{apply, apply_units, constant, keeps_unit, one, two};
 use super::hint;
+use super::parse::parse;
 use super::value::Value;
 use super::warn;
 use crate::dist::Distribution;

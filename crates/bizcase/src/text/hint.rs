@@ -55,8 +55,8 @@ pub(super) fn mark(c: char) -> String {
     format!("{c:?} has no meaning here: {fix}")
 }
 
-/// What is wrong with a number that begins with 0 or is part of a date; `before` stands right before
-/// it, `rest` behind it.
+/// What is wrong with a number that begins with 0 or is part of a date; `before` stands right
+/// before it, `rest` behind it.
 pub(super) fn number(word: &str, rest: &str, before: Option<&Token>) -> Option<String> {
     let dated = rest.starts_with('.') || word.matches('.').count() > 1;
     let digits = rest.trim_start_matches('.').starts_with(|c: char| c.is_ascii_digit());
@@ -69,8 +69,10 @@ pub(super) fn number(word: &str, rest: &str, before: Option<&Token>) -> Option<S
     }
     Some(match before {
         Some(Token::Mark(',')) => {
-            format!("a comma separates two numbers, no thousands: {word} belongs to the one before \
-                     it; write 10000 or 10_000")
+            format!(
+                "a comma separates two numbers, no thousands: {word} belongs to the one before \
+                     it; write 10000 or 10_000"
+            )
         }
         Some(Token::Number(_)) => {
             "a space separates no thousands: write 10000 or 10_000".to_owned()
@@ -116,8 +118,10 @@ fn unknown_unit(unit: &str) -> String {
         }
         _ => match expr::nearest(unit, UNITS) {
             Some(near) => format!("{unit} is no unit; did you mean {near}?"),
-            None => format!("{unit} is no unit; units of money and time are EUR, device, customer, \
-                             month, MB and the like"),
+            None => format!(
+                "{unit} is no unit; units of money and time are EUR, device, customer, \
+                             month, MB and the like"
+            ),
         },
     }
 }

@@ -85,7 +85,10 @@ fn check_group(text: &str, open: Option<(bool, Option<Span>)>) -> Result<(), Err
     let Some((true, Some(span))) = open else { return Ok(()) };
     let word = text.get(span.start..span.end).unwrap_or_default();
     let joined = word.replace(',', "");
-    misread(span, format!("{word} is two numbers here: write {joined}, or put a space between them"))
+    misread(
+        span,
+        format!("{word} is two numbers here: write {joined}, or put a space between them"),
+    )
 }
 
 fn date_length(rest: &str) -> Option<usize> {
@@ -149,9 +152,8 @@ fn token(
             };
         }
         // A mark counts if it touches, a number wherever it stands.
-        let counts = |token: &Token, at: Span| {
-            at.end == span.start || matches!(token, Token::Number(_))
-        };
+        let counts =
+            |token: &Token, at: Span| at.end == span.start || matches!(token, Token::Number(_));
         let right_before = before.filter(|(token, at)| counts(token, *at)).map(|(token, _)| token);
         let rest = text.get(span.end..).unwrap_or_default();
         if let Some(reason) = hint::number(word, rest, right_before) {

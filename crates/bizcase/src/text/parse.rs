@@ -258,7 +258,6 @@ impl Parser {
             _ => Self::node(Node::Call { name, arguments }, span, below),
         }
     }
-
 }
 
 #[cfg(test)]

@@ -17,7 +17,8 @@ pub(super) fn of(function: &Function, arguments: &[Argument], value: &Value) -> 
     let mut warnings: Vec<String> = large_rates(function, arguments);
     match (function.name, value) {
         ("irr" | "xirr", Value::List(rates)) if rates.is_empty() => {
-            warnings.push("no rate above -100 % makes these flows worth nothing: use npv".to_owned());
+            warnings
+                .push("no rate above -100 % makes these flows worth nothing: use npv".to_owned());
         }
         ("irr" | "xirr", Value::List(rates)) if rates.len() > 1 => warnings.push(format!(
             "{} rates make these flows worth nothing, so none of them ranks a project: use npv or \

@@ -103,15 +103,13 @@ fn run_file(args: &RunArgs, format: Format) -> anyhow::Result<()> {
         Err(findings) => return mistakes(&findings, (&name, &text), format),
     };
     let run = Run { trials: args.trials, seed: args.seed, threads: args.threads };
-    let study = case
-        .study(run, SOBOL_POINTS)
-        .map_err(|error| {
-            let code = match error.kind() {
-                ErrorKind::TooLarge => exit::USAGE,
-                _ => exit::CHECK_FAILED,
-            };
-            Failure::new(code, error.to_string())
-        })?;
+    let study = case.study(run, SOBOL_POINTS).map_err(|error| {
+        let code = match error.kind() {
+            ErrorKind::TooLarge => exit::USAGE,
+            _ => exit::CHECK_FAILED,
+        };
+        Failure::new(code, error.to_string())
+    })?;
     match format {
         Format::Json => output::line(&study.to_json()),
         Format::Table => output::print(&study.text()),
