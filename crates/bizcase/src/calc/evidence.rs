@@ -40,8 +40,8 @@ impl BetaBelief {
     }
 }
 
-/// The most trials of one update: beyond it doubles no longer count them one by one.
-pub const TRIALS_MAX: f64 = 1e12;
+/// The most trials of one update: beyond it a belief would lose digits.
+pub const TRIALS_MAX: f64 = 1e10;
 
 /// Beta(a + w x, b + w (n - x)): binomial data with a relevance weight, the power prior of Ibrahim
 /// and Chen, Statistical Science 15 (2000).

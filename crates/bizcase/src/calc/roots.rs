@@ -196,7 +196,11 @@ mod tests {
     #[test]
     fn thousands_of_sign_changes_end() {
         let term = |i: u32| Term {
-            coefficient: if i % 2 == 0 { f64::from(i % 7 + 1) } else { -f64::from(i % 5 + 1) },
+            coefficient: if i.is_multiple_of(2) {
+                f64::from(i % 7 + 1)
+            } else {
+                -f64::from(i % 5 + 1)
+            },
             exponent: f64::from(i),
         };
         let roots = root_logarithms((0..600).map(term).collect()).unwrap();

@@ -8,7 +8,6 @@
 )]
 
 use super::ast::{Argument, Expr, Node, Operator};
-use super::bind::Bound;
 use super::compile::{apply, apply_units, constant, keeps_unit, one, two};
 use super::hint;
 use super::parse::parse;

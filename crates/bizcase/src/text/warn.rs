@@ -2,11 +2,6 @@
 //!
 //! *Invariant:* a warning never changes a result; it says why the result may not be what was meant.
 
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "a warning is about one kind of value and silent on all others"
-)]
-
 use super::ast::{Argument, Node};
 use super::value::Value;
 use crate::functions::{Function, Parameter};
