@@ -56,8 +56,12 @@ pub(super) fn mark(c: char) -> String {
 }
 
 /// What is wrong with a number that begins with 0 or is part of a date; `before` stands right
-/// before it, `rest` behind it.
-pub(super) fn number(word: &str, rest: &str, before: Option<&Token>) -> Option<String> {
+/// before it in the text `head`, `rest` behind it.
+pub(super) fn number(
+    word: &str,
+    (head, rest): (&str, &str),
+    before: Option<&Token>,
+) -> Option<String> {
     let dated = rest.starts_with('.') || word.matches('.').count() > 1;
     let digits = rest.trim_start_matches('.').starts_with(|c: char| c.is_ascii_digit());
     if dated && digits {
@@ -69,10 +73,10 @@ pub(super) fn number(word: &str, rest: &str, before: Option<&Token>) -> Option<S
     }
     Some(match before {
         Some(Token::Mark(',')) => {
-            format!(
-                "a comma separates two numbers, no thousands: {word} belongs to the one before \
-                     it; write 10000 or 10_000"
-            )
+            let head = head.trim_end_matches(',');
+            let digits = head.bytes().rev().take_while(u8::is_ascii_digit).count();
+            let thousands = head.get(head.len() - digits..).unwrap_or_default();
+            format!("a comma separates two numbers, no thousands: write {thousands}{word}")
         }
         Some(Token::Number(_)) => {
             "a space separates no thousands: write 10000 or 10_000".to_owned()
@@ -113,7 +117,7 @@ fn unknown_unit(unit: &str) -> String {
     match unit {
         "percent" | "pct" | "Prozent" => format!("{unit} is written %, as in 5 %"),
         "k" | "K" | "kEUR" | "TEUR" => format!("{unit} is written out: 10_000 or 10e3"),
-        "M" | "m" | "mio" | "Mio" | "MEUR" | "million" => {
+        "M" | "mio" | "Mio" | "MEUR" | "million" => {
             format!("{unit} is written out: 10_000_000 or 10e6")
         }
         _ => match expr::nearest(unit, UNITS) {

@@ -156,7 +156,8 @@ fn token(
             |token: &Token, at: Span| at.end == span.start || matches!(token, Token::Number(_));
         let right_before = before.filter(|(token, at)| counts(token, *at)).map(|(token, _)| token);
         let rest = text.get(span.end..).unwrap_or_default();
-        if let Some(reason) = hint::number(word, rest, right_before) {
+        let head = text.get(..span.start).unwrap_or_default();
+        if let Some(reason) = hint::number(word, (head, rest), right_before) {
             return misread(span, reason);
         }
         return match word.replace('_', "").parse::<f64>() {
