@@ -76,10 +76,10 @@ async fn results_move_the_belief_the_case_and_the_gate() {
 
 #[tokio::test]
 async fn a_result_that_is_imported_again_counts_once() {
-    let scene = Scene::open().await;
-    assert_eq!(scene.record(14, 40).await.0, StatusCode::CREATED);
+    let scene = Scene::open(&venture()).await;
+    assert_eq!(scene.preorder(14, 40).await.0, StatusCode::CREATED);
     let before = scene.assumption().await["probability"].clone();
-    let (status, refused) = scene.record(14, 40).await;
+    let (status, refused) = scene.preorder(14, 40).await;
     assert_eq!(status, StatusCode::CONFLICT, "{refused}");
     assert!(refused["detail"].as_str().unwrap().contains("twice"), "{refused}");
     assert_eq!(scene.assumption().await["probability"], before);
@@ -93,10 +93,10 @@ async fn a_result_that_is_imported_again_counts_once() {
 
 #[tokio::test]
 async fn the_number_asked_is_a_bar_too_once_there_are_results() {
-    let scene = Scene::open().await;
-    assert_eq!(scene.record(7, 20).await.0, StatusCode::CREATED);
-    let fewer = VENTURE.replace("asked = 40", "asked = 20");
-    assert_ne!(fewer, VENTURE);
+    let scene = Scene::open(&venture()).await;
+    assert_eq!(scene.preorder(7, 20).await.0, StatusCode::CREATED);
+    let fewer = venture().replace("asked = 40", "asked = 20");
+    assert_ne!(fewer, venture());
     let (status, refused) = scene.apply(&fewer).await;
     assert_eq!(status, StatusCode::CONFLICT, "{refused}");
     assert!(refused["detail"].as_str().unwrap().contains("asked"), "{refused}");

@@ -104,10 +104,8 @@ fn run_file(args: &RunArgs, format: Format) -> anyhow::Result<()> {
     };
     let run = Run { trials: args.trials, seed: args.seed, threads: args.threads };
     let study = case.study(run, SOBOL_POINTS).map_err(|error| {
-        let code = match error.kind() {
-            ErrorKind::TooLarge => exit::USAGE,
-            _ => exit::CHECK_FAILED,
-        };
+        let limit = error.kind() == ErrorKind::TooLarge;
+        let code = if limit { exit::USAGE } else { exit::CHECK_FAILED };
         Failure::new(code, error.to_string())
     })?;
     match format {
