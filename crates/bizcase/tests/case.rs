@@ -140,7 +140,7 @@ fn every_mistake_comes_at_once_with_place_and_fix() {
                |     ^^^^^^^
             help: give one of them its own value
 
-            error: case.cost.hall: the expression is complete before this
+            error: case.cost.hall: m is no unit; units of money and time are EUR, device, customer, month, MB and the like
               --> case.toml:20:11
             20 | hall = "5 m"
                |           ^

@@ -120,7 +120,7 @@ fn unknown_unit(unit: &str) -> String {
         "M" | "mio" | "Mio" | "MEUR" | "million" => {
             format!("{unit} is written out: 10_000_000 or 10e6")
         }
-        _ => match expr::nearest(unit, UNITS) {
+        _ => match expr::nearest(unit, UNITS).filter(|_| unit.len() > 2) {
             Some(near) => format!("{unit} is no unit; did you mean {near}?"),
             None => format!(
                 "{unit} is no unit; units of money and time are EUR, device, customer, \
