@@ -1,9 +1,12 @@
 //! Who is told of alarms: the people of the records, kept as the policy of the sender.
 //!
 //! *Invariant:* it learns of people in log order, like the door; a record that the policy cannot
-//! take tells nobody and is named in the server's log.
+//! take tells nobody and is named in the server's log. Secrets of webhooks stand covered in records
+//! and are open in memory alone.
 
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use identity::seal::{SealError, SealKey};
 
 use model::{Decided, TenantId};
 use notify::{Allowed, Handle, Person, PersonId, Policy};
@@ -13,10 +16,12 @@ use registry::content::{NotifyContent, UserContent};
 type Refused = Box<dyn std::error::Error>;
 
 /// Everybody who may be told; shared with the sender.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Audience {
     policy: Mutex<Policy>,
     allowed: Allowed,
+    /// Opens the secrets of webhooks.
+    seal: Arc<SealKey>,
     sender: OnceLock<Handle>,
 }
 
@@ -33,10 +38,11 @@ pub(crate) fn person(
 }
 
 impl Audience {
-    /// Nobody yet. `allowed` are hosts of the own network that webhooks may reach.
+    /// Nobody yet. `allowed` are hosts of the own network that webhooks may reach; `seal` opens the
+    /// secrets of webhooks.
     #[must_use]
-    pub fn new(allowed: Allowed) -> Self {
-        Self { allowed, ..Self::default() }
+    pub fn new(allowed: Allowed, seal: Arc<SealKey>) -> Self {
+        Self { policy: Mutex::default(), allowed, seal, sender: OnceLock::new() }
     }
 
     /// Takes in what was decided of a user; all else is none of its business.
@@ -45,7 +51,7 @@ impl Audience {
             return;
         }
         let mut policy = self.policy.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = take(&mut policy, decided) {
+        if let Err(error) = take(&mut policy, &self.seal, decided) {
             tracing::error!(id = decided.id, %error, "nobody is told by this record");
         }
         policy.allow_hosts(decided.tenant, self.allowed.clone());
@@ -69,12 +75,41 @@ impl Audience {
     }
 }
 
-fn take(policy: &mut Policy, decided: &Decided<'_>) -> Result<(), Refused> {
+fn take(policy: &mut Policy, seal: &SealKey, decided: &Decided<'_>) -> Result<(), Refused> {
     let content: Option<UserContent> = serde_json::from_str(decided.content)?;
-    let found = content.as_ref().and_then(|user| Some((user, user.notify.as_ref()?)));
-    let Some((user, settings)) = found else {
+    let found = content.and_then(|user| Some((user.name, user.notify?)));
+    let Some((name, settings)) = found else {
         policy.remove(decided.tenant, &decided.id.parse()?);
         return Ok(());
     };
-    Ok(policy.put(person((decided.tenant, decided.id), &user.name, settings)?)?)
+    let settings = uncovered(seal, decided.id, settings)?;
+    Ok(policy.put(person((decided.tenant, decided.id), &name, &settings)?)?)
+}
+
+/// The settings of a user as records carry them: secrets only this server can open.
+pub(crate) fn covered(
+    seal: &SealKey,
+    user: &str,
+    mut settings: NotifyContent,
+) -> Result<NotifyContent, SealError> {
+    for secret in settings.webhook.iter_mut().flat_map(|webhook| &mut webhook.secrets) {
+        if !SealKey::is_covered(secret) {
+            *secret = seal.cover(secret, user)?;
+        }
+    }
+    Ok(settings)
+}
+
+/// The same with open secrets. Programs before this one wrote them as they are.
+pub(crate) fn uncovered(
+    seal: &SealKey,
+    user: &str,
+    mut settings: NotifyContent,
+) -> Result<NotifyContent, SealError> {
+    for secret in settings.webhook.iter_mut().flat_map(|webhook| &mut webhook.secrets) {
+        if SealKey::is_covered(secret) {
+            *secret = seal.uncover(secret, user)?;
+        }
+    }
+    Ok(settings)
 }

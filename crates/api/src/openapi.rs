@@ -168,6 +168,7 @@ fn money_routes() -> OpenApiRouter<App> {
         .routes(routes!(money::documents::verify))
         .routes(routes!(money::documents::document))
         .routes(routes!(money::steps::step))
+        .routes(routes!(money::steps::many::steps))
 }
 
 /// The server itself, who signs in, what was refused, how things get in.

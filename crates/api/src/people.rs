@@ -300,9 +300,16 @@ pub(crate) async fn change(
     let mut user: UserContent = row.content()?;
     let mut content = user.notify.take().unwrap_or_else(nothing);
     let secret = merge(&mut content, change)?;
-    audience::person((tenant, &row.id), &user.name, &content).map_err(|error| refused(&error))?;
+    let open = audience::uncovered(&app.seal, &row.id, content.clone()).map_err(|error| {
+        Problem::invalid("/webhook", error.to_string())
+            .fix("iotbiz person notify me --webhook none, then --webhook ADDRESS again")
+    })?;
+    audience::person((tenant, &row.id), &user.name, &open).map_err(|error| refused(&error))?;
     let answer = shown(&content, secret);
-    user.notify = Some(content);
+    let covered = audience::covered(&app.seal, &row.id, content);
+    user.notify = Some(covered.map_err(|error| {
+        Problem::new(code::UNAVAILABLE, format!("cover the secret: {error}"))
+    })?);
     let record = key(tenant, Kind::User, &row.id);
     let expect = Expect::Revision(row.revision);
     let written = put(&app, record, &user, &caller.actor(), expect).await?;

@@ -174,12 +174,18 @@ impl Entry {
     /// # Errors
     /// The plan text cannot be used.
     pub fn files(&self) -> Result<Files, Error> {
-        let mut files = Files::new(&self.plan)?.counting(self.billable).within(self.period);
+        Ok(self.fill(Files::new(&self.plan)?))
+    }
+
+    /// The same where the plan text was read before.
+    #[must_use]
+    pub fn fill(&self, read: Files) -> Files {
+        let mut files = read.counting(self.billable).within(self.period);
         for reading in &self.readings {
             files.add(&reading.line());
         }
         self.events.iter().for_each(|event| files.add(event));
-        Ok(files)
+        files
     }
 
     /// How many readings it has.

@@ -1,11 +1,15 @@
-//! The server's seal: a signature under what a named person decided.
+//! The server's seal: a signature under what a named person decided, and a cover over secrets that
+//! records carry.
 //!
 //! *Invariant:* a seal is over the exact bytes of the file; whoever has the public key can check it
-//! without this program (Ed25519, RFC 8032).
+//! without this program (Ed25519, RFC 8032). A covered text opens only with this key and only for
+//! the record it was covered for (AES-256-GCM; the key is derived by HKDF-SHA256, RFC 5869).
 
 use std::fmt;
 
-use ring::rand::SystemRandom;
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::hkdf::{HKDF_SHA256, Salt};
+use ring::rand::{SecureRandom as _, SystemRandom};
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 
 use crate::certificate::PrivateKey;
@@ -14,6 +18,8 @@ use crate::certificate::PrivateKey;
 const SEAL_BYTES: usize = 64;
 /// Bytes of a public key.
 const KEY_BYTES: usize = 32;
+/// How a covered text begins; another way to cover gets another number.
+const COVERED: &str = "covered1:";
 
 /// The key that seals.
 pub struct SealKey {
@@ -39,6 +45,9 @@ pub enum SealError {
         /// How many there should be.
         expected: usize,
     },
+    /// A covered text was changed, is another record's, or another key covered it.
+    #[error("the covered secret does not open with ca/seal.key: make it anew")]
+    Covered,
     /// The bytes were changed, or another key sealed them.
     #[error("the seal is not of this file by this key")]
     Differs,
@@ -84,6 +93,54 @@ impl SealKey {
     #[must_use]
     pub fn seal(&self, bytes: &[u8]) -> String {
         hex(self.pair.sign(bytes).as_ref())
+    }
+}
+
+impl SealKey {
+    /// A text that only this key opens, for the record that it stands in.
+    ///
+    /// # Errors
+    /// The operating system gives no random bytes.
+    pub fn cover(&self, text: &str, record: &str) -> Result<String, SealError> {
+        let mut nonce = [0; NONCE_LEN];
+        SystemRandom::new().fill(&mut nonce).map_err(|_| SealError::Random)?;
+        let mut bytes = text.as_bytes().to_vec();
+        let sealed = self.cipher()?.seal_in_place_append_tag(
+            Nonce::assume_unique_for_key(nonce),
+            Aad::from(record.as_bytes()),
+            &mut bytes,
+        );
+        sealed.map_err(|_| SealError::Key)?;
+        Ok(format!("{COVERED}{}{}", hex(&nonce), hex(&bytes)))
+    }
+
+    /// Whether a text is covered.
+    #[must_use]
+    pub fn is_covered(text: &str) -> bool {
+        text.starts_with(COVERED)
+    }
+
+    /// The text as it was before it was covered.
+    ///
+    /// # Errors
+    /// It is none, was changed, stands in another record, or another key covered it.
+    pub fn uncover(&self, covered: &str, record: &str) -> Result<String, SealError> {
+        let bytes = covered.strip_prefix(COVERED).and_then(from_hex).ok_or(SealError::Covered)?;
+        let (nonce, sealed) = bytes.split_at_checked(NONCE_LEN).ok_or(SealError::Covered)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| SealError::Covered)?;
+        let mut sealed = sealed.to_vec();
+        let record = Aad::from(record.as_bytes());
+        let opened = self.cipher()?.open_in_place(nonce, record, &mut sealed);
+        let opened = opened.map_err(|_| SealError::Covered)?;
+        String::from_utf8(opened.to_vec()).map_err(|_| SealError::Covered)
+    }
+
+    /// The key of covers: another one than that of seals, and made of it.
+    fn cipher(&self) -> Result<LessSafeKey, SealError> {
+        let secret = Salt::new(HKDF_SHA256, b"iotbiz").extract(&self.pkcs8);
+        let derived = secret.expand(&[b"secrets of records, 1"], &AES_256_GCM);
+        let key = UnboundKey::from(derived.map_err(|_| SealError::Key)?);
+        Ok(LessSafeKey::new(key))
     }
 }
 
@@ -136,6 +193,23 @@ mod tests {
         let other = SealKey::generate().unwrap();
         assert_eq!(verify(&other.public(), b"go", &seal), Err(SealError::Differs));
         assert!(matches!(verify("00", b"go", &seal), Err(SealError::Digits { found: 2, .. })));
+    }
+
+    #[test]
+    fn a_covered_secret_opens_for_its_record_with_its_key_alone() {
+        let key = SealKey::generate().unwrap();
+        let covered = key.cover("whsec_abc", "usr_1").unwrap();
+        assert!(SealKey::is_covered(&covered) && !covered.contains("whsec"), "{covered}");
+        assert_ne!(covered, key.cover("whsec_abc", "usr_1").unwrap(), "never the same twice");
+        let kept = SealKey::parse(key.secret().reveal()).unwrap();
+        assert_eq!(kept.uncover(&covered, "usr_1").as_deref(), Ok("whsec_abc"));
+        assert_eq!(key.uncover(&covered, "usr_2"), Err(SealError::Covered));
+        let other = SealKey::generate().unwrap();
+        assert_eq!(other.uncover(&covered, "usr_1"), Err(SealError::Covered));
+        let cut = covered.get(..covered.len() - 2).unwrap();
+        for broken in [cut, "whsec_abc", "covered1:", "covered1:zz"] {
+            assert_eq!(key.uncover(broken, "usr_1"), Err(SealError::Covered), "{broken}");
+        }
     }
 
     #[test]

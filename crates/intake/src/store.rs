@@ -280,6 +280,25 @@ impl Store {
         Ok(None)
     }
 
+    /// The event of a key; none: it is not kept.
+    ///
+    /// # Errors
+    /// The disk says no, or a file is damaged.
+    pub fn line(&mut self, key: u128) -> Result<Option<Vec<u8>>, Error> {
+        let mut at = self.fresh.get(&key).map(|(_, at)| *at);
+        for pair in self.levels.iter().flatten() {
+            if at.is_some() {
+                break;
+            }
+            at = pair.by_key.get(key, &mut self.buffer)?.map(|row| row.b);
+        }
+        let Some(at) = at else { return Ok(None) };
+        let found = self.record(at, self.end)?;
+        let damaged = || Error::Damaged { path: self.folder.join(JOURNAL), at };
+        let (record, _) = found.ok_or_else(damaged)?;
+        Ok(Some(record.line().to_vec()))
+    }
+
     /// Events of an owner in `from..to`, in order of time.
     ///
     /// # Errors

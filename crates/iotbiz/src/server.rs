@@ -116,18 +116,14 @@ fn door_parts(config: &Config, on: &Foundation, tls: Option<Arc<Tls>>) -> ingres
 }
 
 /// What the handlers of the API can reach.
-fn app(
-    config: &Config,
-    on: &Foundation,
-    (facts, setup, refusals): (Facts, Option<Setup>, Refusals),
-) -> anyhow::Result<App> {
-    Ok(App {
+fn app(on: &Foundation, (facts, setup, refusals): (Facts, Option<Setup>, Refusals)) -> App {
+    App {
         shard: on.shard.clone(),
         registry: on.registry.clone(),
         relay: on.relay.clone(),
         door: Arc::clone(&on.door),
         keyring: Arc::clone(&on.keyring),
-        seal: Arc::new(keys::seal(&config.data)?),
+        seal: Arc::clone(&on.seal),
         studies: Arc::default(),
         provisioning: Arc::default(),
         challenges: Arc::default(),
@@ -137,7 +133,7 @@ fn app(
         phone: Arc::default(),
         facts: Arc::new(facts),
         clock: Arc::clone(&on.clock),
-    })
+    }
 }
 
 impl Server {
@@ -185,7 +181,7 @@ impl Server {
         let refusals = Refusals::new(Arc::clone(&on.clock));
         let seen = (ports, SystemClock::new().now());
         let facts = facts::facts(config, (trust, access), seen, parts);
-        let app = app(config, &on, (facts, setup, refusals.clone()))?;
+        let app = app(&on, (facts, setup, refusals.clone()));
         tasks.spawn(tasks::forward_refusals(ingress.refusals(), refusals, stop.clone()));
         let needs = (Arc::clone(&ingress), Arc::clone(&history), notices);
         let blueprints = Arc::clone(&on.urgent.blueprints);

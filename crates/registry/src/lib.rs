@@ -6,6 +6,7 @@
 //! One text of SQL runs on SQLite (default) and PostgreSQL, so only types both share are used.
 //! Start with [`Registry`]; typed contents are in [`content`].
 
+mod bulk;
 mod canonical;
 pub mod content;
 mod copying;
@@ -23,5 +24,5 @@ pub use decision::{Author, Decision, Expect, Key, Revision};
 pub use error::Error;
 pub use kind::Kind;
 pub use outbox::OutboxRow;
-pub use query::RecordRow;
+pub use query::{AMONG_MAX, IDS_MAX, RecordRow};
 pub use registry::Registry;

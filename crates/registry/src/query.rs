@@ -6,14 +6,19 @@
 use model::{TenantId, Timestamp};
 use serde::de::DeserializeOwned;
 use sqlx::any::AnyRow;
-use sqlx::{Any, Row as _};
+use sqlx::{Any, AssertSqlSafe, Row as _};
 
+use crate::bulk::places;
 use crate::decision::{REMOVED, unique_name};
 use crate::registry::{refused, signed, unsigned};
 use crate::{Error, Key, Kind, Registry};
 
 /// The longest page.
 const PAGE_MAX: u32 = 1_000;
+/// Ids of one question.
+pub const IDS_MAX: usize = 1_000;
+/// Rows of one answer to it; `select_among` says the same.
+pub const AMONG_MAX: usize = 100_000;
 
 /// One revision of one record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +66,23 @@ macro_rules! select {
         concat!(
             "SELECT r.tenant, r.kind, r.id, r.revision, r.content, r.actor, r.at, r.reason ",
             $rest
+        )
+    };
+}
+
+/// What is read of records whose column is among ids, up to the list of them, and the order.
+macro_rules! select_among {
+    ($column:literal, $order:literal) => {
+        (
+            concat!(
+                "SELECT r.tenant, r.kind, r.id, r.revision, r.content, r.actor, r.at, r.reason
+                 FROM head h JOIN record r ON r.tenant = h.tenant AND r.kind = h.kind
+                     AND r.id = h.id AND r.revision = h.revision
+                 WHERE h.tenant = $1 AND h.kind = $2 AND h.tombstone = 0 AND ",
+                $column,
+                " IN"
+            ),
+            concat!("ORDER BY ", $order, " LIMIT 100000"),
         )
     };
 }
@@ -151,6 +173,48 @@ impl Registry {
         );
         let query = sqlx::query(sql).bind(owner.tenant.to_string()).bind(owner.kind.as_str());
         self.many(query.bind(owner.id).bind(after).bind(page(limit))).await
+    }
+
+    /// The records in force among these ids, by id; at most [`IDS_MAX`] of them.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn get_many(
+        &self,
+        tenant: TenantId,
+        kind: Kind,
+        ids: &[&str],
+    ) -> Result<Vec<RecordRow>, Error> {
+        self.among(select_among!("h.id", "h.id"), (tenant, kind), ids).await
+    }
+
+    /// The records in force of one kind that belong to any of these, by owner and id; at most
+    /// [`IDS_MAX`] owners and [`AMONG_MAX`] records.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn list_owned_by(
+        &self,
+        tenant: TenantId,
+        kind: Kind,
+        owners: &[&str],
+    ) -> Result<Vec<RecordRow>, Error> {
+        self.among(select_among!("h.owner", "h.owner, h.id"), (tenant, kind), owners).await
+    }
+
+    async fn among(
+        &self,
+        (select, order): (&'static str, &'static str),
+        (tenant, kind): (TenantId, Kind),
+        ids: &[&str],
+    ) -> Result<Vec<RecordRow>, Error> {
+        let ids = ids.get(..IDS_MAX).unwrap_or(ids);
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sql = format!("{select} ({}) {order}", places(3, ids.len()));
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(tenant.to_string()).bind(kind.as_str());
+        self.many(ids.iter().fold(query, |query, id| query.bind(*id))).await
     }
 
     /// The records in force of one kind of all tenants, by (tenant, id), for those who hold a copy

@@ -12,6 +12,7 @@ use sqlx::any::AnyPoolOptions;
 use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Executor as _, Row as _, Transaction};
 use tokio::sync::watch;
 
+use crate::bulk::{self, BULK_MIN};
 use crate::decision::{Prepared, check_author, prepare};
 use crate::migrations;
 use crate::{Author, Decision, Error, Expect, Revision};
@@ -96,6 +97,13 @@ impl Registry {
         if prepared.is_empty() {
             return Ok(Vec::new());
         }
+        if count >= BULK_MIN {
+            match self.put_together(&prepared, author).await {
+                // One by one the error names its decision.
+                Err(Error::Database { .. }) => {}
+                done => return done,
+            }
+        }
         let mut tx = self.writer.begin().await.map_err(refused("begin"))?;
         let first = take_places(&mut tx, count).await?;
         let at = self.clock.now();
@@ -110,13 +118,39 @@ impl Registry {
             }
         }
         tx.commit().await.map_err(refused("commit"))?;
+        self.tell(&written);
+        Ok(written)
+    }
+
+    async fn put_together(
+        &self,
+        prepared: &[Prepared<'_>],
+        author: &Author<'_>,
+    ) -> Result<Vec<Revision>, Error> {
+        let mut tx = self.writer.begin().await.map_err(refused("begin"))?;
+        let seq = take_places(&mut tx, prepared.len()).await?;
+        let place = Place { seq, at: self.clock.now() };
+        match bulk::write(&mut tx, prepared, author, place).await {
+            Ok(written) => {
+                tx.commit().await.map_err(refused("commit"))?;
+                self.tell(&written);
+                Ok(written)
+            }
+            Err(error) => {
+                tx.rollback().await.map_err(refused("roll back"))?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Wakes the relay.
+    fn tell(&self, written: &[Revision]) {
         let last = written.last().map_or(0, |revision| revision.seq);
         self.committed.send_if_modified(|seen| {
             let newer = last > *seen;
             *seen = last.max(*seen);
             newer
         });
-        Ok(written)
     }
 
     /// The last outbox row that this process committed, for the relay to wait on. Rows of another
@@ -225,9 +259,9 @@ pub(crate) fn signed(number: u64) -> i64 {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Place {
-    seq: u64,
-    at: Timestamp,
+pub(crate) struct Place {
+    pub(crate) seq: u64,
+    pub(crate) at: Timestamp,
 }
 
 async fn write(
@@ -286,7 +320,7 @@ async fn write(
 
 /// What is in force of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum InForce {
+pub(crate) enum InForce {
     Nothing,
     Live(u64),
     Removed(u64),
@@ -309,7 +343,7 @@ async fn head(tx: &mut Transaction<'_, Any>, decision: &Prepared<'_>) -> Result<
 }
 
 /// The revision a decision gets, if it may be made.
-fn judge(decision: &Prepared<'_>, in_force: InForce) -> Result<u64, Error> {
+pub(crate) fn judge(decision: &Prepared<'_>, in_force: InForce) -> Result<u64, Error> {
     let (kind, id) = (decision.key.kind, decision.key.id.to_owned());
     match (decision.expect, in_force) {
         (Expect::New, InForce::Live(in_force)) => Err(Error::Exists { kind, id, in_force }),

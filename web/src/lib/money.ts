@@ -82,6 +82,7 @@ export interface NewCustomer {
 export interface Contract {
   id: string;
   revision: number;
+  plan_revision: number;
   name: string;
   customer: string;
   customer_name: string;

@@ -4,6 +4,8 @@
 //! interrupted. What is billed is the difference to what final documents book; a period that is
 //! billed already gets a document only for what came late.
 
+mod standing;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Json;
@@ -14,23 +16,26 @@ use billing::entry::sha256;
 use billing::ledger::{Books, Delta, Draft, Entity, Invoice, InvoiceState};
 use billing::zone::Period;
 use identity::Action;
-use model::{InvoiceId, Money, Name, TenantId, Timestamp, UserId};
+use model::{InvoiceId, Money, TenantId, Timestamp, UserId};
 use registry::content::{InvoiceContent, InvoicePart, Mode};
 use registry::{Author, Decision, Expect, Kind, RecordRow};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
+use self::standing::{Standing, standing};
 use crate::app::App;
 use crate::caller::Caller;
 use crate::code;
 use crate::extract::Body;
-use crate::money::rating::{Loaded, Outcome, load, rate};
-use crate::money::{contracts, shelf};
+use crate::money::rating::{Loaded, Outcome, load_many, rated};
+use crate::money::shelf::{Contracts, Kept};
 use crate::problem::Problem;
-use crate::write::{applied, json, key};
+use crate::write::{applied, json};
 
 /// Earlier periods that are looked at for late readings when a period is closed.
 const LATE_PERIODS_MAX: usize = 3;
+/// Contracts that are rated beside each other and written in one transaction.
+pub(crate) const CONTRACTS_TOGETHER_MAX: usize = 500;
 
 /// What to close.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -44,6 +49,10 @@ pub(crate) struct Close {
     /// makes no others.
     #[serde(default)]
     shadow: bool,
+    /// Contracts of this answer, at most 1,000; all of them if left out.
+    limit: Option<usize>,
+    /// Where to go on, as the answer before said.
+    cursor: Option<String>,
 }
 
 /// What closing did.
@@ -51,6 +60,8 @@ pub(crate) struct Close {
 pub(crate) struct Closed {
     month: String,
     items: Vec<ClosedPeriod>,
+    /// Where the next contracts begin; null at the end, or where no `limit` was asked.
+    next_cursor: Option<String>,
 }
 
 /// One period of one contract.
@@ -75,42 +86,6 @@ pub(crate) struct ClosedPeriod {
     why: Option<String>,
 }
 
-/// A document that was kept.
-#[derive(Debug, Clone)]
-pub(crate) struct Kept {
-    pub(crate) id: String,
-    pub(crate) revision: u64,
-    pub(crate) content: InvoiceContent,
-    pub(crate) invoice: Invoice,
-}
-
-pub(crate) fn kept(row: &RecordRow) -> Result<Kept, Problem> {
-    let content: InvoiceContent = row.content()?;
-    let invoice = serde_json::from_value(content.document.clone())
-        .map_err(|error| Problem::from_kind(model::ErrorKind::Corrupt, &error))?;
-    Ok(Kept { id: row.id.clone(), revision: row.revision, content, invoice })
-}
-
-/// The documents of a contract: those with a number first, in the order of the numbers.
-pub(crate) async fn documents_of(
-    app: &App,
-    tenant: TenantId,
-    contract: &str,
-) -> Result<Vec<Kept>, Problem> {
-    // The owner's key names the kind that is listed.
-    let rows = shelf::owned(app, key(tenant, Kind::Invoice, contract)).await?;
-    let mut all = rows.iter().map(kept).collect::<Result<Vec<_>, _>>()?;
-    all.sort_by(|a, b| {
-        let order = |kept: &Kept| {
-            let content = &kept.content;
-            let numbered = content.numbered_at;
-            (numbered.is_none(), numbered, content.drafted_at, kept.id.clone())
-        };
-        order(a).cmp(&order(b))
-    });
-    Ok(all)
-}
-
 /// The books of one contract as its kept documents tell.
 pub(crate) fn books(loaded: &Loaded, documents: &[Kept]) -> Result<Books, Problem> {
     let content = &loaded.entity;
@@ -128,18 +103,12 @@ pub(crate) fn books(loaded: &Loaded, documents: &[Kept]) -> Result<Books, Proble
     for document in documents {
         books.take_in(document.invoice.clone());
     }
-    books.take_in_grants(loaded.content.customer, loaded.files()?.grants(loaded.name())?);
-    Ok(books)
-}
-
-/// What documents with a number drew from each prepaid credit, in minor units.
-pub(crate) fn drawn(documents: &[Kept]) -> BTreeMap<Name, i64> {
-    let numbered = documents.iter().filter(|kept| kept.invoice.number.is_some());
-    let mut drawn: BTreeMap<Name, i64> = BTreeMap::new();
-    for draw in numbered.flat_map(|kept| &kept.invoice.draft.totals.draws) {
-        *drawn.entry(draw.grant.clone()).or_default() += draw.amount.minor;
+    // Only then is the plan read.
+    if !loaded.content.prepaid.is_empty() {
+        let grants = loaded.files()?.grants(loaded.name())?;
+        books.take_in_grants(loaded.content.customer, grants);
     }
-    drawn
+    Ok(books)
 }
 
 /// A person or program as the ledger knows it: equal texts are equal persons.
@@ -167,37 +136,25 @@ pub(crate) async fn close(
     let first: jiff::civil::Date = format!("{}-01", asked.month).parse().map_err(|_| {
         Problem::invalid("/month", format!("{:?} is no month", asked.month)).fix("write 2026-10")
     })?;
-    let rows = match &asked.contract {
-        Some(text) => vec![contracts::find(&app, tenant, text).await?],
-        None => shelf::all(&app, tenant, Kind::Contract).await?,
+    let contracts = Contracts {
+        only: asked.contract.as_deref(),
+        limit: asked.limit,
+        cursor: asked.cursor.as_deref(),
     };
-    let actor = caller.actor();
-    let mut items = Vec::new();
-    for row in rows {
-        let closer = Closer { app: &app, tenant, actor: &actor, shadow: asked.shadow };
-        match closer.contract(&row, first).await {
-            Ok(closed) => items.extend(closed),
-            // One contract that cannot be rated keeps no other from being closed.
-            Err(problem) => items.push(ClosedPeriod {
-                contract: row.id.clone(),
-                from: None,
-                to: None,
-                what: "failed",
-                invoice: None,
-                mode: None,
-                readings: 0,
-                net: None,
-                why: Some(problem.detail),
-            }),
-        }
+    let (rows, next_cursor) = contracts.page(&app, tenant).await?;
+    let closer = Closer { app: app.clone(), tenant, actor: caller.actor(), shadow: asked.shadow };
+    let mut items = Vec::with_capacity(rows.len());
+    for rows in rows.chunks(CONTRACTS_TOGETHER_MAX) {
+        items.extend(closer.contracts(rows, first).await?);
     }
-    Ok(Json(Closed { month: asked.month, items }))
+    Ok(Json(Closed { month: asked.month, items, next_cursor }))
 }
 
-struct Closer<'a> {
-    app: &'a App,
+#[derive(Clone)]
+struct Closer {
+    app: App,
     tenant: TenantId,
-    actor: &'a str,
+    actor: String,
     shadow: bool,
 }
 
@@ -205,25 +162,148 @@ struct Closer<'a> {
 struct Making {
     deltas: Vec<Delta>,
     parts: Vec<InvoicePart>,
+    entries: Vec<String>,
     rules: TaxRules,
     zero: Money,
     readings: usize,
 }
 
-impl Closer<'_> {
-    async fn contract(
+/// A draft, the ones it replaces, and the entries it rests on.
+struct Drafted {
+    id: String,
+    content: InvoiceContent,
+    /// The revision that each rests on, and what becomes of it.
+    thrown: Vec<(String, u64, InvoiceContent)>,
+    entries: Vec<String>,
+}
+
+/// What closing one contract would write and tell.
+#[derive(Default)]
+struct ClosedContract {
+    items: Vec<ClosedPeriod>,
+    drafts: Vec<Drafted>,
+}
+
+impl ClosedPeriod {
+    fn failed(contract: &str, problem: Problem) -> Self {
+        Self {
+            contract: contract.to_owned(),
+            from: None,
+            to: None,
+            what: "failed",
+            invoice: None,
+            mode: None,
+            readings: 0,
+            net: None,
+            why: Some(problem.detail),
+        }
+    }
+}
+
+/// A contract by its id, read or not, with its documents.
+type Asked = (String, Result<Loaded, Problem>, Vec<Kept>);
+
+impl Closer {
+    /// Rates contracts beside each other and writes their drafts in one transaction. One contract
+    /// that cannot be rated or written keeps no other from being closed.
+    async fn contracts(
         &self,
-        row: &RecordRow,
+        rows: &[RecordRow],
         first: jiff::civil::Date,
     ) -> Result<Vec<ClosedPeriod>, Problem> {
-        let loaded = load(self.app, self.tenant, row).await?;
+        let read = load_many(&self.app, self.tenant, rows).await?.into_iter();
+        let asked = rows.iter().zip(read).map(|(row, (loaded, own))| (row.id.clone(), loaded, own));
+        let asked: Vec<Asked> = asked.collect();
+        let closer = self.clone();
+        let work = move || closer.rated(asked, first);
+        let done = tokio::task::spawn_blocking(work).await;
+        let made = done.map_err(|e| Problem::from_kind(model::ErrorKind::Internal, &e))??;
+        let drafts: Vec<&Drafted> = made.iter().flat_map(|closed| &closed.drafts).collect();
+        let Err(together) = self.write(&drafts).await else {
+            return Ok(made.into_iter().flat_map(|closed| closed.items).collect());
+        };
+        if together.code != code::CONFLICT.code {
+            return Err(together);
+        }
+        // Somebody closed one of them at the same time: the others are written all the same.
+        let mut items = Vec::new();
+        for (closed, row) in made.into_iter().zip(rows) {
+            match self.write(&closed.drafts.iter().collect::<Vec<_>>()).await {
+                Ok(()) => items.extend(closed.items),
+                Err(problem) => items.push(ClosedPeriod::failed(&row.id, problem)),
+            }
+        }
+        Ok(items)
+    }
+
+    /// Rates on all cores; the entries of all drafts are durable when it returns.
+    fn rated(
+        &self,
+        asked: Vec<Asked>,
+        first: jiff::civil::Date,
+    ) -> Result<Vec<ClosedContract>, Problem> {
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let share = asked.len().div_ceil(threads).max(1);
+        let mut asked = asked.into_iter();
+        let mut made: Vec<ClosedContract> = std::thread::scope(|scope| {
+            let mut running = Vec::new();
+            loop {
+                let some: Vec<Asked> = asked.by_ref().take(share).collect();
+                if some.is_empty() {
+                    break;
+                }
+                let of = move |asked: Asked| self.one(asked, first);
+                running.push(scope.spawn(move || some.into_iter().map(of).collect::<Vec<_>>()));
+            }
+            let joined: Result<Vec<_>, _> =
+                running.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
+            let stopped = |_| Problem::new(code::INTERNAL, "rating stopped in the middle");
+            joined.map(|parts| parts.into_iter().flatten().collect()).map_err(stopped)
+        })?;
+        let drafts = made.iter_mut().flat_map(|closed| &mut closed.drafts);
+        let entries: Vec<String> =
+            drafts.flat_map(|draft| std::mem::take(&mut draft.entries)).collect();
+        let texts: Vec<&str> = entries.iter().map(String::as_str).collect();
+        // Durable before a document names them; the names are their hashes, which drafts have.
+        self.app.facts.usage_ledger.put_many(&texts).map_err(|error| {
+            Problem::new(code::UNAVAILABLE, format!("usage ledger: {error}"))
+        })?;
+        Ok(made)
+    }
+
+    fn one(&self, (id, loaded, documents): Asked, first: jiff::civil::Date) -> ClosedContract {
+        let made = loaded.and_then(|loaded| self.contract(&loaded, documents, first));
+        made.unwrap_or_else(|problem| {
+            let items = vec![ClosedPeriod::failed(&id, problem)];
+            ClosedContract { items, drafts: Vec::new() }
+        })
+    }
+
+    fn contract(
+        &self,
+        loaded: &Loaded,
+        mut documents: Vec<Kept>,
+        first: jiff::civil::Date,
+    ) -> Result<ClosedContract, Problem> {
         let files = loaded.files()?;
-        let zone = files.zone(loaded.name())?;
+        let zone = loaded.zone()?;
         let from = zone.start_of(first)?;
         let to = zone.start_of(first.last_of_month().tomorrow().unwrap_or(first))?;
-        let mut closed = Vec::new();
+        let mut closed = ClosedContract::default();
         for period in files.periods_ending(loaded.name(), Period { from, to })? {
-            closed.push(self.period(&loaded, period).await?);
+            let (item, drafted) = match self.period(loaded, period, &documents) {
+                Ok(done) => done,
+                // What was closed before it stays closed.
+                Err(problem) => {
+                    closed.items.push(ClosedPeriod::failed(loaded.name(), problem));
+                    break;
+                }
+            };
+            closed.items.push(item);
+            let Some(drafted) = drafted else { continue };
+            // The next period sees it, as if it had been read again.
+            take_in(&mut documents, &drafted)?;
+            closed.drafts.push(drafted);
         }
         Ok(closed)
     }
@@ -232,15 +312,19 @@ impl Closer<'_> {
         if self.shadow { Mode::Shadow } else { loaded.entity.mode }
     }
 
-    async fn period(&self, loaded: &Loaded, period: Period) -> Result<ClosedPeriod, Problem> {
+    fn period(
+        &self,
+        loaded: &Loaded,
+        period: Period,
+        documents: &[Kept],
+    ) -> Result<(ClosedPeriod, Option<Drafted>), Problem> {
         let contract = loaded.id.to_string();
         let mode = self.mode(loaded);
         if mode == Mode::Live && self.app.clock.now() < period.to {
             let what = format!("the period of {} ends at {}", loaded.name(), period.to);
             return Err(Problem::new(code::CONFLICT, what).fix("close it then, or use --shadow"));
         }
-        let documents = documents_of(self.app, self.tenant, &contract).await?;
-        let books = books(loaded, &documents)?;
+        let books = books(loaded, documents)?;
         let mut closed = ClosedPeriod {
             contract: loaded.name().to_owned(),
             from: Some(period.from),
@@ -252,8 +336,8 @@ impl Closer<'_> {
             net: None,
             why: None,
         };
-        let Some(making) = self.make(loaded, (period, &documents, &books)).await? else {
-            return Ok(closed);
+        let Some(making) = self.make(loaded, (period, documents, &books))? else {
+            return Ok((closed, None));
         };
         closed.readings = making.readings;
         let mut grants = loaded.files()?.grants(loaded.name())?;
@@ -261,53 +345,34 @@ impl Closer<'_> {
         let last = Timestamp::from_millis(period.to.as_millis() - 1);
         let totals = delta_totals(&making.deltas, making.rules, making.zero, (&mut grants, last))?;
         closed.net = Some(totals.net.to_string());
-        let mine = |kept: &&Kept| {
-            let of_period = kept.content.parts.first().is_some_and(|p| p.from == period.from);
-            of_period && kept.content.reverses.is_none()
+        let old = match standing(documents, (period, mode), (&making.parts, &making.deltas)) {
+            Standing::Waiting(id) => {
+                closed.what = "waiting";
+                closed.invoice = Some(id);
+                return Ok((closed, None));
+            }
+            Standing::Same(id) => {
+                closed.what = "unchanged";
+                closed.invoice = Some(id);
+                return Ok((closed, None));
+            }
+            Standing::Replaced(old) => old,
         };
-        let open: Vec<&Kept> = documents.iter().filter(mine).collect();
-        let waits = |kept: &&&Kept| {
-            let live = kept.content.mode == Mode::Live && mode == Mode::Live;
-            live && kept.invoice.state == InvoiceState::Approved
-        };
-        if let Some(waiting) = open.iter().find(waits) {
-            closed.what = "waiting";
-            closed.invoice = Some(waiting.id.clone());
-            return Ok(closed);
-        }
-        // A figure of shadow mode never throws away what is to be sent.
-        let replaceable = |kept: &&Kept| match (kept.invoice.state, kept.content.mode) {
-            (InvoiceState::Draft | InvoiceState::Approved, Mode::Shadow) => true,
-            (state, Mode::Live) => state == InvoiceState::Draft && mode == Mode::Live,
-            (_, Mode::Shadow) => false,
-        };
-        let old: Vec<&Kept> = open.into_iter().filter(replaceable).collect();
-        let same = |kept: &&&Kept| {
-            kept.content.parts == making.parts
-                && kept.content.mode == mode
-                && bare(&kept.invoice.draft.deltas) == bare(&making.deltas)
-        };
-        if let Some(kept) = old.iter().find(same) {
-            closed.what = "unchanged";
-            closed.invoice = Some(kept.id.clone());
-            return Ok(closed);
-        }
         closed.what = if old.is_empty() { "drafted" } else { "replaced" };
         let place = format!("{contract} {} {}", period.from.as_millis(), documents.len());
-        let content = self.content((loaded, mode), (period, &place), (books, making, totals))?;
-        let id = content.0;
-        self.write(&id, &content.1, &old).await?;
-        closed.invoice = Some(id);
-        Ok(closed)
+        let drafted = self.draft((loaded, mode), (period, &place), (books, making, totals), &old)?;
+        closed.invoice = Some(drafted.id.clone());
+        Ok((closed, Some(drafted)))
     }
 
-    /// The draft as it is kept, with its id.
-    fn content(
+    /// The draft as it is kept, with what it replaces.
+    fn draft(
         &self,
         (loaded, mode): (&Loaded, Mode),
         (period, place): (Period, &str),
         (mut books, making, totals): (Books, Making, Totals),
-    ) -> Result<(String, InvoiceContent), Problem> {
+        old: &[&Kept],
+    ) -> Result<Drafted, Problem> {
         // The same place gives the same id, so of two who close at once only one writes.
         let id = InvoiceId::from_u128(person(place).as_u128());
         let grace = Duration::from_secs(u64::from(loaded.entity.grace_days) * 86_400);
@@ -318,14 +383,14 @@ impl Closer<'_> {
             deltas: making.deltas,
             totals,
             grace_until: period.to + grace,
-            by: person(self.actor),
+            by: person(&self.actor),
         };
         let content = InvoiceContent {
             contract: loaded.id,
             parts: making.parts,
             mode,
             simulated: loaded.billable == billing::Billable::All,
-            drafted_by: self.actor.to_owned(),
+            drafted_by: self.actor.clone(),
             drafted_at: self.app.clock.now(),
             approved_by: None,
             numbered_at: None,
@@ -333,11 +398,18 @@ impl Closer<'_> {
             payments: Vec::new(),
             document: json(books.draft(draft)?)?,
         };
-        Ok((id.to_string(), content))
+        let mut thrown = Vec::with_capacity(old.len());
+        for kept in old {
+            let mut invoice = kept.invoice.clone();
+            invoice.state = InvoiceState::Discarded;
+            let content = InvoiceContent { document: json(&invoice)?, ..kept.content.clone() };
+            thrown.push((kept.id.clone(), kept.revision, content));
+        }
+        Ok(Drafted { id: id.to_string(), content, thrown, entries: making.entries })
     }
 
     /// The differences of the period and of the late ones before it; none: nothing to bill.
-    async fn make(
+    fn make(
         &self,
         loaded: &Loaded,
         (period, documents, books): (Period, &[Kept], &Books),
@@ -351,7 +423,7 @@ impl Closer<'_> {
         let late: Vec<Period> = late.take(LATE_PERIODS_MAX).copied().collect();
         let mut making: Option<Making> = None;
         for of in std::iter::once(period).chain(late) {
-            let Outcome { entry, bill } = rate(self.app, self.tenant, (loaded, of)).await?;
+            let Outcome { entry, bill } = rated(&self.app, self.tenant, (loaded, of), None)?;
             let Some(mut bill) = bill else { continue };
             bill.rated.cutoff.offset = self.app.shard.picture().offset;
             let delta = books.ledger().delta(&bill.rated)?;
@@ -359,69 +431,64 @@ impl Closer<'_> {
             if delta.lines.is_empty() {
                 continue;
             }
-            let usage = self.keep(entry.to_text()?).await?;
+            let usage = entry.to_text()?;
             let text = serde_json::to_string(&bill.bill)
                 .map_err(|error| Problem::from_kind(model::ErrorKind::Internal, &error))?;
-            let part =
-                InvoicePart { from: of.from, to: of.to, usage, bill: sha256(text.as_bytes()) };
+            let part = InvoicePart {
+                from: of.from,
+                to: of.to,
+                usage: sha256(usage.as_bytes()),
+                bill: sha256(text.as_bytes()),
+            };
             let rules = TaxRules { fallback: bill.rated.tax, rounding: bill.rated.rounding };
             let making = making.get_or_insert_with(|| Making {
                 deltas: Vec::new(),
                 parts: Vec::new(),
+                entries: Vec::new(),
                 rules,
                 zero: Money::zero(bill.rated.currency),
                 readings: 0,
             });
             making.deltas.push(delta);
             making.parts.push(part);
+            making.entries.push(usage);
             making.readings += entry.len();
         }
         Ok(making)
     }
 
-    /// The entry is durable before the document names it.
-    async fn keep(&self, text: String) -> Result<String, Problem> {
-        let ledger = self.app.facts.usage_ledger.clone();
-        let kept = tokio::task::spawn_blocking(move || ledger.put(&text)).await;
-        let kept = kept.map_err(|e| Problem::from_kind(model::ErrorKind::Internal, &e))?;
-        kept.map_err(|error| Problem::new(code::UNAVAILABLE, format!("usage ledger: {error}")))
-    }
-
-    async fn write(
-        &self,
-        id: &str,
-        content: &InvoiceContent,
-        old: &[&Kept],
-    ) -> Result<(), Problem> {
-        let content = json(content)?;
-        let mut thrown = Vec::with_capacity(old.len());
-        for kept in old {
-            let mut invoice = kept.invoice.clone();
-            invoice.state = InvoiceState::Discarded;
-            let document = json(&invoice)?;
-            thrown.push(json(&InvoiceContent { document, ..kept.content.clone() })?);
+    /// Drafts and what they replace, in one transaction.
+    async fn write(&self, drafts: &[&Drafted]) -> Result<(), Problem> {
+        let mut contents = Vec::new();
+        for draft in drafts {
+            for (id, revision, content) in &draft.thrown {
+                contents.push((id, Expect::Revision(*revision), json(content)?));
+            }
+            contents.push((&draft.id, Expect::New, json(&draft.content)?));
         }
-        let mut decisions: Vec<Decision<'_>> = Vec::with_capacity(old.len() + 1);
-        for (kept, content) in old.iter().zip(&thrown) {
-            let decision = Decision::put(self.tenant, Kind::Invoice, &kept.id, content);
-            decisions.push(decision.expecting(Expect::Revision(kept.revision)));
-        }
-        let new = Decision::put(self.tenant, Kind::Invoice, id, &content);
-        decisions.push(new.expecting(Expect::New));
-        let written = self.app.registry.put_many(&decisions, &Author::new(self.actor)).await?;
+        let decision = |(id, expect, content)| {
+            let put: Decision<'_> = Decision::put(self.tenant, Kind::Invoice, id, content);
+            put.expecting(expect)
+        };
+        let decisions: Vec<_> =
+            contents.iter().map(|(id, expect, json)| decision((*id, *expect, json))).collect();
+        let written = self.app.registry.put_many(&decisions, &Author::new(&self.actor)).await?;
         if let Some(last) = written.last() {
-            applied(self.app, last.seq).await?;
+            applied(&self.app, last.seq).await?;
         }
         Ok(())
     }
 }
 
-/// Differences without what a kept document does not carry.
-fn bare(deltas: &[Delta]) -> Vec<Delta> {
-    let mut deltas = deltas.to_vec();
-    for delta in &mut deltas {
-        delta.cutoff = model::Offset(0);
-        delta.lines.iter_mut().for_each(|line| line.explain = None);
+/// The documents of a contract as they stand once a draft is written.
+fn take_in(documents: &mut Vec<Kept>, drafted: &Drafted) -> Result<(), Problem> {
+    for (id, _, content) in &drafted.thrown {
+        if let Some(known) = documents.iter_mut().find(|known| known.id == *id) {
+            known.invoice.state = InvoiceState::Discarded;
+            known.revision += 1;
+            known.content = content.clone();
+        }
     }
-    deltas
+    documents.push(Kept::of(drafted.id.clone(), 1, drafted.content.clone())?);
+    Ok(())
 }

@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::caller::Caller;
 use crate::code;
 use crate::extract::Params;
-use crate::money::closing::Kept;
+use crate::money::shelf::Kept;
 use crate::money::documents::{InvoiceQuery, found};
 use crate::problem::Problem;
 
@@ -125,9 +125,9 @@ async fn ours(
     tenant: TenantId,
     (month, whole): (&str, &[String]),
 ) -> Result<Side, Problem> {
-    let query = InvoiceQuery { month: Some(month.to_owned()), contract: None, state: None };
+    let query = InvoiceQuery { month: Some(month.to_owned()), ..InvoiceQuery::default() };
     let mut side = Side::new();
-    for (kept, contract, _) in found(app, tenant, &query).await? {
+    for (kept, contract, _) in found(app, tenant, &query).await?.0 {
         let Kept { invoice, .. } = kept;
         for line in invoice.draft.deltas.iter().flat_map(|delta| &delta.lines) {
             let one = whole.contains(&contract);

@@ -26,7 +26,7 @@ use crate::money::agreed::{NewCoupon, NewPrepaid, NewSwap};
 use crate::money::{agreed, customers, rating, shelf};
 use crate::page::Page;
 use crate::problem::Problem;
-use crate::write::{applied, etag, if_match, key, put};
+use crate::write::{applied, etag, if_match, json, key, put};
 
 /// A contract to make.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -40,7 +40,9 @@ pub(crate) struct NewContract {
     venture: Option<String>,
     /// A plan of its blueprint.
     plan: String,
-    /// Revision of the blueprint; the newest if left out.
+    /// Revision of the blueprint; the newest if left out. Answers call it `plan_revision`, which
+    /// is understood here, too.
+    #[serde(alias = "plan_revision")]
     revision: Option<u64>,
     /// Ids or names.
     #[serde(default)]
@@ -95,10 +97,13 @@ pub(crate) struct ContractChange {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct Contract {
     id: String,
+    /// Of the contract itself; it is also the ETag.
     revision: u64,
+    /// Of the blueprint whose plan it froze.
+    plan_revision: u64,
     #[serde(flatten)]
     #[schema(value_type = Object)]
-    content: ContractContent,
+    content: serde_json::Map<String, serde_json::Value>,
     /// Name of the customer.
     customer_name: String,
     /// Promises of the plan that nothing measures, so that they are never broken.
@@ -119,8 +124,15 @@ async fn contract(app: &App, row: &RecordRow) -> Result<Contract, Problem> {
     let customer = app.registry.get(key(row.tenant, Kind::Customer, &id)).await?;
     let customer = customer.map(|row| row.content::<CustomerContent>()).transpose()?;
     let customer_name = customer.map_or(id, |customer| customer.name.to_string());
-    let (id, revision) = (row.id.clone(), row.revision);
-    Ok(Contract { id, revision, content, customer_name, unmeasured: Vec::new() })
+    let plan_revision = content.revision;
+    let mut shown = match json(&content)? {
+        serde_json::Value::Object(shown) => shown,
+        other => return Err(Problem::new(code::INTERNAL, format!("a contract is {other}"))),
+    };
+    // One word for two things would stand in the answer twice.
+    shown.remove("revision");
+    let (id, revision, content) = (row.id.clone(), row.revision, shown);
+    Ok(Contract { id, revision, plan_revision, content, customer_name, unmeasured: Vec::new() })
 }
 
 /// A day in a time zone, or an instant.

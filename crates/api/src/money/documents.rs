@@ -13,6 +13,7 @@ use billing::invoice::{cii, factur_x, pdf, ubl};
 use billing::ledger::{
     Accounts, DatevBatch, DeltaLedger, InvoiceKind, InvoiceState, Payment, csv, datev, journal,
 };
+use billing::zone::Zone;
 use identity::Action;
 use model::{Currency, Money, TenantId, Timestamp};
 use registry::Kind;
@@ -23,9 +24,10 @@ use crate::app::App;
 use crate::caller::Caller;
 use crate::code;
 use crate::extract::Params;
-use crate::money::closing::{Kept, documents_of, kept, mode_word};
-use crate::money::rating::{load, rate};
-use crate::money::{contracts, shelf};
+use crate::money::closing::{CONTRACTS_TOGETHER_MAX, mode_word};
+use crate::money::rating::{load, load_many, rate};
+use crate::money::contracts;
+use crate::money::shelf::{Contracts, Kept, documents_of, kept};
 use crate::page::Page;
 use crate::problem::Problem;
 use crate::write::key;
@@ -94,7 +96,7 @@ pub(crate) struct InvoiceJson {
     lines: Vec<InvoiceLine>,
 }
 
-const fn kind_word(kind: InvoiceKind) -> &'static str {
+pub(crate) const fn kind_word(kind: InvoiceKind) -> &'static str {
     match kind {
         InvoiceKind::Invoice => "invoice",
         InvoiceKind::CreditNote => "credit_note",
@@ -157,7 +159,7 @@ pub(crate) fn invoice_json(
 }
 
 /// Which documents.
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 pub(crate) struct InvoiceQuery {
     /// Those whose period ends in this month: `2026-10`.
     pub(crate) month: Option<String>,
@@ -165,38 +167,50 @@ pub(crate) struct InvoiceQuery {
     pub(crate) contract: Option<String>,
     /// In this state; discarded ones are listed only when asked for.
     pub(crate) state: Option<String>,
+    /// Contracts of this answer, at most 1,000; all of them if left out.
+    pub(crate) limit: Option<usize>,
+    /// Where to go on, as the answer before said.
+    pub(crate) cursor: Option<String>,
 }
 
-/// Documents with the names of contract and customer.
+/// Documents with the names of contract and customer, and where the next contracts begin.
 pub(crate) async fn found(
     app: &App,
     tenant: TenantId,
     query: &InvoiceQuery,
-) -> Result<Vec<(Kept, String, String)>, Problem> {
-    let rows = match &query.contract {
-        Some(text) => vec![contracts::find(app, tenant, text).await?],
-        None => shelf::all(app, tenant, Kind::Contract).await?,
-    };
+) -> Result<(Vec<(Kept, String, String)>, Option<String>), Problem> {
+    let InvoiceQuery { contract, limit, cursor, .. } = query;
+    let contracts =
+        Contracts { only: contract.as_deref(), limit: *limit, cursor: cursor.as_deref() };
+    let (rows, next) = contracts.page(app, tenant).await?;
     let mut found = Vec::new();
-    for row in rows {
-        let loaded = load(app, tenant, &row).await?;
-        let zone = loaded.files()?.zone(loaded.name())?;
-        for kept in documents_of(app, tenant, &row.id).await? {
-            let state = kept.invoice.state;
-            let wanted = match query.state.as_deref() {
-                None => state != InvoiceState::Discarded,
-                Some(text) => state.as_str() == text,
-            };
-            let Some(part) = kept.content.parts.first() else { continue };
-            let last = zone.day(Timestamp::from_millis(part.to.as_millis() - 1))?;
-            let month = last.to_string().get(..7).unwrap_or_default().to_owned();
-            if wanted && query.month.as_ref().is_none_or(|wanted| *wanted == month) {
-                let customer = loaded.customer.name.to_string();
-                found.push((kept, loaded.name().to_owned(), customer));
+    for rows in rows.chunks(CONTRACTS_TOGETHER_MAX) {
+        for (loaded, documents) in load_many(app, tenant, rows).await? {
+            let loaded = loaded?;
+            let zone = loaded.zone()?;
+            for kept in documents {
+                let state = kept.invoice.state;
+                let wanted = match query.state.as_deref() {
+                    None => state != InvoiceState::Discarded,
+                    Some(text) => state.as_str() == text,
+                };
+                let month = month_of(&zone, &kept)?;
+                let asked = query.month.as_ref();
+                if wanted && month.is_some_and(|own| asked.is_none_or(|asked| *asked == own)) {
+                    let customer = loaded.customer.name.to_string();
+                    found.push((kept, loaded.name().to_owned(), customer));
+                }
             }
         }
     }
-    Ok(found)
+    Ok((found, next))
+}
+
+/// The month that the document's own period ends in: `2026-10`.
+pub(crate) fn month_of(zone: &Zone, kept: &Kept) -> Result<Option<String>, Problem> {
+    let Some(part) = kept.content.parts.first() else { return Ok(None) };
+    let last = zone.day(Timestamp::from_millis(part.to.as_millis() - 1))?;
+    Ok(last.to_string().get(..7).map(str::to_owned))
 }
 
 /// Documents of the tenant, by contract.
@@ -208,16 +222,16 @@ pub(crate) async fn list(
     Params(query): Params<InvoiceQuery>,
 ) -> Result<Json<Page<InvoiceJson>>, Problem> {
     let tenant = caller.may(Action::ReadMoney)?;
-    let all = found(&app, tenant, &query).await?;
+    let (all, next_cursor) = found(&app, tenant, &query).await?;
     let items = all.iter().map(|(kept, contract, customer)| invoice_json(kept, contract, customer));
-    Ok(Json(Page::whole(items.collect::<Result<_, _>>()?)))
+    let items = items.collect::<Result<_, _>>()?;
+    Ok(Json(Page { items, next_cursor, total_matching: None }))
 }
 
 /// A document with its contract.
 async fn one(app: &App, tenant: TenantId, id: &str) -> Result<(Kept, String, String), Problem> {
     let Some(row) = app.registry.get(key(tenant, Kind::Invoice, id)).await? else {
-        let query = InvoiceQuery { month: None, contract: None, state: None };
-        let all = found(app, tenant, &query).await?;
+        let (all, _) = found(app, tenant, &InvoiceQuery::default()).await?;
         let numbered = all.into_iter().find(|(k, ..)| k.invoice.number.as_deref() == Some(id));
         return numbered.ok_or_else(|| Problem::not_found("invoice", id).fix("iotbiz bill ls"));
     };
@@ -480,8 +494,7 @@ pub(crate) async fn booked(
         text.as_ref().map(read).transpose()
     };
     let (from, to) = (day("from", &query.from)?, day("to", &query.to)?);
-    let all = InvoiceQuery { month: None, contract: None, state: None };
-    let mut all = found(&app, tenant, &all).await?;
+    let (mut all, _) = found(&app, tenant, &InvoiceQuery::default()).await?;
     all.retain(|(kept, ..)| {
         let whose = kept.invoice.draft.entity.as_str();
         query.entity.as_deref().is_none_or(|wanted| wanted == whose)
@@ -498,7 +511,7 @@ pub(crate) async fn booked(
         let kind = [(header::CONTENT_TYPE, "text/csv; charset=utf-8")];
         return Ok((kind, csv(&journal, &accounts)).into_response());
     }
-    let today = billing::zone::Zone::utc().day(app.clock.now())?;
+    let today = Zone::utc().day(app.clock.now())?;
     let (from, to) = (from.unwrap_or_else(|| today.first_of_year()), to.unwrap_or(today));
     let currency = all.first().map_or(Currency::EUR, |(k, ..)| k.invoice.draft.totals.net.currency);
     let batch = DatevBatch {

@@ -21,8 +21,9 @@ use registry::content::{ContractContent, Mode};
 use rust_decimal::Decimal;
 
 use crate::app::App;
-use crate::money::closing::{Kept, documents_of, mode_word};
+use crate::money::closing::mode_word;
 use crate::money::rating::{Loaded, load, rate};
+use crate::money::shelf::{Kept, documents_of};
 use crate::money::{documents, shelf};
 use crate::problem::Problem;
 

@@ -5,22 +5,24 @@
 //! for all of it: the first by time, whatever the order they came in.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::OnceLock;
 
-use billing::entry::{Entry, EntryReading};
+use billing::entry::{Entry as UsageEntry, EntryReading};
 use billing::terms::{DeviceOf, SellerOf, Terms};
 use billing::usage::Amount;
-use billing::zone::Period;
+use billing::zone::{Period, Zone};
 use billing::{Billable, Depth, Files, PeriodBill};
 use model::{ContractId, DeviceId, Name, Offset, Origin, TenantId, Timestamp, Value};
 use registry::content::{
     BlueprintContent, ContractContent, ContractDevice, CustomerContent, EntityContent,
 };
-use registry::{Kind, RecordRow};
+use registry::{IDS_MAX, Kind, RecordRow};
 use std::time::Duration;
 
 use crate::app::App;
 use crate::code;
-use crate::money::closing::{documents_of, drawn};
+use crate::money::shelf::{Kept, documents_of, documents_of_all, drawn};
 use crate::money::{KeptReading, Wanted, agreed, party};
 use crate::problem::Problem;
 use crate::write::key;
@@ -39,12 +41,14 @@ pub(crate) struct Loaded {
     pub(crate) entity_revision: u64,
     pub(crate) billable: Billable,
     plan: String,
+    /// The plan text read, with the first need of it.
+    read: OnceLock<Files>,
 }
 
 /// What rating gave, and from what.
 #[derive(Debug)]
 pub(crate) struct Outcome {
-    pub(crate) entry: Entry,
+    pub(crate) entry: UsageEntry,
     /// None: nothing was in force.
     pub(crate) bill: Option<PeriodBill>,
 }
@@ -55,8 +59,17 @@ impl Loaded {
     }
 
     /// The contract without readings.
-    pub(crate) fn files(&self) -> Result<Files, Problem> {
-        Files::new(&self.plan).map_err(|error| unusable(&self.content, &error))
+    pub(crate) fn files(&self) -> Result<&Files, Problem> {
+        if let Some(read) = self.read.get() {
+            return Ok(read);
+        }
+        let read = Files::new(&self.plan).map_err(|error| unusable(&self.content, &error))?;
+        Ok(self.read.get_or_init(|| read))
+    }
+
+    /// Whose days and months count.
+    pub(crate) fn zone(&self) -> Result<Zone, Problem> {
+        Ok(Zone::named(&self.customer.timezone)?)
     }
 }
 
@@ -70,14 +83,13 @@ fn unusable(content: &ContractContent, error: &billing::Error) -> Problem {
 
 /// What a contract's record needs.
 pub(crate) async fn load(app: &App, tenant: TenantId, row: &RecordRow) -> Result<Loaded, Problem> {
-    let mut content: ContractContent = row.content()?;
-    let id = row.id.parse().map_err(|_| Problem::not_found("contract", &row.id))?;
-    let drawn = if content.prepaid.is_empty() {
-        BTreeMap::new()
+    let content: ContractContent = row.content()?;
+    let documents = if content.prepaid.is_empty() {
+        Vec::new()
     } else {
-        drawn(&documents_of(app, tenant, &row.id).await?)
+        documents_of(app, tenant, &row.id).await?
     };
-    agreed::use_up(&mut content.prepaid, &drawn)?;
+    let (id, content) = content_of(row, &documents)?;
     of_content(app, tenant, (id, &content)).await
 }
 
@@ -90,26 +102,124 @@ pub(crate) async fn of_content(
     let customer_id = content.customer.to_string();
     let customer = app.registry.get(key(tenant, Kind::Customer, &customer_id)).await?;
     let customer = customer.ok_or_else(|| Problem::not_found("customer", &customer_id))?;
-    let customer: CustomerContent = customer.content()?;
-    let record = key(tenant, Kind::Entity, customer.entity.as_str());
-    let row = app.registry.get(record).await?;
-    let row = row.ok_or_else(|| Problem::not_found("legal entity", customer.entity.as_str()))?;
-    let entity: EntityContent = row.content()?;
-    let blueprint = key(tenant, Kind::Blueprint, content.venture.as_str());
-    let text = app.registry.at(blueprint, content.revision).await?;
-    let missing = || {
-        let what = format!("{} has no revision {}", content.venture, content.revision);
-        Problem::invalid("/revision", what)
-    };
-    let text: BlueprintContent = text.ok_or_else(missing)?.content()?;
-    let plan = terms(id, content, (&customer, &entity)).plan_text(&text.text);
-    let simulated = app.shard.picture().catalog.tenant(tenant).is_some_and(|t| t.demo);
-    let billable = if simulated { Billable::All } else { Billable::Real };
-    let entity_revision = row.revision;
-    let loaded =
-        Loaded { id, content: content.clone(), customer, entity, entity_revision, billable, plan };
+    let mut known = Around::new(app, tenant);
+    known.customers.insert(customer_id, customer.content()?);
+    let loaded = known.load((id, content)).await?;
     loaded.files()?;
     Ok(loaded)
+}
+
+/// Contracts with everybody in them, and their documents in the order of their numbers.
+pub(crate) async fn load_many(
+    app: &App,
+    tenant: TenantId,
+    rows: &[RecordRow],
+) -> Result<Vec<(Result<Loaded, Problem>, Vec<Kept>)>, Problem> {
+    let mut documents = documents_of_all(app, tenant, rows).await?;
+    let mut around = Around::new(app, tenant);
+    around.customers_of(rows).await?;
+    let mut all = Vec::with_capacity(rows.len());
+    for row in rows {
+        let own = documents.remove(&row.id).unwrap_or_default();
+        let loaded = match content_of(row, &own) {
+            Ok((id, content)) => around.load((id, &content)).await,
+            Err(problem) => Err(problem),
+        };
+        all.push((loaded, own));
+    }
+    Ok(all)
+}
+
+/// A contract as it stands, less what documents drew of its credit.
+fn content_of(
+    row: &RecordRow,
+    documents: &[Kept],
+) -> Result<(ContractId, ContractContent), Problem> {
+    let mut content: ContractContent = row.content()?;
+    let id = row.id.parse().map_err(|_| Problem::not_found("contract", &row.id))?;
+    if !content.prepaid.is_empty() {
+        agreed::use_up(&mut content.prepaid, &drawn(documents))?;
+    }
+    Ok((id, content))
+}
+
+/// What stands around contracts, each read once.
+struct Around<'a> {
+    app: &'a App,
+    tenant: TenantId,
+    billable: Billable,
+    customers: BTreeMap<String, CustomerContent>,
+    entities: BTreeMap<Name, (EntityContent, u64)>,
+    blueprints: BTreeMap<(Name, u64), String>,
+}
+
+impl<'a> Around<'a> {
+    fn new(app: &'a App, tenant: TenantId) -> Self {
+        let simulated = app.shard.picture().catalog.tenant(tenant).is_some_and(|t| t.demo);
+        let billable = if simulated { Billable::All } else { Billable::Real };
+        let (customers, entities, blueprints) = Default::default();
+        Self { app, tenant, billable, customers, entities, blueprints }
+    }
+
+    /// Reads the customers of contracts together.
+    async fn customers_of(&mut self, rows: &[RecordRow]) -> Result<(), Problem> {
+        let of = |row: &RecordRow| {
+            let content = row.content::<ContractContent>().ok()?;
+            Some(content.customer.to_string())
+        };
+        let mut ids: Vec<String> = rows.iter().filter_map(of).collect();
+        ids.sort();
+        ids.dedup();
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        for ids in ids.chunks(IDS_MAX) {
+            for row in self.app.registry.get_many(self.tenant, Kind::Customer, ids).await? {
+                let content = row.content()?;
+                self.customers.insert(row.id, content);
+            }
+        }
+        Ok(())
+    }
+
+    async fn load(
+        &mut self,
+        (id, content): (ContractId, &ContractContent),
+    ) -> Result<Loaded, Problem> {
+        let customer_id = content.customer.to_string();
+        let customer = self.customers.get(&customer_id).cloned();
+        let customer = customer.ok_or_else(|| Problem::not_found("customer", &customer_id))?;
+        let (entity, entity_revision) = self.entity(&customer.entity).await?;
+        let blueprint = self.blueprint(&content.venture, content.revision).await?;
+        let plan = terms(id, content, (&customer, &entity)).plan_text(blueprint);
+        let (content, billable, read) = (content.clone(), self.billable, OnceLock::new());
+        Ok(Loaded { id, content, customer, entity, entity_revision, billable, plan, read })
+    }
+
+    async fn entity(&mut self, name: &Name) -> Result<(EntityContent, u64), Problem> {
+        if let Some(known) = self.entities.get(name) {
+            return Ok(known.clone());
+        }
+        let row = self.app.registry.get(key(self.tenant, Kind::Entity, name.as_str())).await?;
+        let row = row.ok_or_else(|| Problem::not_found("legal entity", name.as_str()))?;
+        let entity = (row.content()?, row.revision);
+        self.entities.insert(name.clone(), entity.clone());
+        Ok(entity)
+    }
+
+    async fn blueprint(&mut self, venture: &Name, revision: u64) -> Result<&str, Problem> {
+        match self.blueprints.entry((venture.clone(), revision)) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(place) => {
+                let blueprint = key(self.tenant, Kind::Blueprint, venture.as_str());
+                let row = self.app.registry.at(blueprint, revision).await?;
+                let missing = || {
+                    let what = format!("{venture} has no revision {revision}");
+                    Problem::invalid("/revision", what)
+                };
+                let text: BlueprintContent = row.ok_or_else(missing)?.content()?;
+                Ok(place.insert(text.text))
+            }
+        }
+    }
 }
 
 fn terms(
@@ -192,7 +302,8 @@ async fn rate_with(
     done.map_err(|error| Problem::from_kind(model::ErrorKind::Internal, &error))?
 }
 
-fn rated(
+/// The same where a thread may wait.
+pub(crate) fn rated(
     app: &App,
     tenant: TenantId,
     (loaded, period): (&Loaded, Period),
@@ -218,7 +329,7 @@ fn rated(
                 from: if days { period.from } else { period.from - EDGE },
                 to: if days { period.to } else { period.to + EDGE },
             };
-            let mut kept = Kept::new(device.device, period, days.then_some(&zone));
+            let mut kept = Needed::new(device.device, period, days.then_some(&zone));
             let other = corrected.filter(|other| {
                 let named = need.property.as_ref().is_none_or(|named| *named == other.property);
                 let inside = wanted.from <= other.time && other.time < wanted.to;
@@ -246,8 +357,8 @@ fn rated(
         events.push(line.to_owned());
     });
     told.map_err(|error| Problem::from_kind(error.kind(), &error))?;
-    let entry = Entry::new(whose, (period, loaded.billable), readings)?.with_events(events)?;
-    let bill = entry.files()?.period(loaded.name())?;
+    let entry = UsageEntry::new(whose, (period, loaded.billable), readings)?.with_events(events)?;
+    let bill = entry.fill(files.clone()).period(loaded.name())?;
     Ok(Outcome { entry, bill })
 }
 
@@ -266,7 +377,7 @@ impl Corrected {
 
 /// The readings of a device that a bill looks at.
 #[derive(Debug)]
-struct Kept<'a> {
+struct Needed<'a> {
     device: DeviceId,
     period: Period,
     /// Set where one reading of each day is enough.
@@ -277,7 +388,7 @@ struct Kept<'a> {
     after: BTreeMap<Name, EntryReading>,
 }
 
-impl<'a> Kept<'a> {
+impl<'a> Needed<'a> {
     const fn new(device: DeviceId, period: Period, zone: Option<&'a billing::zone::Zone>) -> Self {
         Self {
             device,

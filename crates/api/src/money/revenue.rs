@@ -14,9 +14,8 @@ use serde::{Deserialize, Serialize};
 use crate::app::App;
 use crate::caller::Caller;
 use crate::extract::Params;
-use crate::money::closing::{Kept, documents_of};
 use crate::money::rating::{Loaded, load, rate};
-use crate::money::shelf;
+use crate::money::shelf::{self, Kept, documents_of};
 use crate::page::Page;
 use crate::problem::Problem;
 

@@ -1,12 +1,18 @@
-//! Records of money by id or name, and whole lists of them.
+//! Records of money by id or name, whole lists of them, and the documents of contracts.
 //!
 //! *Invariant:* a list is read in pages and ends at a named limit.
 
-use model::TenantId;
-use registry::{Key, Kind, RecordRow};
+use std::collections::BTreeMap;
+
+use billing::ledger::Invoice;
+use model::{Name, TenantId};
+use registry::content::InvoiceContent;
+use registry::{IDS_MAX, Key, Kind, RecordRow};
+use serde::Deserialize as _;
 
 use crate::app::App;
 use crate::code;
+use crate::page::{cursor, limit, parse_cursor};
 use crate::problem::Problem;
 use crate::write::key;
 
@@ -14,6 +20,112 @@ use crate::write::key;
 const RECORDS_MAX: usize = 100_000;
 /// Records of one page.
 const PAGE: u32 = 1_000;
+
+/// Which contracts one answer is about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Contracts<'a> {
+    pub(crate) only: Option<&'a str>,
+    pub(crate) limit: Option<usize>,
+    pub(crate) cursor: Option<&'a str>,
+}
+
+impl Contracts<'_> {
+    /// Their records, and where the next page begins.
+    pub(crate) async fn page(
+        &self,
+        app: &App,
+        tenant: TenantId,
+    ) -> Result<(Vec<RecordRow>, Option<String>), Problem> {
+        if let Some(text) = self.only {
+            return Ok((vec![find(app, tenant, (Kind::Contract, "contract"), text).await?], None));
+        }
+        let after = parse_cursor(self.cursor)?.unwrap_or_default();
+        let Some(asked) = self.limit else {
+            let mut rows = all(app, tenant, Kind::Contract).await?;
+            rows.retain(|row| row.id > after);
+            return Ok((rows, None));
+        };
+        let limit = u32::try_from(limit(Some(asked))?).unwrap_or(1);
+        let rows = app.registry.list(tenant, Kind::Contract, &after, limit).await?;
+        let full = rows.len() == usize::try_from(limit).unwrap_or_default();
+        let next = rows.last().filter(|_| full).map(|row| cursor(&row.id));
+        Ok((rows, next))
+    }
+}
+
+/// A document that was kept.
+#[derive(Debug, Clone)]
+pub(crate) struct Kept {
+    pub(crate) id: String,
+    pub(crate) revision: u64,
+    pub(crate) content: InvoiceContent,
+    pub(crate) invoice: Invoice,
+}
+
+impl Kept {
+    pub(crate) fn of(id: String, revision: u64, content: InvoiceContent) -> Result<Self, Problem> {
+        let invoice = Invoice::deserialize(&content.document)
+            .map_err(|error| Problem::from_kind(model::ErrorKind::Corrupt, &error))?;
+        Ok(Self { id, revision, content, invoice })
+    }
+}
+
+pub(crate) fn kept(row: &RecordRow) -> Result<Kept, Problem> {
+    Kept::of(row.id.clone(), row.revision, row.content()?)
+}
+
+/// The documents of a contract: those with a number first, in the order of the numbers.
+pub(crate) async fn documents_of(
+    app: &App,
+    tenant: TenantId,
+    contract: &str,
+) -> Result<Vec<Kept>, Problem> {
+    // The owner's key names the kind that is listed.
+    let rows = owned(app, key(tenant, Kind::Invoice, contract)).await?;
+    let mut all = rows.iter().map(kept).collect::<Result<Vec<_>, _>>()?;
+    sort(&mut all);
+    Ok(all)
+}
+
+/// The same of many contracts, by the id of the contract.
+pub(crate) async fn documents_of_all(
+    app: &App,
+    tenant: TenantId,
+    contracts: &[RecordRow],
+) -> Result<BTreeMap<String, Vec<Kept>>, Problem> {
+    let ids: Vec<&str> = contracts.iter().map(|row| row.id.as_str()).collect();
+    let mut all: BTreeMap<String, Vec<Kept>> = BTreeMap::new();
+    for ids in ids.chunks(IDS_MAX) {
+        let rows = app.registry.list_owned_by(tenant, Kind::Invoice, ids).await?;
+        bounded(rows.len() + 1, Kind::Invoice)?;
+        for row in rows {
+            let kept = kept(&row)?;
+            all.entry(kept.content.contract.to_string()).or_default().push(kept);
+        }
+    }
+    all.values_mut().for_each(|of_contract| sort(of_contract));
+    Ok(all)
+}
+
+/// Those with a number first, in the order of the numbers.
+fn sort(documents: &mut [Kept]) {
+    let order = |kept: &Kept| {
+        let content = &kept.content;
+        let numbered = content.numbered_at;
+        (numbered.is_none(), numbered, content.drafted_at, kept.id.clone())
+    };
+    documents.sort_by_cached_key(order);
+}
+
+/// What documents with a number drew from each prepaid credit, in minor units.
+pub(crate) fn drawn(documents: &[Kept]) -> BTreeMap<Name, i64> {
+    let numbered = documents.iter().filter(|kept| kept.invoice.number.is_some());
+    let mut drawn: BTreeMap<Name, i64> = BTreeMap::new();
+    for draw in numbered.flat_map(|kept| &kept.invoice.draft.totals.draws) {
+        *drawn.entry(draw.grant.clone()).or_default() += draw.amount.minor;
+    }
+    drawn
+}
 
 /// By id, or by its unique name.
 pub(super) async fn find(

@@ -4,6 +4,8 @@
 //! document that has it are written in one transaction that rests on the counter's revision: a
 //! number is never lost and never used twice, wherever the program is killed.
 
+pub(crate) mod many;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use billing::ledger::{Draft, Invoice, InvoiceState, InvoiceStep, Payment, reversal};
@@ -18,10 +20,11 @@ use crate::app::App;
 use crate::caller::Caller;
 use crate::code;
 use crate::extract::Body;
-use crate::money::closing::{Kept, books, documents_of, kept, person};
+use crate::money::closing::{books, person};
 use crate::money::contracts;
 use crate::money::documents::{InvoiceJson, invoice_json};
 use crate::money::rating::{Loaded, load};
+use crate::money::shelf::{Kept, documents_of, kept};
 use crate::problem::Problem;
 use crate::write::{applied, json, key};
 
@@ -49,7 +52,7 @@ pub(crate) enum Wanted {
 }
 
 /// Which step, with what it needs.
-#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Step {
     step: Wanted,
@@ -110,10 +113,23 @@ impl Taking<'_> {
                 .fix(format!("iotbiz entity set {} --live", loaded.customer.entity))
                 .fix("close the month again: iotbiz bill close --month 2026-10"));
         }
-        let mut books = books(&loaded, &documents)?;
-        let invoice_id = document.invoice.draft.id;
-        let (step, payment) = self.of(&loaded, &document, asked)?;
-        let invoice = books.step(invoice_id, &step)?.clone();
+        let taken = self.take((&loaded, &documents), &document, asked)?;
+        self.write(&taken.decisions(self.tenant, (&loaded, loaded.entity_revision))?).await?;
+        let row = self.app.registry.get(key(self.tenant, Kind::Invoice, id)).await?;
+        let row = row.ok_or_else(|| Problem::not_found("invoice", id))?;
+        invoice_json(&kept(&row)?, loaded.name(), loaded.customer.name.as_str())
+    }
+
+    /// What a step would write.
+    fn take(
+        &self,
+        (loaded, documents): (&Loaded, &[Kept]),
+        document: &Kept,
+        asked: &Step,
+    ) -> Result<Taken, Problem> {
+        let mut books = books(loaded, documents)?;
+        let (step, payment) = self.of(loaded, document, asked)?;
+        let invoice = books.step(document.invoice.draft.id, &step)?.clone();
         let mut content = document.content.clone();
         content.document = json(&invoice)?;
         if asked.step == Wanted::Approve {
@@ -132,11 +148,9 @@ impl Taking<'_> {
         let numbered = entity.map_or((0, 0), billing::ledger::Entity::numbered);
         let moved =
             EntityContent { invoices: numbered.0, credits: numbered.1, ..loaded.entity.clone() };
-        let credited = self.credited(&mut books, &documents, &invoice)?;
-        self.write((&document, &content), (&loaded, &moved), &credited).await?;
-        let row = self.app.registry.get(key(self.tenant, Kind::Invoice, id)).await?;
-        let row = row.ok_or_else(|| Problem::not_found("invoice", id))?;
-        invoice_json(&kept(&row)?, loaded.name(), loaded.customer.name.as_str())
+        let mut changed = vec![(document.clone(), content)];
+        changed.extend(credited(&mut books, documents, &invoice)?);
+        Ok(Taken { changed, moved })
     }
 
     /// The step in the words of the ledger.
@@ -169,33 +183,6 @@ impl Taking<'_> {
             }
             Wanted::Discard | Wanted::Credit => (InvoiceStep::Discard, None),
         })
-    }
-
-    /// A credit note that became final takes back the documents it names whole.
-    fn credited(
-        &self,
-        books: &mut billing::ledger::Books,
-        documents: &[Kept],
-        note: &Invoice,
-    ) -> Result<Vec<(Kept, InvoiceContent)>, Problem> {
-        let mut taken = Vec::new();
-        let Some(number) = note.number.as_ref().filter(|_| note.state == InvoiceState::Final)
-        else {
-            return Ok(taken);
-        };
-        for kept in documents {
-            let own = kept.invoice.number.as_ref();
-            if !own.is_some_and(|own| note.originals.contains(own)) {
-                continue;
-            }
-            // A note over a part of it leaves it as it is.
-            let step = InvoiceStep::Credit(number.clone());
-            if let Ok(invoice) = books.step(kept.invoice.draft.id, &step) {
-                let document = json(invoice)?;
-                taken.push((kept.clone(), InvoiceContent { document, ..kept.content.clone() }));
-            }
-        }
-        Ok(taken)
     }
 
     async fn credit(
@@ -242,34 +229,95 @@ impl Taking<'_> {
         invoice_json(&made, loaded.name(), loaded.customer.name.as_str())
     }
 
-    /// The document, the documents it takes back and the counter, in one transaction.
-    async fn write(
-        &self,
-        (document, content): (&Kept, &InvoiceContent),
-        (loaded, moved): (&Loaded, &EntityContent),
-        credited: &[(Kept, InvoiceContent)],
-    ) -> Result<(), Problem> {
-        let content = json(content)?;
-        let entity = json(moved)?;
-        let taken =
-            credited.iter().map(|(_, content)| json(content)).collect::<Result<Vec<_>, _>>()?;
-        let own = Decision::put(self.tenant, Kind::Invoice, &document.id, &content);
-        let mut decisions = vec![own.expecting(Expect::Revision(document.revision))];
-        for ((kept, _), content) in credited.iter().zip(&taken) {
-            let decision = Decision::put(self.tenant, Kind::Invoice, &kept.id, content);
-            decisions.push(decision.expecting(Expect::Revision(kept.revision)));
-        }
-        if *moved != loaded.entity {
-            let name = loaded.customer.entity.as_str();
-            let decision = Decision::put(self.tenant, Kind::Entity, name, &entity);
-            decisions.push(decision.expecting(Expect::Revision(loaded.entity_revision)));
-        }
+    /// All of it in one transaction.
+    async fn write(&self, changes: &[Change]) -> Result<(), Problem> {
+        let decisions: Vec<Decision<'_>> = changes.iter().map(Change::decision).collect();
         let written = self.app.registry.put_many(&decisions, &Author::new(self.actor)).await?;
         if let Some(last) = written.last() {
             applied(self.app, last.seq).await?;
         }
         Ok(())
     }
+}
+
+/// What a step changes: the document first, then those that it takes back, and the counter.
+struct Taken {
+    changed: Vec<(Kept, InvoiceContent)>,
+    moved: EntityContent,
+}
+
+/// A record to write, based on a revision.
+struct Change {
+    tenant: TenantId,
+    kind: Kind,
+    id: String,
+    revision: u64,
+    content: serde_json::Value,
+}
+
+impl Change {
+    const fn decision(&self) -> Decision<'_> {
+        let put = Decision::put(self.tenant, self.kind, self.id.as_str(), &self.content);
+        put.expecting(Expect::Revision(self.revision))
+    }
+}
+
+impl Taken {
+    fn documents(&self, tenant: TenantId) -> Result<Vec<Change>, Problem> {
+        let change = |(kept, content): &(Kept, InvoiceContent)| {
+            let (id, revision, content) = (kept.id.clone(), kept.revision, json(content)?);
+            Ok(Change { tenant, kind: Kind::Invoice, id, revision, content })
+        };
+        self.changed.iter().map(change).collect()
+    }
+
+    fn decisions(
+        &self,
+        tenant: TenantId,
+        (loaded, revision): (&Loaded, u64),
+    ) -> Result<Vec<Change>, Problem> {
+        let mut changes = self.documents(tenant)?;
+        if self.moved != loaded.entity {
+            changes.push(counter(tenant, loaded.customer.entity.as_str(), (&self.moved, revision))?);
+        }
+        Ok(changes)
+    }
+}
+
+/// The counter of numbers, moved.
+fn counter(
+    tenant: TenantId,
+    name: &str,
+    (moved, revision): (&EntityContent, u64),
+) -> Result<Change, Problem> {
+    let (id, content) = (name.to_owned(), json(moved)?);
+    Ok(Change { tenant, kind: Kind::Entity, id, revision, content })
+}
+
+/// A credit note that became final takes back the documents it names whole.
+fn credited(
+    books: &mut billing::ledger::Books,
+    documents: &[Kept],
+    note: &Invoice,
+) -> Result<Vec<(Kept, InvoiceContent)>, Problem> {
+    let mut taken = Vec::new();
+    let Some(number) = note.number.as_ref().filter(|_| note.state == InvoiceState::Final)
+    else {
+        return Ok(taken);
+    };
+    for kept in documents {
+        let own = kept.invoice.number.as_ref();
+        if !own.is_some_and(|own| note.originals.contains(own)) {
+            continue;
+        }
+        // A note over a part of it leaves it as it is.
+        let step = InvoiceStep::Credit(number.clone());
+        if let Ok(invoice) = books.step(kept.invoice.draft.id, &step) {
+            let document = json(invoice)?;
+            taken.push((kept.clone(), InvoiceContent { document, ..kept.content.clone() }));
+        }
+    }
+    Ok(taken)
 }
 
 /// The amount of a payment.

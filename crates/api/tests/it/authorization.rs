@@ -122,6 +122,7 @@ fn body(method: &str, path: &str) -> Value {
             "value": null,
         }),
         ("post", "/billing/close") => json!({ "month": "2026-10" }),
+        ("post", "/billing/steps") => json!({ "month": "2026-10", "step": "approve" }),
         ("post", "/invoices/{invoice}/steps") => json!({ "step": "approve" }),
         ("post", "/alarms/{alarm}/acknowledge" | "/alarms/{alarm}/unshelve") => {
             json!({ "note": "seen" })

@@ -75,6 +75,68 @@ async fn a_month_goes_from_readings_to_a_paid_invoice() {
 }
 
 #[tokio::test]
+async fn a_month_of_many_contracts_is_numbered_without_gap_page_by_page() {
+    const MANY: usize = 12;
+    let shop = Shop::open().await;
+    shop.say(1, Origin::Real);
+    for n in 0..MANY {
+        let body = json!({ "name": format!("box-1{n:03}"), "kind": "box" });
+        let device = shop.done("POST", "/api/v1/devices", &body).await;
+        let device = device["device"]["id"].as_str().unwrap().to_owned();
+        shop.say_of(&device, 2, Origin::Real);
+        let mut contract = contract(&device);
+        contract["name"] = format!("many-{n:03}").into();
+        contract["from"] = shop.first.to_string().into();
+        shop.done("POST", "/api/v1/contracts", &contract).await;
+    }
+    shop.live().await;
+    let all = |path: &'static str, mut body: Value, token: String| {
+        let shop = &shop;
+        async move {
+            let mut items: Vec<Value> = Vec::new();
+            loop {
+                let answer = shop.site.call("POST", path, &token, &body).await;
+                assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+                let page = answer.json();
+                let some = page["items"].as_array().unwrap();
+                assert!(some.len() <= 5, "{page}");
+                items.extend(some.iter().cloned());
+                if page["next_cursor"].is_null() {
+                    return items;
+                }
+                body["cursor"] = page["next_cursor"].clone();
+            }
+        }
+    };
+    let owner = shop.owner.clone();
+    let close = json!({ "month": shop.month(), "limit": 5 });
+    let closed = all("/api/v1/billing/close", close.clone(), owner.clone()).await;
+    assert_eq!(closed.len(), MANY + 1);
+    assert!(closed.iter().all(|item| item["what"] == "drafted"), "{closed:?}");
+    let again = all("/api/v1/billing/close", close, owner.clone()).await;
+    assert!(again.iter().all(|item| item["what"] == "unchanged"), "{again:?}");
+    let step = |step: &str| json!({ "month": shop.month(), "step": step, "limit": 5 });
+    let path = "/api/v1/billing/steps";
+    let own = all(path, step("approve"), owner.clone()).await;
+    assert!(own.iter().all(|item| item["why"].is_string()), "the drafter may not approve: {own:?}");
+    let approved = all(path, step("approve"), shop.second.clone()).await;
+    assert!(approved.iter().all(|item| item["state"] == "approved"), "{approved:?}");
+    let numbered = all(path, step("finalise"), owner.clone()).await;
+    let numbers: BTreeSet<&str> =
+        numbered.iter().filter_map(|item| item["number"].as_str()).collect();
+    let wanted: Vec<String> = (1..=MANY + 1).map(|n| format!("RE-{n:06}")).collect();
+    assert_eq!(numbers.into_iter().collect::<Vec<_>>(), wanted);
+    assert!(all(path, step("finalise"), owner).await.is_empty(), "none is numbered twice");
+    let entity = shop.done("GET", "/api/v1/entities", &Value::Null).await;
+    assert_eq!(entity["items"][0]["invoices"], MANY + 1);
+    let money = shop.site.call("POST", path, &shop.owner, &step("pay")).await;
+    assert_eq!(money.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", money.text);
+    // Each of them is made again from its entry in the journal of the usage ledger.
+    let path = format!("/api/v1/invoices/{}/verification", id(&closed[7]));
+    assert_eq!(shop.done("GET", &path, &Value::Null).await["equal"], true);
+}
+
+#[tokio::test]
 async fn a_late_reading_after_final_is_a_line_of_another_document() {
     let shop = Shop::open().await;
     (1..=10).for_each(|day| shop.say(day, Origin::Real));

@@ -48,6 +48,13 @@ async fn the_secret_of_a_webhook_is_shown_once_and_changed_beside_the_old_one() 
     assert_eq!(second["webhook_secrets"], 2);
     let people = site.get("/api/v1/people", &owner).await;
     assert!(!people.text.contains("whsec_") && people.text.contains(url), "{}", people.text);
+    // Records and log have it covered; the sender has it open.
+    let rows = site.app.registry.list(tenant, registry::Kind::User, "", 10).await.unwrap();
+    let record = &rows[0].content;
+    assert!(record.contains("covered1:") && !record.contains("whsec_"), "{record}");
+    let user: registry::content::UserContent = rows[0].content().unwrap();
+    let kept = user.notify.unwrap().webhook.unwrap().secrets;
+    assert_eq!(site.app.seal.uncover(&kept[1], &rows[0].id).unwrap(), secret);
 }
 
 #[tokio::test]

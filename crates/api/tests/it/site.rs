@@ -207,7 +207,9 @@ impl Site {
                 .unwrap();
         let door = Arc::new(Door::new(Arc::clone(&clock)));
         let told = Arc::clone(&door);
-        let audience = Arc::new(api::Audience::default());
+        let seal = Arc::new(identity::seal::SealKey::generate().unwrap());
+        let allowed = notify::Allowed::default();
+        let audience = Arc::new(api::Audience::new(allowed, Arc::clone(&seal)));
         let hears = Arc::clone(&audience);
         let parts = pipeline::Parts {
             log: log.clone(),
@@ -235,7 +237,7 @@ impl Site {
                 [],
                 |_, _| Ok(()),
             )),
-            seal: Arc::new(identity::seal::SealKey::generate().unwrap()),
+            seal,
             studies: Arc::default(),
             provisioning: Arc::default(),
             challenges: Arc::default(),

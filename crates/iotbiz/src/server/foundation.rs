@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::Context;
 use api::Audience;
 use eventlog::{Log, OsDisk, SlowFlush, Snapshots};
+use identity::seal::SealKey;
 use identity::{Door, Keyring};
 use model::{Clock, Disk};
 use pipeline::{Beside, Driver, Relay, RelayTask, Shard};
@@ -28,6 +29,7 @@ pub(super) struct Foundation {
     pub(super) registry: Registry,
     pub(super) door: Arc<Door>,
     pub(super) keyring: Arc<Keyring>,
+    pub(super) seal: Arc<SealKey>,
     pub(super) driver: Driver,
     pub(super) shard: Shard,
     pub(super) urgent: urgent::UrgentLane,
@@ -66,7 +68,9 @@ pub(super) async fn open(config: &Config, time: &Time) -> anyhow::Result<(Founda
     // Nothing is trimmed before the door has said what it needs.
     let floor = Arc::new(AtomicU64::new(0));
     let opened = Arc::clone(&door);
-    let audience = Arc::new(Audience::new(config.notify.allowed()?));
+    let keyring = Arc::new(keys::open(&config.data, &*clock).context("open the authorities")?);
+    let seal = Arc::new(keys::seal(&config.data)?);
+    let audience = Arc::new(Audience::new(config.notify.allowed()?, Arc::clone(&seal)));
     let hears = Arc::clone(&audience);
     let blueprints = Arc::clone(&urgent.blueprints);
     let parts = pipeline::Parts {
@@ -91,7 +95,6 @@ pub(super) async fn open(config: &Config, time: &Time) -> anyhow::Result<(Founda
     let patience = Duration::from_secs(600);
     shard.applied(log.committed(), patience).await.context("apply what the log holds")?;
     shard.equip_urgent(patience).await.context("give the urgent lane its rules")?;
-    let keyring = Arc::new(keys::open(&config.data, &*clock).context("open the authorities")?);
     let foundation = Foundation {
         clock,
         disk,
@@ -99,6 +102,7 @@ pub(super) async fn open(config: &Config, time: &Time) -> anyhow::Result<(Founda
         registry,
         door,
         keyring,
+        seal,
         driver,
         shard,
         urgent,

@@ -80,7 +80,7 @@ pub struct DigestContent {
 pub struct WebhookContent {
     /// Where.
     pub url: String,
-    /// What it is signed with, the newest first; needed in the clear, so they stand in records.
+    /// What it is signed with, the newest first; covered by the server's key.
     pub secrets: Vec<String>,
 }
 

@@ -17,6 +17,9 @@ use crate::commands::month::{self, Month};
 use crate::exit::{self, Failure};
 use crate::output::{self, text};
 
+/// Contracts of one request, far below what its time allows.
+const CONTRACTS_OF_A_PAGE: u32 = 1_000;
+
 #[derive(Debug, Args)]
 pub(crate) struct CloseArgs {
     /// The month: 2026-10, last or this.
@@ -93,6 +96,14 @@ impl StepWord {
         }
     }
 
+    /// Whether all documents of a month take it together.
+    const fn of_many(self) -> bool {
+        match self {
+            Self::Approve | Self::Finalise | Self::Send | Self::CheckDue | Self::Discard => true,
+            Self::Pay | Self::Credit => false,
+        }
+    }
+
     /// The state that a month's documents must have.
     const fn from(self) -> &'static str {
         match self {
@@ -155,11 +166,29 @@ fn query(pairs: &[(&str, Option<&String>)]) -> String {
     given.collect::<Vec<_>>().join("&")
 }
 
+/// Asks page by page until all contracts were looked at; what a page did stays done.
+fn pages(client: &Client, path: &str, mut body: Value) -> anyhow::Result<Value> {
+    body["limit"] = CONTRACTS_OF_A_PAGE.into();
+    let mut items: Vec<Value> = Vec::new();
+    loop {
+        let mut page = client.call("POST", path, Some(&body))?;
+        if let Some(some) = page["items"].as_array_mut() {
+            items.append(some);
+        }
+        if page["next_cursor"].is_null() {
+            return Ok(json!({ "items": items }));
+        }
+        output::talk(&format!("{} so far", items.len()));
+        body["cursor"] = page["next_cursor"].take();
+    }
+}
+
 pub(crate) fn close(args: &CloseArgs, client: &Client, format: Format) -> anyhow::Result<()> {
     let body = json!({
         "month": args.month.to_string(), "contract": args.contract, "shadow": args.shadow,
     });
-    let closed = client.call("POST", "/api/v1/billing/close", Some(&body))?;
+    let mut closed = pages(client, "/api/v1/billing/close", body)?;
+    closed["month"] = args.month.to_string().into();
     let failed = closed["items"].as_array().into_iter().flatten();
     let failed = failed.filter(|item| item["what"] == "failed").count();
     if format == Format::Json {
@@ -226,7 +255,14 @@ pub(crate) fn show(invoice: &str, client: &Client, format: Format) -> anyhow::Re
 
 pub(crate) fn step(args: &StepArgs, client: &Client, format: Format) -> anyhow::Result<()> {
     let mut ids = args.invoices.clone();
-    if let Some(month) = args.month {
+    let mut done: Vec<Value> = Vec::new();
+    if let Some(month) = args.month.filter(|_| args.step.of_many()) {
+        let body = json!({
+            "month": month.to_string(), "step": args.step.word(), "date": args.date,
+        });
+        let mut all = pages(client, "/api/v1/billing/steps", body)?;
+        done.extend(all["items"].as_array_mut().map(std::mem::take).unwrap_or_default());
+    } else if let Some(month) = args.month {
         let path = format!("/api/v1/invoices?month={month}&state={}", args.step.from());
         let found = client.get(&path)?;
         let items = found["items"].as_array().into_iter().flatten();
@@ -237,7 +273,6 @@ pub(crate) fn step(args: &StepArgs, client: &Client, format: Format) -> anyhow::
             .fix("name one, or a month: iotbiz bill step approve --month 2026-10")
             .into());
     }
-    let mut done: Vec<Value> = Vec::new();
     for id in ids {
         let body = json!({
             "step": args.step.word(), "date": args.date, "amount": args.amount,
@@ -245,12 +280,23 @@ pub(crate) fn step(args: &StepArgs, client: &Client, format: Format) -> anyhow::
         let path = format!("/api/v1/invoices/{}/steps", encoded(&id));
         done.push(client.call("POST", &path, Some(&body))?);
     }
-    if format == Format::Json {
-        return output::json(&json!({ "items": done }));
+    let refused: Vec<&Value> = done.iter().filter(|item| !item["why"].is_null()).collect();
+    for item in &refused {
+        output::talk(&format!("{}: {}", text(&item["contract"]), text(&item["why"])));
     }
-    let keys = ["number", "kind", "state", "contract", "gross", "id"];
-    let rows = done.iter().map(|item| keys.map(|key| text(&item[key])).to_vec());
-    output::table(&["NUMBER", "KIND", "STATE", "CONTRACT", "GROSS", "ID"], rows.collect())
+    let refused = refused.len();
+    if format == Format::Json {
+        output::json(&json!({ "items": done }))?;
+    } else {
+        let keys = ["number", "kind", "state", "contract", "gross", "id"];
+        let rows = done.iter().map(|item| keys.map(|key| text(&item[key])).to_vec());
+        output::table(&["NUMBER", "KIND", "STATE", "CONTRACT", "GROSS", "ID"], rows.collect())?;
+    }
+    if refused > 0 {
+        let what = format!("{refused} documents did not take the step; the others did");
+        return Err(Failure::new(exit::CHECK_FAILED, what).into());
+    }
+    Ok(())
 }
 
 pub(crate) fn explain(line: &str, client: &Client, format: Format) -> anyhow::Result<()> {

@@ -1,0 +1,218 @@
+//! A step of all documents of a month: numbers for many in one transaction.
+//!
+//! *Invariant:* the numbers of a transaction follow each other in the order of contracts and
+//! documents, and the counter moves with them, once. A document that may not take the step is told
+//! and keeps no other from taking it.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::State;
+use billing::ledger::{Invoice, InvoiceState};
+use identity::Action;
+use model::{Name, TenantId};
+use registry::RecordRow;
+use registry::content::{EntityContent, Mode};
+use serde::{Deserialize, Serialize};
+
+use super::{Change, Step, TRIES_MAX, Taking, Wanted, counter};
+use crate::app::App;
+use crate::caller::Caller;
+use crate::code;
+use crate::extract::Body;
+use crate::money::closing::CONTRACTS_TOGETHER_MAX;
+use crate::money::documents::{kind_word, month_of};
+use crate::money::rating::{Loaded, load_many};
+use crate::money::shelf::{Contracts, Kept};
+use crate::problem::Problem;
+
+/// Which step of whose documents.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Steps {
+    /// Documents whose period ends in this month: `2026-10`.
+    month: String,
+    /// `approve`, `finalise`, `send`, `check_due` or `discard`; all that may take it do.
+    step: Wanted,
+    /// Only of this contract, by id or name.
+    contract: Option<String>,
+    /// Of the documents, or the day to check; today if left out.
+    date: Option<String>,
+    /// Contracts of this answer, at most 1,000; all of them if left out.
+    limit: Option<usize>,
+    /// Where to go on, as the answer before said.
+    cursor: Option<String>,
+}
+
+/// What became of a document.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct Stepped {
+    id: String,
+    contract: String,
+    number: Option<String>,
+    /// `invoice` or `credit_note`.
+    kind: &'static str,
+    state: &'static str,
+    gross: String,
+    /// Why it took no step.
+    why: Option<String>,
+}
+
+/// What became of the documents of a month.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct SteppedAll {
+    items: Vec<Stepped>,
+    /// Where the next contracts begin; null at the end, or where no `limit` was asked.
+    next_cursor: Option<String>,
+}
+
+/// Takes a step of all documents of a month that may take it. Running it again goes on.
+#[utoipa::path(post, path = "/billing/steps", tag = "money", request_body = Steps,
+    responses((status = 200, body = SteppedAll), (status = "default", body = Problem)))]
+pub(crate) async fn steps(
+    State(app): State<App>,
+    caller: Caller,
+    Body(asked): Body<Steps>,
+) -> Result<Json<SteppedAll>, Problem> {
+    let tenant = caller.may(Action::ChangeMoney)?;
+    let from = begins(asked.step).ok_or_else(|| {
+        Problem::invalid("/step", "it is taken document by document: money and credit are their own")
+            .fix("POST /invoices/INVOICE/steps")
+    })?;
+    let contracts = Contracts {
+        only: asked.contract.as_deref(),
+        limit: asked.limit,
+        cursor: asked.cursor.as_deref(),
+    };
+    let (rows, next_cursor) = contracts.page(&app, tenant).await?;
+    let actor = caller.actor();
+    let taking = Taking { app: &app, tenant, actor: &actor };
+    let step = Step { step: asked.step, date: asked.date, amount: None };
+    let many = Many { taking, month: &asked.month, from, step: &step };
+    let mut items = Vec::new();
+    for rows in rows.chunks(CONTRACTS_TOGETHER_MAX) {
+        items.extend(many.contracts(rows).await?);
+    }
+    Ok(Json(SteppedAll { items, next_cursor }))
+}
+
+/// The state from which all documents of a month take a step; none: each takes it by itself.
+const fn begins(step: Wanted) -> Option<InvoiceState> {
+    match step {
+        Wanted::Approve | Wanted::Discard => Some(InvoiceState::Draft),
+        Wanted::Finalise => Some(InvoiceState::Approved),
+        Wanted::Send => Some(InvoiceState::Final),
+        Wanted::CheckDue => Some(InvoiceState::Sent),
+        Wanted::Pay | Wanted::Credit => None,
+    }
+}
+
+struct Many<'a> {
+    taking: Taking<'a>,
+    month: &'a str,
+    from: InvoiceState,
+    step: &'a Step,
+}
+
+/// Counters of legal entities as the documents before left them.
+#[derive(Default)]
+struct Counters(BTreeMap<Name, (EntityContent, u64)>);
+
+impl Many<'_> {
+    async fn contracts(&self, rows: &[RecordRow]) -> Result<Vec<Stepped>, Problem> {
+        for _ in 0..TRIES_MAX {
+            let (items, changes) = self.made(rows).await?;
+            match self.taking.write(&changes).await {
+                Ok(()) => return Ok(items),
+                // Somebody took a number or changed a document at the same time: look again.
+                Err(problem) if problem.code == code::CONFLICT.code => {}
+                Err(problem) => return Err(problem),
+            }
+        }
+        let what = format!("documents change within TRIES_MAX = {TRIES_MAX} tries");
+        Err(Problem::new(code::UNAVAILABLE, what).fix("repeat it: what is done stays done"))
+    }
+
+    /// What the step would change of these contracts.
+    async fn made(&self, rows: &[RecordRow]) -> Result<(Vec<Stepped>, Vec<Change>), Problem> {
+        let tenant: TenantId = self.taking.tenant;
+        let mut counters = Counters::default();
+        let (mut items, mut changes) = (Vec::new(), Vec::new());
+        for (loaded, documents) in load_many(self.taking.app, tenant, rows).await? {
+            let mut loaded = loaded?;
+            counters.put(&mut loaded);
+            let before = loaded.entity.clone();
+            self.contract((&mut loaded, documents), (&mut items, &mut changes))?;
+            if loaded.entity != before {
+                let now = (loaded.entity, loaded.entity_revision);
+                counters.0.insert(loaded.customer.entity, now);
+            }
+        }
+        // The counter last, once: it rests on the revision that was read.
+        for (name, (content, revision)) in counters.0 {
+            changes.push(counter(tenant, name.as_str(), (&content, revision))?);
+        }
+        Ok((items, changes))
+    }
+
+    fn contract(
+        &self,
+        (loaded, mut documents): (&mut Loaded, Vec<Kept>),
+        (items, changes): (&mut Vec<Stepped>, &mut Vec<Change>),
+    ) -> Result<(), Problem> {
+        let zone = loaded.zone()?;
+        let mut ids = Vec::new();
+        for kept in &documents {
+            let live = kept.content.mode == Mode::Live;
+            let may = live && kept.invoice.state == self.from;
+            if may && month_of(&zone, kept)?.as_deref() == Some(self.month) {
+                ids.push(kept.id.clone());
+            }
+        }
+        for id in ids {
+            let Some(document) = documents.iter().find(|kept| kept.id == id) else { continue };
+            let taken = match self.taking.take((loaded, &documents), document, self.step) {
+                Ok(taken) => taken,
+                Err(problem) => {
+                    let why = Some(problem.detail);
+                    items.push(stepped(loaded, (&id, &document.invoice), why));
+                    continue;
+                }
+            };
+            changes.extend(taken.documents(self.taking.tenant)?);
+            loaded.entity = taken.moved;
+            for (was, content) in taken.changed {
+                let now = Kept::of(was.id, was.revision + 1, content)?;
+                if now.id == id {
+                    items.push(stepped(loaded, (&id, &now.invoice), None));
+                }
+                if let Some(known) = documents.iter_mut().find(|kept| kept.id == now.id) {
+                    *known = now;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Counters {
+    /// The legal entity as it stands now.
+    fn put(&self, loaded: &mut Loaded) {
+        if let Some((content, revision)) = self.0.get(&loaded.customer.entity) {
+            loaded.entity = content.clone();
+            loaded.entity_revision = *revision;
+        }
+    }
+}
+
+fn stepped(loaded: &Loaded, (id, invoice): (&str, &Invoice), why: Option<String>) -> Stepped {
+    Stepped {
+        id: id.to_owned(),
+        contract: loaded.name().to_owned(),
+        number: invoice.number.clone(),
+        kind: kind_word(invoice.kind),
+        state: invoice.state.as_str(),
+        gross: invoice.draft.totals.gross.amount().to_string(),
+        why,
+    }
+}

@@ -1,0 +1,211 @@
+//! Many decisions with few statements: heads read together, rows written together.
+//!
+//! *Invariant:* what is written, in which order and with which revisions is what one after another
+//! would have written; only the number of statements differs. What a database refuses here is
+//! tried one by one, so that the error names its decision.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use model::TenantId;
+use sqlx::{Any, AssertSqlSafe, Row as _, Transaction};
+
+use crate::decision::Prepared;
+use crate::registry::{InForce, Place, judge, refused, signed, unsigned};
+use crate::{Author, Error, Kind, Revision};
+
+/// From so many decisions on they are written together.
+pub(crate) const BULK_MIN: usize = 8;
+/// Rows of one statement; the widest has 8 values a row, and SQLite takes 32,766.
+const ROWS_MAX: usize = 64;
+
+type Heads<'a> = BTreeMap<(TenantId, Kind, &'a str), InForce>;
+
+/// `($1,$2),($3,$4)`.
+fn values(rows: usize, columns: usize) -> String {
+    let mut text = String::with_capacity(rows * columns * 5);
+    for row in 0..rows {
+        text.push_str(if row == 0 { "(" } else { ",(" });
+        for column in 0..columns {
+            let comma = if column == 0 { "" } else { "," };
+            let _infallible = write!(text, "{comma}${}", row * columns + column + 1);
+        }
+        text.push(')');
+    }
+    text
+}
+
+/// `$4,$5,$6`.
+pub(crate) fn places(first: usize, count: usize) -> String {
+    let mut text = String::with_capacity(count * 5);
+    for place in first..first + count {
+        let comma = if place == first { "" } else { "," };
+        let _infallible = write!(text, "{comma}${place}");
+    }
+    text
+}
+
+/// Writes all of them at places from `place.seq` on.
+pub(crate) async fn write(
+    tx: &mut Transaction<'_, Any>,
+    decisions: &[Prepared<'_>],
+    author: &Author<'_>,
+    place: Place,
+) -> Result<Vec<Revision>, Error> {
+    let mut heads = heads(tx, decisions).await?;
+    let mut written = Vec::with_capacity(decisions.len());
+    for (seq, decision) in (place.seq..).zip(decisions) {
+        let key = (decision.key.tenant, decision.key.kind, decision.key.id);
+        let in_force = heads.get(&key).copied().unwrap_or(InForce::Nothing);
+        let revision = judge(decision, in_force)?;
+        let now =
+            if decision.removes() { InForce::Removed(revision) } else { InForce::Live(revision) };
+        heads.insert(key, now);
+        written.push(Revision { id: decision.key.id.to_owned(), revision, seq });
+    }
+    let mut rows = decisions.chunks(ROWS_MAX).zip(written.chunks(ROWS_MAX));
+    for (decisions, written) in &mut rows {
+        records(tx, (decisions, written), author, place).await?;
+        outbox(tx, (decisions, written)).await?;
+    }
+    put_in_force(tx, (decisions, &written)).await?;
+    Ok(written)
+}
+
+/// What is in force of all of them.
+async fn heads<'a>(
+    tx: &mut Transaction<'_, Any>,
+    decisions: &[Prepared<'a>],
+) -> Result<Heads<'a>, Error> {
+    let doing = "read the revisions in force";
+    let mut heads = Heads::new();
+    let mut groups: BTreeMap<(TenantId, Kind), Vec<&'a str>> = BTreeMap::new();
+    for decision in decisions {
+        groups.entry((decision.key.tenant, decision.key.kind)).or_default().push(decision.key.id);
+    }
+    for ((tenant, kind), mut ids) in groups {
+        ids.sort_unstable();
+        ids.dedup();
+        for ids in ids.chunks(ROWS_MAX) {
+            let sql = format!(
+                "SELECT id, revision, tombstone FROM head
+                 WHERE tenant = $1 AND kind = $2 AND id IN ({})",
+                places(3, ids.len())
+            );
+            let query = sqlx::query(AssertSqlSafe(sql)).bind(tenant.to_string());
+            let query = ids.iter().fold(query.bind(kind.as_str()), |query, id| query.bind(*id));
+            let rows = query.fetch_all(&mut **tx).await.map_err(refused(doing))?;
+            for row in rows {
+                let id: String = row.try_get(0).map_err(refused(doing))?;
+                let revision = unsigned("head", &id, row.try_get(1).map_err(refused(doing))?)?;
+                let tombstone: i64 = row.try_get(2).map_err(refused(doing))?;
+                let in_force = match tombstone {
+                    0 => InForce::Live(revision),
+                    _ => InForce::Removed(revision),
+                };
+                if let Ok(at) = ids.binary_search(&id.as_str())
+                    && let Some(id) = ids.get(at)
+                {
+                    heads.insert((tenant, kind, *id), in_force);
+                }
+            }
+        }
+    }
+    Ok(heads)
+}
+
+async fn records(
+    tx: &mut Transaction<'_, Any>,
+    (decisions, written): (&[Prepared<'_>], &[Revision]),
+    author: &Author<'_>,
+    place: Place,
+) -> Result<(), Error> {
+    let sql = format!(
+        "INSERT INTO record (tenant, kind, id, revision, content, actor, at, reason) VALUES {}",
+        values(decisions.len(), 8)
+    );
+    let mut query = sqlx::query(AssertSqlSafe(sql));
+    for (decision, written) in decisions.iter().zip(written) {
+        query = query
+            .bind(decision.key.tenant.to_string())
+            .bind(decision.key.kind.as_str())
+            .bind(decision.key.id)
+            .bind(signed(written.revision))
+            .bind(&decision.content)
+            .bind(author.actor)
+            .bind(place.at.as_millis())
+            .bind(author.reason);
+    }
+    query.execute(&mut **tx).await.map_err(refused("write revisions"))?;
+    Ok(())
+}
+
+async fn outbox(
+    tx: &mut Transaction<'_, Any>,
+    (decisions, written): (&[Prepared<'_>], &[Revision]),
+) -> Result<(), Error> {
+    let sql = format!(
+        "INSERT INTO outbox (seq, tenant, kind, id, revision) VALUES {}",
+        values(decisions.len(), 5)
+    );
+    let mut query = sqlx::query(AssertSqlSafe(sql));
+    for (decision, written) in decisions.iter().zip(written) {
+        query = query
+            .bind(signed(written.seq))
+            .bind(decision.key.tenant.to_string())
+            .bind(decision.key.kind.as_str())
+            .bind(decision.key.id)
+            .bind(signed(written.revision));
+    }
+    query.execute(&mut **tx).await.map_err(refused("write outbox rows"))?;
+    Ok(())
+}
+
+/// One statement never names a record twice: PostgreSQL refuses that, and only the last counts.
+async fn put_in_force(
+    tx: &mut Transaction<'_, Any>,
+    (decisions, written): (&[Prepared<'_>], &[Revision]),
+) -> Result<(), Error> {
+    let mut last = BTreeMap::new();
+    for (at, decision) in decisions.iter().enumerate() {
+        last.insert((decision.key.tenant, decision.key.kind, decision.key.id), at);
+    }
+    let mut rows: Vec<usize> = last.into_values().collect();
+    rows.sort_unstable();
+    for rows in rows.chunks(ROWS_MAX) {
+        let sql = format!(
+            "INSERT INTO head (tenant, kind, id, revision, tombstone, unique_name, owner)
+             VALUES {}
+             ON CONFLICT (tenant, kind, id) DO UPDATE SET revision = excluded.revision,
+                 tombstone = excluded.tombstone, unique_name = excluded.unique_name,
+                 owner = excluded.owner",
+            values(rows.len(), 7)
+        );
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for (decision, written) in
+            rows.iter().filter_map(|at| Some((decisions.get(*at)?, written.get(*at)?)))
+        {
+            query = query
+                .bind(decision.key.tenant.to_string())
+                .bind(decision.key.kind.as_str())
+                .bind(decision.key.id)
+                .bind(signed(written.revision))
+                .bind(i64::from(decision.removes()))
+                .bind(decision.unique_name())
+                .bind(decision.owner.as_deref());
+        }
+        query.execute(&mut **tx).await.map_err(refused("put revisions in force"))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_count_on_from_row_to_row() {
+        assert_eq!(values(2, 3), "($1,$2,$3),($4,$5,$6)");
+        assert_eq!(places(3, 2), "$3,$4");
+    }
+}
