@@ -7,7 +7,8 @@
 //! contract; `events` are usage from outside; `rating` turns both and readings into a bill;
 //! `closing` makes drafts of it; `steps` take a document from a draft to a number and a payment;
 //! `documents` shows, explains and verifies; `compare` holds it against real invoices; `impact`
-//! says what a correction would move; `revenue` sums up, `economics` holds costs against it.
+//! says what a correction would move; `revenue` sums up, `economics` holds costs against
+//! it, those of the case and those in `spent`.
 
 pub(crate) mod agreed;
 pub(crate) mod closing;
@@ -23,6 +24,7 @@ mod ledger;
 pub(crate) mod rating;
 pub(crate) mod revenue;
 mod shelf;
+pub(crate) mod spent;
 pub(crate) mod steps;
 
 use std::sync::Arc;

@@ -194,6 +194,9 @@ pub(crate) enum Command {
     /// Usage events from outside: send, show, what was put aside.
     #[command(subcommand)]
     Usage(commands::usage::UsageCommand),
+    /// Costs that were paid: radio, cloud, support, returns; economics use them.
+    #[command(subcommand)]
+    Cost(commands::cost::CostCommand),
     /// What each device or customer brought, cost and left in a month; worst margins first.
     #[command(after_help = "Examples:\n  iotbiz economics coolbox --month 2026-10\n  iotbiz \
                             economics --by customer --month last\n  iotbiz economics --explain \

@@ -11,6 +11,7 @@ pub(crate) mod claim;
 pub(crate) mod command;
 pub(crate) mod connect;
 pub(crate) mod contract;
+pub(crate) mod cost;
 pub(crate) mod customer;
 pub(crate) mod device;
 pub(crate) mod diff;

@@ -97,6 +97,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Entity(command) => commands::entity::run(command, &client(), format),
         Command::Bill(command) => commands::bill::run(command, &client(), format),
         Command::Usage(command) => commands::usage::run(command, &client(), format),
+        Command::Cost(command) => commands::cost::run(command, &client(), format),
         Command::Economics(args) => commands::economics::run(args, &client(), format),
         Command::Simulate(args) => commands::simulate::run(args, &client(), format),
         Command::Doctor(args) => commands::doctor::run(args, &client(), format),

@@ -191,6 +191,10 @@ id!(
     EvidenceId, "evi"
 );
 id!(
+    /// What somebody paid in a month.
+    CostId, "cst"
+);
+id!(
     /// What somebody would like to exist.
     IdeaId, "ide"
 );

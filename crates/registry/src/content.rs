@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
+mod cost;
 mod evidence;
 
 pub use evidence::{
@@ -307,6 +308,7 @@ impl<'de> Deserialize<'de> for DeviceName {
     }
 }
 
+pub use cost::{CostContent, CostKind};
 pub use person::{DigestContent, NotifyContent, QuietContent, WebhookContent};
 
 mod origin_text {
@@ -361,6 +363,7 @@ pub(crate) fn check(key: Key<'_>, value: &Value) -> Result<(), Error> {
         Kind::Contract => rules(value, money::contract),
         Kind::Entity => rules(value, money::entity),
         Kind::Invoice => rules(value, |_: &InvoiceContent| Ok(())),
+        Kind::Cost => rules(value, cost::check),
         Kind::Assumption
         | Kind::Experiment
         | Kind::Idea

@@ -52,13 +52,15 @@ pub enum Kind {
     Ledger,
     /// A numbered document of money.
     Invoice,
+    /// What somebody paid in a month for a venture's devices.
+    Cost,
     /// The receipt of a device that was forgotten; its id is the device's.
     Erasure,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Tenant,
         Self::User,
         Self::Site,
@@ -81,6 +83,7 @@ impl Kind {
         Self::Contract,
         Self::Ledger,
         Self::Invoice,
+        Self::Cost,
         Self::Erasure,
     ];
 
@@ -110,6 +113,7 @@ impl Kind {
             Self::Contract => "contract",
             Self::Ledger => "ledger",
             Self::Invoice => "invoice",
+            Self::Cost => "cost",
             Self::Erasure => "erasure",
         }
     }
@@ -122,6 +126,7 @@ impl Kind {
             Self::Evidence
             | Self::GateDecision
             | Self::Forecast
+            | Self::Cost
             | Self::Assumption
             | Self::Experiment => Some("venture"),
             Self::Contract => Some("customer"),
@@ -167,6 +172,7 @@ impl Kind {
             | Self::Entity
             | Self::Ledger
             | Self::Invoice
+            | Self::Cost
             | Self::Erasure => NameScope::None,
         }
     }

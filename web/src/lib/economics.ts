@@ -6,7 +6,7 @@
  */
 import type { Page } from '../api.ts';
 
-export type MoneyBasis = 'measured' | 'simulated' | 'defined' | 'assumed';
+export type MoneyBasis = 'measured' | 'simulated' | 'defined' | 'assumed' | 'recorded';
 export interface Amount {
   amount: string;
   currency: string;
@@ -55,5 +55,7 @@ export type By = 'device' | 'customer';
 
 /** What `Figure` calls the basis of an amount. */
 export function kindOf(basis: MoneyBasis): 'computed' | 'defined' | 'assumed' {
-  return basis === 'measured' || basis === 'simulated' ? 'computed' : basis;
+  if (basis === 'measured' || basis === 'simulated') return 'computed';
+  // Somebody wrote it down, with a source.
+  return basis === 'recorded' ? 'defined' : basis;
 }

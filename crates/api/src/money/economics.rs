@@ -7,6 +7,7 @@
 
 mod costs;
 mod figure;
+mod recorded;
 pub(crate) mod show;
 
 use billing::economics::DeviceEconomics;
@@ -50,6 +51,8 @@ pub(crate) enum Basis {
     Defined,
     /// A range in the blueprint's case: people believe it.
     Assumed,
+    /// What somebody paid and wrote down, with its source.
+    Recorded,
 }
 
 impl Basis {
@@ -59,6 +62,7 @@ impl Basis {
             Self::Simulated => "simulated",
             Self::Defined => "defined",
             Self::Assumed => "assumed",
+            Self::Recorded => "recorded",
         }
     }
 }

@@ -46,6 +46,7 @@ const SECRET: &[&str] = &[
     "/api/v1/usage",
     "/api/v1/usage/quarantine",
     "/api/v1/ventures/{venture}/economics",
+    "/api/v1/ventures/{venture}/costs",
     "/api/v1/people",
     "/api/v1/people/{person}/notify",
 ];
@@ -94,6 +95,7 @@ fn body(method: &str, path: &str) -> Value {
             | "/devices/import"
             | "/customers/import"
             | "/billing/compare"
+            | "/ventures/{venture}/costs/import"
             | "/usage/events"
             | "/authorities/challenge",
         ) => Value::Null,
@@ -122,6 +124,9 @@ fn body(method: &str, path: &str) -> Value {
             "value": null,
         }),
         ("post", "/billing/close") => json!({ "month": "2026-10" }),
+        ("post", "/ventures/{venture}/costs") => json!({
+            "month": "2026-10", "kind": "cloud", "amount": "312.40 EUR", "source": "an invoice",
+        }),
         ("post", "/billing/steps") => json!({ "month": "2026-10", "step": "approve" }),
         ("post", "/invoices/{invoice}/steps") => json!({ "step": "approve" }),
         ("post", "/alarms/{alarm}/acknowledge" | "/alarms/{alarm}/unshelve") => {
@@ -220,6 +225,7 @@ fn address(path: &str, known: &Known) -> String {
         .replace("{reading}", "temperature")
         .replace("{person}", "usr_01J0000000000000000000000")
         .replace("{claim}", "clm_01J0000000000000000000000")
+        .replace("{cost}", "cst_01J0000000000000000000000")
         .replace("{authority}", "aut_01J0000000000000000000000")
         + query
 }

@@ -127,6 +127,83 @@ async fn a_gate_judges_the_margin_of_the_newest_closed_month() {
     assert_eq!(asked.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", asked.text);
 }
 
+#[tokio::test]
+async fn what_was_paid_stands_instead_of_what_the_case_believes() {
+    let costs = "cloud = \"0.50 EUR/device/month\"\nsupport = \"2 EUR/device/month\"\n";
+    let shop = Shop::open(costs, 3).await;
+    (0..3).for_each(|device| shop.used(device, 10));
+    shop.close().await;
+    let before = shop.of("").await;
+    assert_eq!(cents(&before["cost"]), 150 + 600);
+    let add = |kind: &str, amount: &str, over: Value| {
+        let mut body = json!({ "month": shop.month(), "kind": kind, "amount": amount,
+            "source": format!("invoice of {kind}") });
+        over.as_object().unwrap().iter().for_each(|(k, v)| body[k.as_str()] = v.clone());
+        body
+    };
+    let path = format!("{PATH}/costs");
+    // 10 EUR over three devices is no whole number of cents each.
+    let cloud = shop.done("POST", &path, &add("cloud", "10.00 EUR", json!({}))).await;
+    assert_eq!((&cloud["over"], &cloud["amount"]), (&json!("venture"), &json!("10.00")));
+    let of = json!({ "device": "box-0002" });
+    shop.done("POST", &path, &add("support", "7.25 EUR", of)).await;
+    let all = json!({ "customer": "linden" });
+    shop.done("POST", &path, &add("returns", "6 EUR", all)).await;
+    let found = shop.of("").await;
+    // Cloud is replaced whole, support on one of three, returns were nowhere in the case.
+    assert_eq!(cents(&found["cost"]), 1_000 + 725 + 2 * 200 + 600, "{found}");
+    let items = found["items"].as_array().unwrap();
+    let parts: i64 = items.iter().map(|item| cents(&item["cost"])).sum();
+    assert_eq!(parts, cents(&found["cost"]));
+    assert_eq!(items[0]["name"], "box-0002", "the worst margin comes first");
+    let named = |name: &str| {
+        let costs = found["costs"].as_array().unwrap();
+        costs.iter().filter(|cost| cost["name"] == name).map(|cost| cost["basis"].clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(named("cloud"), ["recorded"]);
+    assert_eq!(named("support"), ["defined", "recorded"]);
+    assert!(found["left_out"].to_string().contains("radio"), "radio is still missing: {found}");
+    assert!(!found["left_out"].to_string().contains("returns"), "{found}");
+    let formula = found["costs"].to_string();
+    assert!(formula.contains("invoice of cloud"), "{formula}");
+    // The gate judges the same margin: 30 days of 0.30 less what was paid, by three device-months.
+    let margin = shop.margin().await["value"].as_f64().unwrap();
+    assert!((margin - (9.0 - 27.25) / 3.0).abs() < 1e-9, "{margin}");
+
+    let twice = shop.site.call("POST", &path, &shop.owner, &add("cloud", "10.00 EUR", json!({})));
+    assert_eq!(twice.await.status, StatusCode::CONFLICT, "the same entry is recorded once");
+    let id = cloud["id"].as_str().unwrap();
+    let gone = shop.site.call("DELETE", &format!("{path}/{id}"), &shop.owner, &Value::Null).await;
+    assert_eq!(gone.status, StatusCode::NO_CONTENT, "{}", gone.text);
+    assert_eq!(cents(&shop.of("").await["cost"]), 150 + 725 + 2 * 200 + 600);
+    let listed = shop.done("GET", &path, &Value::Null).await;
+    assert_eq!(listed["items"].as_array().unwrap().len(), 2, "{listed}");
+}
+
+#[tokio::test]
+async fn a_file_of_costs_is_recorded_whole_and_once() {
+    let shop = Shop::open("cloud = \"0.50 EUR/device/month\"\n", 1).await;
+    shop.used(0, 1);
+    let path = format!("{PATH}/costs/import");
+    let send = async |text: &str| {
+        let kind = [("content-type", "text/csv")];
+        shop.site.request("POST", &path, &shop.owner, text, &kind).await
+    };
+    let month = shop.month();
+    let head = "month,kind,amount,customer,device,source\n";
+    let good = format!("{head}{month},cloud,12 EUR,,,hoster\n{month},other,-2 EUR,linden,,refund\n");
+    let bad = format!("{good}{month},cloud,12,,,no currency\n2026-13,cloud,1 EUR,,,no month\n");
+    let refused = send(&bad).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.text);
+    assert!(refused.text.contains("line 4"), "{}", refused.text);
+    let done = send(&good).await;
+    assert_eq!((&done.json()["added"], &done.json()["known"]), (&json!(2), &json!(0)));
+    let again = send(&good).await.json();
+    assert_eq!((&again["added"], &again["known"]), (&json!(0), &json!(2)));
+    assert_eq!(cents(&shop.of("").await["cost"]), 1_000);
+}
+
 #[test]
 fn every_table_of_a_blueprint_leaves_its_plan_billable() {
     for section in blueprint::SECTIONS {

@@ -6,7 +6,8 @@
 //! ```text
 //! ca/root.crt  ca/root.key                made at the first start
 //! ca/ten_....-N.crt  ca/ten_....-N.key    one for the devices of each tenant, N grows
-//! ca/seal.key                             the seal under decisions at gates (Ed25519)
+//! ca/seal.key                             the seal under decisions at gates (Ed25519), and what
+//!                                         covers the secrets of webhooks is made of it
 //! ca/server.crt  ca/server.key            what the listeners show, unless tls.certificate is set
 //! ```
 

@@ -1,4 +1,5 @@
-//! What a month cost: the case's costs, over what devices sent and how long they were there.
+//! What a month cost: the case's costs, over what devices sent and how long they were there, and
+//! what people recorded instead.
 //!
 //! *Invariant:* a cost is computed exactly for each device, rounded once for all of them, and its
 //! parts add up to it. Data is what the log took in, each session rounded up as the tariff says;
@@ -12,6 +13,7 @@ use model::DeviceId;
 use pipeline::{Sent, TrafficDay};
 use rust_decimal::Decimal;
 
+use super::recorded::Recorded;
 use super::{Asked, Basis, CostPart, CostTotal, Economics, Joined, Recurring, Row};
 use crate::app::App;
 use crate::problem::Problem;
@@ -24,13 +26,13 @@ const MONTH_DAYS: u32 = 30;
 const EXPECTED: [&str; 3] = ["cloud", "support", "returns"];
 
 /// A cost of each row, exactly, with its formula.
-struct Shares {
-    exact: Vec<Decimal>,
-    formulas: Vec<String>,
-    recurring: Recurring,
-    basis: Basis,
+pub(super) struct Shares {
+    pub(super) exact: Vec<Decimal>,
+    pub(super) formulas: Vec<String>,
+    pub(super) recurring: Recurring,
+    pub(super) basis: Basis,
     /// Over all rows.
-    formula: String,
+    pub(super) formula: String,
 }
 
 impl Economics {
@@ -41,8 +43,9 @@ impl Economics {
         }
         let devices: BTreeSet<DeviceId> = self.rows.iter().filter_map(|row| row.device).collect();
         let sent = app.shard.sent(devices.into_iter().collect()).await?;
+        let recorded = self.recorded(app, asked).await?;
         for cost in spending(&asked.found.blueprint) {
-            let shares = match &cost.priced {
+            let mut shares = match &cost.priced {
                 None => {
                     self.left_out.push(format!(
                         "{} ({}) hangs on what only trials draw",
@@ -67,9 +70,19 @@ impl Economics {
                 Some(Priced::Each { amount, basis }) => self.each(*amount, *basis),
                 Some(Priced::Radio(tariff)) => self.radio(tariff, &sent),
             };
-            self.charge(&cost, shares)?;
+            let instead = recorded.instead_of(&cost, &mut shares);
+            if instead > 0 {
+                self.left_out.push(format!(
+                    "the case's {} ({}) on {instead} devices: what was recorded stands instead",
+                    cost.name, cost.text
+                ));
+            }
+            if instead < self.rows.len() {
+                self.charge(&cost, shares)?;
+            }
         }
-        self.unnamed(asked);
+        self.book(&recorded)?;
+        self.unnamed(asked, &recorded);
         for row in &mut self.rows {
             let cost = model::Money { minor: -row.money.cost.minor, ..row.money.cost };
             row.money.margin = row.money.revenue.plus(cost).map_err(billing::Error::from)?;
@@ -78,14 +91,14 @@ impl Economics {
     }
 
     /// Costs that nobody named are told, not taken for nothing in silence.
-    fn unnamed(&mut self, asked: Asked<'_>) {
+    fn unnamed(&mut self, asked: Asked<'_>, recorded: &Recorded) {
         let costs = asked.found.blueprint.case.iter().flat_map(|case| &case.costs);
         let costs: Vec<_> = costs.collect();
         let named = |word: &str| costs.iter().any(|(name, _)| name.as_str().contains(word));
         let radio = costs.iter().any(|(_, cost)| matches!(cost.kind, CostKind::Radio { .. }));
         let radio = std::iter::once("radio").filter(|_| !radio);
         let others = EXPECTED.into_iter().filter(|word| !named(word));
-        let missing: Vec<_> = radio.chain(others).collect();
+        let missing: Vec<_> = radio.chain(others).filter(|word| !recorded.has(word)).collect();
         if !missing.is_empty() {
             let missing = missing.join(", ");
             self.left_out.push(format!("the case has no cost for {missing}: counted as nothing"));
@@ -93,7 +106,7 @@ impl Economics {
     }
 
     /// Books a cost on its rows.
-    fn charge(&mut self, cost: &Spending, shares: Shares) -> Result<(), Problem> {
+    pub(super) fn charge(&mut self, cost: &Spending, shares: Shares) -> Result<(), Problem> {
         let basis = match cost.said {
             Said::Range => Basis::Assumed,
             Said::Amount => shares.basis,
@@ -248,7 +261,7 @@ impl Economics {
     }
 }
 
-fn quotient(part: Decimal, whole: Decimal) -> Decimal {
+pub(super) fn quotient(part: Decimal, whole: Decimal) -> Decimal {
     part.checked_div(whole).unwrap_or(Decimal::ZERO)
 }
 

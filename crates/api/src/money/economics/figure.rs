@@ -24,7 +24,7 @@ impl Economics {
         let believed = recurring.map(|cost| cost.basis).any(|basis| basis == Basis::Assumed);
         let measured = match self.revenue_basis {
             Basis::Simulated => Sure::Simulated,
-            Basis::Measured | Basis::Defined | Basis::Assumed => Sure::Measured,
+            Basis::Measured | Basis::Defined | Basis::Assumed | Basis::Recorded => Sure::Measured,
         };
         let with_cost = if believed { Sure::Assumed } else { measured };
         let each = |money: Money| -> Option<Aggregates> {

@@ -54,7 +54,7 @@ pub(crate) struct AmountJson {
     /// Major units, exact.
     amount: String,
     currency: String,
-    /// `measured`, `simulated`, `defined` or `assumed`.
+    /// `measured`, `simulated`, `defined`, `assumed` or `recorded`.
     basis: &'static str,
     formula: String,
 }
