@@ -5,7 +5,8 @@
 //! The receipt names what may still hold bytes of the device, and until when.
 //!
 //! Order: receipt (requested) -> records and credentials removed -> `Erased` in the log -> twin,
-//! quarantine, snapshots -> history files -> revisions of the records -> receipt (done).
+//! quarantine, snapshots -> history files -> usage events -> revisions of the records -> receipt
+//! (done).
 
 use std::time::Duration;
 
@@ -65,6 +66,9 @@ pub(crate) struct Receipt {
     files_removed: u64,
     /// Bytes of files that had it.
     bytes: u64,
+    /// Usage events from outside that do not name it any more; what they count stays.
+    #[serde(default)]
+    usage_events: u64,
     /// Revisions of its records whose content was overwritten.
     revisions: u64,
     /// Damaged files of history, of which nobody can say whether they have it.
@@ -78,8 +82,9 @@ pub(crate) struct Receipt {
 }
 
 /// What no receipt of a server can speak for.
-const BEYOND: &str = "backups made before (a restore erases again), exports, other programs that \
-                      read the lake's files, and consumers of MQTT or of the live stream";
+const BEYOND: &str = "backups made before (a restore erases again), entries of the usage ledger that \
+                      invoices rest on, exports, other programs that read the lake's files, and \
+                      consumers of MQTT or of the live stream";
 
 /// Forgets a device for ever: twin, records, credentials, history. The log forgets by expiry.
 #[utoipa::path(post, path = "/devices/{device}/erase", tag = "devices",
@@ -125,6 +130,7 @@ pub(crate) async fn erase(
                 files: 0,
                 files_removed: 0,
                 bytes: 0,
+                usage_events: 0,
                 revisions: 0,
                 unread_files: Vec::new(),
                 log_forgets_at: at + app.facts.log_retention,
@@ -134,7 +140,7 @@ pub(crate) async fn erase(
             receipt
         }
     };
-    finish(&app, (tenant, id), begun).await.map(Json)
+    finish(&app, (tenant, id, asked.name), begun).await.map(Json)
 }
 
 /// Receipts of all devices that were forgotten.
@@ -171,12 +177,13 @@ async fn keep(app: &App, tenant: TenantId, receipt: &Receipt) -> Result<(), Prob
 /// Does what is left to do; every step may be done twice.
 async fn finish(
     app: &App,
-    (tenant, device): (TenantId, DeviceId),
+    (tenant, device, name): (TenantId, DeviceId, String),
     mut receipt: Receipt,
 ) -> Result<Receipt, Problem> {
     let records = remove(app, (tenant, device), &receipt.by).await?;
     let offset = app.shard.erase(tenant, device).await?;
     let done = forgotten(app, device, offset).await?;
+    receipt.usage_events += out_of_events(app, (tenant, device, name)).await?;
     let id = device.to_string();
     let mut keys = vec![key(tenant, Kind::Device, &id), key(tenant, Kind::Enrolment, &id)];
     keys.extend(records.iter().map(|id| key(tenant, Kind::Credential, id)));
@@ -214,6 +221,18 @@ async fn remove(
         applied(app, last.seq).await?;
     }
     Ok(held.into_iter().map(|row| row.id).collect())
+}
+
+/// Takes it out of usage events; gives how many named it.
+async fn out_of_events(
+    app: &App,
+    (tenant, device, name): (TenantId, DeviceId, String),
+) -> Result<u64, Problem> {
+    let events = app.facts.usage_events.clone();
+    let work = move || events.forget(tenant, device, Some(&name));
+    let done = tokio::task::spawn_blocking(work).await;
+    let done = done.map_err(|error| Problem::from_kind(model::ErrorKind::Internal, &error))?;
+    done.map_err(|error| Problem::from_kind(error.kind(), &error))
 }
 
 async fn forgotten(app: &App, device: DeviceId, offset: Offset) -> Result<Forgotten, Problem> {

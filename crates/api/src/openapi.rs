@@ -162,7 +162,7 @@ fn money_routes() -> OpenApiRouter<App> {
         .routes(routes!(money::spent::remove))
         .routes(routes!(money::impact::show))
         .routes(routes!(money::events::show))
-        .routes(routes!(money::events::take))
+        .routes(routes!(money::events::standing, money::events::take))
         .routes(routes!(money::events::held))
         .routes(routes!(money::documents::explain))
         .routes(routes!(money::documents::booked))

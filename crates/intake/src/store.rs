@@ -13,6 +13,7 @@
 
 mod manifest;
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -32,11 +33,16 @@ pub const KEYS_IN_MEMORY_MAX: usize = 1 << 20;
 pub const LINE_BYTES_MAX: usize = 64 * 1024;
 /// Events of one call.
 pub const PUT_MAX: usize = 10_000;
+/// The newest events that are told.
+pub const NEWEST_MAX: usize = 20;
+/// Bytes of a journal that is written again, at once.
+const REWRITE_BYTES: usize = 1 << 20;
 /// Runs of a level that become one of the next.
 const RUNS_OF_LEVEL_MAX: usize = 6;
 const HEAD_BYTES: usize = 8;
 const FIXED_BYTES: usize = 40;
 const JOURNAL: &str = "journal";
+const REWRITTEN: &str = "journal.new";
 
 /// An event that came.
 #[derive(Debug, Clone, Copy)]
@@ -83,6 +89,8 @@ pub struct Store {
     levels: Vec<Vec<Pair>>,
     fresh: FxHashMap<u128, (u64, u64)>,
     by_owner: Vec<Row>,
+    /// Places of the newest events, oldest first.
+    newest: VecDeque<u64>,
     events: u64,
     health: Health,
     keys_max: usize,
@@ -138,6 +146,7 @@ impl Store {
             folder: folder.to_owned(),
             journal,
             end: manifest.covered,
+            newest: manifest.newest.iter().copied().collect(),
             manifest,
             levels,
             fresh: FxHashMap::default(),
@@ -185,7 +194,16 @@ impl Store {
         self.fresh.insert(record.key, (record.content, at));
         let key = owned(record.owner, record.time);
         self.by_owner.push(Row { key, a: record.content, b: at });
+        self.came(at);
         self.events += 1;
+    }
+
+    /// Remembers one of the newest.
+    fn came(&mut self, at: u64) {
+        if self.newest.len() == NEWEST_MAX {
+            self.newest.pop_front();
+        }
+        self.newest.push_back(at);
     }
 
     /// The record at a place, and where the next begins; none: there is no whole one.
@@ -260,6 +278,11 @@ impl Store {
         self.journal.write_at(&out, begins).map_err(on(&path))?;
         self.journal.sync_data().map_err(on(&path))?;
         self.end = begins + size(out.len());
+        for put in &puts {
+            if let Put::New(at) = put {
+                self.came(*at);
+            }
+        }
         self.events += size(puts.iter().filter(|put| matches!(put, Put::New(_))).count());
         if self.fresh.len() >= self.keys_max {
             self.settle()?;
@@ -329,6 +352,88 @@ impl Store {
         Ok(())
     }
 
+    /// The events that came last, newest first: when they were, and what they say.
+    ///
+    /// # Errors
+    /// The disk says no, or a file is damaged.
+    pub fn newest(&self) -> Result<Vec<(i64, Vec<u8>)>, Error> {
+        let mut found = Vec::with_capacity(self.newest.len());
+        for at in self.newest.iter().rev() {
+            let record = self.record(*at, self.end)?;
+            let damaged = || Error::Damaged { path: self.folder.join(JOURNAL), at: *at };
+            let (record, _) = record.ok_or_else(damaged)?;
+            found.push((record.time, record.line().to_vec()));
+        }
+        Ok(found)
+    }
+
+    /// Writes the journal again, with another line where `change` gives one. Whose an event is,
+    /// when it was and its key stay, so it is still known. Gives how many were changed; when it
+    /// returns, the disk has the old lines no more.
+    ///
+    /// # Errors
+    /// The disk says no, or the journal is damaged: then it is as it was.
+    pub fn rewrite(
+        &mut self,
+        change: &mut dyn FnMut(&[u8]) -> Option<Vec<u8>>,
+    ) -> Result<u64, Error> {
+        let aside = self.folder.join(REWRITTEN);
+        let changed = self.write_aside(&aside, change)?;
+        if changed == 0 {
+            self.disk.remove(&aside).map_err(on(&aside))?;
+            return Ok(0);
+        }
+        self.health = Health::Failed;
+        // First: without a manifest everything is made again, of whichever journal is there then.
+        let manifest = self.folder.join(MANIFEST);
+        match self.disk.remove(&manifest) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::Disk { path: manifest, source: error });
+            }
+            Ok(()) | Err(_) => {}
+        }
+        self.disk.sync_dir(&self.folder).map_err(on(&self.folder))?;
+        let path = self.folder.join(JOURNAL);
+        self.disk.rename(&aside, &path).map_err(on(&path))?;
+        self.disk.sync_dir(&self.folder).map_err(on(&self.folder))?;
+        let opened = Self::open(Arc::clone(&self.disk), &self.folder)?;
+        *self = opened.keeping(self.keys_max);
+        Ok(changed)
+    }
+
+    fn write_aside(
+        &self,
+        aside: &Path,
+        change: &mut dyn FnMut(&[u8]) -> Option<Vec<u8>>,
+    ) -> Result<u64, Error> {
+        match self.disk.remove(aside) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::Disk { path: aside.to_owned(), source: error });
+            }
+            Ok(()) | Err(_) => {}
+        }
+        let file = self.disk.open(aside, Open::CreateNew).map_err(on(aside))?;
+        let (mut at, mut to, mut changed) = (0, 0, 0);
+        let mut out = Vec::with_capacity(REWRITE_BYTES);
+        while let Some((record, next)) = self.record(at, self.end)? {
+            let other = change(record.line());
+            changed += u64::from(other.is_some());
+            append(&mut out, &record.incoming(other.as_deref().unwrap_or(record.line())));
+            at = next;
+            if out.len() >= REWRITE_BYTES {
+                file.write_at(&out, to).map_err(on(aside))?;
+                to += size(out.len());
+                out.clear();
+            }
+        }
+        if at != self.end {
+            return Err(Error::Damaged { path: self.folder.join(JOURNAL), at });
+        }
+        file.write_at(&out, to).map_err(on(aside))?;
+        file.sync_data().map_err(on(aside))?;
+        Ok(changed)
+    }
+
     /// What is in memory becomes a run; full levels become one run of the next.
     fn settle(&mut self) -> Result<(), Error> {
         let row = |(key, (a, b)): (&u128, &(u64, u64))| Row { key: *key, a: *a, b: *b };
@@ -354,6 +459,7 @@ impl Store {
         )?;
         self.take(0, Pair { number, by_key, by_owner });
         self.manifest.covered = self.end;
+        self.manifest.newest = self.newest.iter().copied().collect();
         let mut old = Vec::new();
         let mut level = 0;
         while self.levels.get(level).is_some_and(|runs| runs.len() >= RUNS_OF_LEVEL_MAX) {
@@ -449,5 +555,11 @@ impl Record {
 
     fn line(&self) -> &[u8] {
         self.body.get(FIXED_BYTES..).unwrap_or_default()
+    }
+
+    /// The same with another line.
+    const fn incoming<'a>(&self, line: &'a [u8]) -> Incoming<'a> {
+        let Self { key, content, owner, time, .. } = self;
+        Incoming { key: *key, content: *content, owner: *owner, time: *time, line }
     }
 }

@@ -126,6 +126,58 @@ fn a_lost_or_damaged_run_is_made_again_of_the_journal() {
 }
 
 #[test]
+fn the_newest_are_told_also_behind_runs_and_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || Store::open(Arc::new(OsDisk), folder.path()).unwrap().keeping(40);
+    let mut store = open();
+    let texts: Vec<String> = (0..100).map(|n| n.to_string()).collect();
+    let events: Vec<_> = (0..).zip(&texts).map(|(n, text)| event(n, text.as_bytes())).collect();
+    events.chunks(20).for_each(|some| drop(store.put(some).unwrap()));
+    let told = |store: &Store| {
+        let newest = store.newest().unwrap();
+        newest.into_iter().map(|(_, line)| String::from_utf8(line).unwrap()).collect::<Vec<_>>()
+    };
+    let wanted: Vec<String> = (80..100).rev().map(|n| n.to_string()).collect();
+    assert_eq!(told(&store), wanted);
+    drop(store);
+    let mut store = open();
+    assert_eq!(told(&store), wanted);
+    store.put(&[event(100, b"100"), event(99, b"99")]).unwrap();
+    assert_eq!(told(&store).first().map(String::as_str), Some("100"));
+    assert_eq!(store.line(hash(7)).unwrap().as_deref(), Some(&b"7"[..]));
+    assert_eq!(store.line(hash(500)).unwrap(), None);
+}
+
+#[test]
+fn what_is_written_again_is_gone_from_the_disk_and_known_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || Store::open(Arc::new(OsDisk), folder.path()).unwrap().keeping(100);
+    let mut store = open();
+    let secret = b"of box-0007";
+    let line = |n: u64| if n % 10 == 0 { &secret[..] } else { &b"of another"[..] };
+    let events: Vec<_> = (0..450).map(|n| event(n, line(n))).collect();
+    events.chunks(50).for_each(|some| drop(store.put(some).unwrap()));
+    let mut other = |line: &[u8]| (line == secret).then(|| b"of one".to_vec());
+    assert_eq!(store.rewrite(&mut other).unwrap(), 45);
+    assert_eq!(store.rewrite(&mut other).unwrap(), 0);
+    for file in std::fs::read_dir(folder.path()).unwrap() {
+        let bytes = std::fs::read(file.unwrap().path()).unwrap();
+        assert!(!bytes.windows(secret.len()).any(|part| part == secret));
+    }
+    let check = |store: &mut Store| {
+        assert_eq!(store.events(), 450);
+        assert_eq!(store.put(&[event(10, secret)]).unwrap(), [Put::Duplicate]);
+        let all: usize = (1..=3).map(|owner| lines(store, owner, (0, 1_000)).len()).sum();
+        assert_eq!(all, 450);
+        let found = lines(store, 2, (0, 1_000));
+        assert!(found.iter().any(|(_, line)| line == "of one"));
+    };
+    check(&mut store);
+    drop(store);
+    check(&mut open());
+}
+
+#[test]
 fn what_is_too_much_is_refused_with_the_limit() {
     let folder = tempfile::tempdir().unwrap();
     let mut store = Store::open(Arc::new(OsDisk), folder.path()).unwrap();

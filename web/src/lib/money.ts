@@ -98,6 +98,12 @@ export interface Contract {
   prepaid?: { name: string; amount: string }[];
   unmeasured?: string[];
 }
+/** Usage that was sent from outside. */
+export interface UsageEvents {
+  kept: number;
+  quarantined: number;
+  newest: { contract: string; usage: string; device: string | null; time: string; value: string; id: string; source: string | null }[];
+}
 export interface NewContract {
   name: string;
   customer: string;

@@ -7,7 +7,7 @@ import { Problem, request, type Page, type ProblemBody } from '../api.ts';
 import type { By, Economics } from './economics.ts';
 import { base, query } from './origin.ts';
 import type {
-  Closed, Comparison, Contract, Customer, Entity, Explained, Invoice, NewContract, NewCustomer, RevenueRow, StepName, UsageGroup, UsageHeld, Verified,
+  Closed, Comparison, Contract, Customer, Entity, Explained, Invoice, NewContract, NewCustomer, RevenueRow, StepName, UsageEvents, UsageGroup, UsageHeld, Verified,
 } from './money.ts';
 
 const id = encodeURIComponent;
@@ -30,6 +30,7 @@ export const moneyApi = {
   verify: (invoice: string) => request<Verified>(`/invoices/${id(invoice)}/verification`),
   step: (invoice: string, step: StepName) => request<Invoice>(`/invoices/${id(invoice)}/steps`, { method: 'POST', body: { step } }),
   usage: (contract: string, from: string, to: string) => request<Page<UsageGroup>>(`/usage${query({ contract, from, to })}`),
+  usageEvents: () => request<UsageEvents>('/usage/events'),
   usageHeld: (limit: number) => request<Page<UsageHeld>>(`/usage/quarantine${query({ limit })}`),
   explain: (line: string) => request<Explained>(`/billing/explain${query({ line })}`),
 };

@@ -207,6 +207,59 @@ fn told(came: &[Came], kept: &[Kept]) -> Taken {
     taken
 }
 
+/// An event that came lately.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct LateEvent {
+    contract: String,
+    usage: String,
+    /// Id of the device; null: of the contract as a whole.
+    device: Option<String>,
+    time: String,
+    value: String,
+    id: String,
+    source: Option<String>,
+}
+
+/// How usage events stand.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct EventsJson {
+    /// Those that are kept.
+    kept: u64,
+    /// Those that were put aside; `GET /usage/quarantine` tells why.
+    quarantined: u64,
+    /// Those that came last, newest first, at most 20.
+    newest: Vec<LateEvent>,
+}
+
+/// How many usage events there are, and the last of them.
+#[utoipa::path(get, path = "/usage/events", tag = "money",
+    responses((status = 200, body = EventsJson), (status = "default", body = Problem)))]
+pub(crate) async fn standing(
+    State(app): State<App>,
+    caller: Caller,
+) -> Result<Json<EventsJson>, Problem> {
+    let tenant = caller.may(Action::ReadMoney)?;
+    let store = app.facts.usage_events.clone();
+    let found = tokio::task::spawn_blocking(move || store.newest(tenant)).await;
+    let found = found.map_err(|error| Problem::from_kind(model::ErrorKind::Internal, &error))?;
+    let found = found.map_err(|error| Problem::from_kind(error.kind(), &error))?;
+    let text = |line: &serde_json::Value, key: &str| {
+        line[key].as_str().map_or_else(|| line[key].to_string(), str::to_owned)
+    };
+    let optional = |line: &serde_json::Value, key: &str| line[key].as_str().map(str::to_owned);
+    let event = |line: &serde_json::Value| LateEvent {
+        contract: text(line, "contract"),
+        usage: text(line, "usage"),
+        device: optional(line, "device"),
+        time: text(line, "time"),
+        value: text(line, "value"),
+        id: text(line, "id"),
+        source: optional(line, "source"),
+    };
+    let newest = found.lines.iter().map(event).collect();
+    Ok(Json(EventsJson { kept: found.kept, quarantined: found.held, newest }))
+}
+
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 pub(crate) struct HeldQuery {
     /// Items of a page; 50 if left out, at most 1,000.

@@ -45,6 +45,7 @@ const SECRET: &[&str] = &[
     "/api/v1/billing/revenue",
     "/api/v1/usage",
     "/api/v1/usage/quarantine",
+    "/api/v1/usage/events",
     "/api/v1/ventures/{venture}/economics",
     "/api/v1/ventures/{venture}/costs",
     "/api/v1/people",

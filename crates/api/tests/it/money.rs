@@ -75,6 +75,50 @@ async fn a_month_goes_from_readings_to_a_paid_invoice() {
 }
 
 #[tokio::test]
+async fn usage_events_forget_an_erased_device_and_go_on_counting() {
+    let shop = Shop::open().await;
+    let text = format!("{BLUEPRINT}tickets = {{ usage = \"tickets\", price = \"2 EUR\" }}\n")
+        .replace("[plan.care]", "[usage.tickets]\nmeasure = \"sum\"\nproperty = \"tickets\"\n[plan.care]");
+    shop.done("PUT", "/api/v1/ventures/coolbox/blueprint", &json!({ "text": text })).await;
+    let body = json!({ "name": "box-0002", "kind": "box" });
+    let added = shop.done("POST", "/api/v1/devices", &body).await;
+    let device = added["device"]["id"].as_str().unwrap().to_owned();
+    let mut second = contract("box-0002");
+    second["name"] = "desk".into();
+    second["from"] = shop.first.to_string().into();
+    shop.done("POST", "/api/v1/contracts", &second).await;
+    let day = shop.first.with().day(5).build().unwrap();
+    let event = |id: &str, device: Value| {
+        json!({ "contract": "desk", "usage": "tickets", "id": id, "source": "box-0002",
+            "time": format!("{day}T10:00:00Z"), "value": "2", "device": device,
+            "dimensions": { "box": "box-0002", "region": "north" } })
+    };
+    let send = async |body: Value| {
+        shop.site.call("POST", "/api/v1/usage/events", &shop.owner, &body).await.json()
+    };
+    assert_eq!(send(event("t-1", "box-0002".into())).await["accepted"], 1);
+    assert_eq!(send(event("t-1", Value::Null)).await["conflicts"], 1);
+    let standing = shop.done("GET", "/api/v1/usage/events", &Value::Null).await;
+    assert_eq!((&standing["kept"], &standing["quarantined"]), (&json!(1), &json!(1)));
+    assert_eq!(standing["newest"][0]["device"], device, "{standing}");
+    let erase = json!({ "name": "box-0002", "reason": "asked for" });
+    let path = format!("/api/v1/devices/{}/erase", device);
+    let receipt = shop.done("POST", &path, &erase).await;
+    assert_eq!((&receipt["state"], &receipt["usage_events"]), (&json!("done"), &json!(2)));
+    let after = shop.site.get("/api/v1/usage/events", &shop.owner).await;
+    assert!(!after.text.contains("box-0002") && !after.text.contains(&device), "{}", after.text);
+    assert_eq!(after.json()["newest"][0]["value"], "2");
+    let held = shop.site.get("/api/v1/usage/quarantine", &shop.owner).await;
+    assert!(!held.text.contains("box-0002"), "{}", held.text);
+    // The use is still there, and its id is known.
+    assert_eq!(send(event("t-1", "box-0002".into())).await["accepted"], 0);
+    let next = shop.first.last_of_month().tomorrow().unwrap();
+    let path = format!("/api/v1/usage?contract=desk&from={}&to={next}&by=region", shop.first);
+    let groups = shop.done("GET", &path, &Value::Null).await;
+    assert_eq!((&groups["items"][0]["sum"], &groups["items"][0]["group"]), (&json!("2"), &json!("north")));
+}
+
+#[tokio::test]
 async fn a_month_of_many_contracts_is_numbered_without_gap_page_by_page() {
     const MANY: usize = 12;
     let shop = Shop::open().await;

@@ -26,12 +26,15 @@ pub(super) struct Manifest {
     pub(super) next: u64,
     /// Runs by level, oldest first: each is two files.
     pub(super) levels: Vec<Vec<u64>>,
+    /// Places of the newest events up to `covered`, oldest first.
+    #[serde(default)]
+    pub(super) newest: Vec<u64>,
 }
 
 impl Manifest {
     /// Nothing is covered yet.
     pub(super) const fn from(next: u64) -> Self {
-        Self { format: FORMAT, covered: 0, next, levels: Vec::new() }
+        Self { format: FORMAT, covered: 0, next, levels: Vec::new(), newest: Vec::new() }
     }
 }
 

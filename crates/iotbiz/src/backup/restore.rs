@@ -184,10 +184,20 @@ fn forget(folder: &Path, known: &Erasures) -> anyhow::Result<Restored> {
     let missing = known.without(&there);
     for erasure in &missing {
         append(&log, erasure)?;
+        out_of_events(folder, erasure)?;
     }
     let last = log.appended();
     log.close().context("write the erasures")?;
     Ok(Restored { erased: missing.len(), last: last.0 })
+}
+
+/// Usage events are in no log: they forget here.
+fn out_of_events(folder: &Path, erasure: &Erasure) -> anyhow::Result<()> {
+    let tenant = erasure.tenant.parse().context("read the tenant of an erasure")?;
+    let Ok(device) = erasure.subject.parse() else { return Ok(()) };
+    let events = api::UsageEvents::new(Arc::new(OsDisk), &folder.join("usage").join("events"));
+    events.forget(tenant, device, None).context("take an erased device out of usage events")?;
+    Ok(())
 }
 
 fn append(log: &Log, erasure: &Erasure) -> anyhow::Result<()> {

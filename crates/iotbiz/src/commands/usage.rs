@@ -47,6 +47,9 @@ pub(crate) enum UsageCommand {
         #[arg(long)]
         by: Option<String>,
     },
+    /// How many events there are, how many were put aside, and the last that came.
+    #[command(visible_alias = "ls")]
+    Newest,
     /// Events that were put aside: conflicts and what was not understood.
     Quarantine,
 }
@@ -78,11 +81,26 @@ pub(crate) fn run(command: &UsageCommand, client: &Client, format: Format) -> an
             let keys = ["usage", "group", "events", "sum", "first", "last"];
             table(&client.get(&path)?, (&keys, format))
         }
+        UsageCommand::Newest => newest(client, format),
         UsageCommand::Quarantine => {
             let found = client.get("/api/v1/usage/quarantine")?;
             table(&found, (&["at", "status", "reason", "event"], format))
         }
     }
+}
+
+fn newest(client: &Client, format: Format) -> anyhow::Result<()> {
+    let found = client.get("/api/v1/usage/events")?;
+    if format == Format::Json {
+        return output::json(&found);
+    }
+    output::talk(&format!(
+        "{} events are kept, {} were put aside (iotbiz usage quarantine)",
+        text(&found["kept"]),
+        text(&found["quarantined"])
+    ));
+    let keys = ["contract", "usage", "device", "time", "value", "id", "source"];
+    table(&serde_json::json!({ "items": found["newest"] }), (&keys, format))
 }
 
 fn table(found: &Value, (keys, format): (&[&str], Format)) -> anyhow::Result<()> {

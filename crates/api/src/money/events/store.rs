@@ -60,6 +60,45 @@ pub(crate) struct Held {
     event: String,
 }
 
+/// What stands where bytes of a forgotten device stood.
+const ERASED: &str = "erased";
+
+/// How many events there are, and the last of them as they are kept.
+#[derive(Debug)]
+pub(crate) struct Newest {
+    pub(crate) kept: u64,
+    pub(crate) held: u64,
+    pub(crate) lines: Vec<serde_json::Value>,
+}
+
+/// A line without the device; none: it does not name it.
+fn forgotten(line: &[u8], id: &str, name: Option<&str>) -> Option<Vec<u8>> {
+    let text = std::str::from_utf8(line).ok()?;
+    if !text.contains(id) && !name.is_some_and(|name| text.contains(name)) {
+        return None;
+    }
+    let mut object: serde_json::Value = serde_json::from_str(text).ok()?;
+    let says = |value: &serde_json::Value| {
+        let text = value.as_str().unwrap_or_default();
+        text.contains(id) || name.is_some_and(|name| text.contains(name))
+    };
+    let own = object["device"] == id;
+    // Another device of the contract may have a name that holds this one's.
+    if !own && !object["dimensions"].as_object().is_some_and(|all| all.values().any(says)) {
+        return None;
+    }
+    let both = [object["source"].as_str(), object["id"].as_str()].map(Option::unwrap_or_default);
+    let hash = sha256(serde_json::json!(both).to_string().as_bytes());
+    let fields = object.as_object_mut()?;
+    fields.remove("device");
+    fields.remove("source");
+    fields.insert("id".to_owned(), format!("erased-{}", hash.get(..32).unwrap_or(&hash)).into());
+    if let Some(dimensions) = fields.get_mut("dimensions").and_then(|all| all.as_object_mut()) {
+        dimensions.retain(|_, value| !says(value));
+    }
+    serde_json::to_vec(&object).ok()
+}
+
 #[derive(Debug)]
 struct Shelves {
     kept: Store,
@@ -213,6 +252,64 @@ impl UsageEvents {
         shelves.kept.each(owner(contract), period, &mut |_, line| {
             each(std::str::from_utf8(line).unwrap_or_default());
         })
+    }
+
+    /// How many are kept and put aside, and the kept ones that came last, newest first.
+    pub(crate) fn newest(&self, tenant: TenantId) -> Result<Newest, Error> {
+        let shelves = self.shelves(tenant)?;
+        let shelves = shelves.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = shelves.kept.newest()?.into_iter();
+        let lines = lines.filter_map(|(_, line)| serde_json::from_slice(&line).ok()).collect();
+        let (kept, held) = (shelves.kept.events(), shelves.held.events());
+        Ok(Newest { kept, held, lines })
+    }
+
+    /// Takes a device out of all events: those that are kept count on for their contract, without
+    /// the device and with an id and a source that name nobody; what was put aside loses its
+    /// bytes. Gives how many were changed; the disk has the old ones no more. `name` is what people
+    /// called it, where that is known.
+    ///
+    /// # Errors
+    /// The disk says no, or a file is damaged.
+    pub fn forget(
+        &self,
+        tenant: TenantId,
+        device: DeviceId,
+        name: Option<&str>,
+    ) -> Result<u64, Error> {
+        // Nobody sent anything: no file is made for saying so.
+        if !self.folder_is_there(tenant)? {
+            return Ok(0);
+        }
+        let shelves = self.shelves(tenant)?;
+        let mut shelves = shelves.lock().unwrap_or_else(PoisonError::into_inner);
+        let id = device.to_string();
+        let kept = shelves.kept.rewrite(&mut |line| forgotten(line, &id, name))?;
+        let named = |text: &str| text.contains(&id) || name.is_some_and(|name| text.contains(name));
+        let held = shelves.held.rewrite(&mut |line| {
+            let held = serde_json::from_slice::<Held>(line).ok()?;
+            let other = Held {
+                event: ERASED.to_owned(),
+                reason: if named(&held.reason) { ERASED.to_owned() } else { held.reason.clone() },
+                ..held.clone()
+            };
+            let found = named(&held.event) || named(&held.reason);
+            found.then(|| serde_json::to_vec(&other).ok())?
+        })?;
+        Ok(kept + held)
+    }
+
+    fn folder_is_there(&self, tenant: TenantId) -> Result<bool, Error> {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.contains_key(&tenant) {
+            return Ok(true);
+        }
+        let folder = self.folder.join(tenant.to_string()).join("kept");
+        match self.disk.list(&folder) {
+            Ok(files) => Ok(!files.is_empty()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(source) => Err(Error::Disk { path: folder, source }),
+        }
     }
 
     /// The newest that were put aside.
