@@ -33,7 +33,7 @@ pub(crate) use care::{
     __path_care, __path_end, __path_explain, __path_heed, __path_ignore, __path_maintain, care,
     end, explain, heed, ignore, maintain,
 };
-pub(crate) use dry::{__path_dry_run, dry_run};
+pub(crate) use dry::{__path_dry_run, Raised, dry_run, raised_by};
 pub use dry::{Recording, Said, Take};
 pub(crate) use held::{__path_held_back, held_back};
 pub(crate) use quiet::{__path_quiet, quiet};

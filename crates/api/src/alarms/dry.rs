@@ -186,6 +186,36 @@ fn span(asked: &NewDryRun, now: Timestamp) -> Result<(Timestamp, Timestamp), Pro
     Ok((from, to))
 }
 
+/// One alarm that rows raise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Raised {
+    pub(crate) rule: Name,
+    pub(crate) device: String,
+    pub(crate) time: Timestamp,
+    pub(crate) why: String,
+}
+
+/// All alarms that rows raise, in order of time, up to an instant.
+pub(crate) fn raised_by(
+    (blueprint, picture, tenant): (Blueprint, Arc<Picture>, TenantId),
+    rows: Vec<Said>,
+    (until, clock): (Timestamp, &Arc<dyn Clock>),
+) -> Result<Vec<Raised>, String> {
+    let mut run = Run::new(blueprint, (picture, tenant), Arc::clone(clock));
+    let mut raised = Vec::new();
+    let mut take = |happened: Vec<Happened>| {
+        for step in happened.into_iter().filter(|step| step.notice.transition == "raised") {
+            let Happened { time, device, notice, .. } = step;
+            raised.push(Raised { rule: notice.rule, device, time, why: notice.text });
+        }
+    };
+    for said in rows {
+        take(run.judged(said)?);
+    }
+    take(run.dry.until(until));
+    Ok(raised)
+}
+
 /// A dry run under way.
 struct Run {
     dry: rules::DryRun,
@@ -260,7 +290,15 @@ impl Run {
     /// Takes in one message; devices that are gone are left out.
     fn row(&mut self, said: Said) -> Result<(), String> {
         self.rows += 1;
-        let Some(twin) = self.picture.twins.get(self.tenant, said.device) else { return Ok(()) };
+        let happened = self.judged(said)?;
+        self.count(happened);
+        Ok(())
+    }
+
+    fn judged(&mut self, said: Said) -> Result<Vec<Happened>, String> {
+        let Some(twin) = self.picture.twins.get(self.tenant, said.device) else {
+            return Ok(Vec::new());
+        };
         let link = |(link, target): (&Name, &DeviceId)| {
             let name = self.picture.twins.get(self.tenant, *target)?.name.clone();
             Some((link.clone(), name))
@@ -273,9 +311,7 @@ impl Run {
             values: said.values,
         };
         self.now = Some(row.time);
-        let happened = self.dry.row(&row).map_err(|error| error.to_string())?;
-        self.count(happened);
-        Ok(())
+        self.dry.row(&row).map_err(|error| error.to_string())
     }
 
     fn count(&mut self, happened: Vec<Happened>) {

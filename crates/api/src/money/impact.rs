@@ -1,8 +1,10 @@
-//! The impact of a corrected reading, before anybody accepts it: lines, documents and gates that
-//! move.
+//! The impact of a corrected reading, before anybody accepts it: lines, documents, gates, forecasts
+//! and alarms that move.
 //!
 //! *Invariant:* nothing is written. What is shown is the difference of two ratings of the same
 //! readings, one of them with the correction; it is what closing again would bill or give back.
+
+mod around;
 
 use axum::Json;
 use axum::extract::State;
@@ -16,6 +18,7 @@ use registry::content::ContractContent;
 use serde::{Deserialize, Serialize};
 use venture::gate::Gate;
 
+use self::around::{Around, MovedAlarm, MovedForecast};
 use crate::app::App;
 use crate::caller::Caller;
 use crate::code;
@@ -103,7 +106,11 @@ pub(crate) struct Impact {
     after: serde_json::Value,
     periods: Vec<MovedPeriod>,
     gates: Vec<MovedCriterion>,
-    /// In words, when nothing moves.
+    /// Open forecasts of its month whose figure is made of this reading.
+    forecasts: Vec<MovedForecast>,
+    /// Alarms within two days of it that there would be, or would not.
+    alarms: Vec<MovedAlarm>,
+    /// In words, when no money moves.
     why_nothing: Option<String>,
 }
 
@@ -165,8 +172,13 @@ pub(crate) async fn show(
         after: asked.value,
         periods: Vec::new(),
         gates: Vec::new(),
+        forecasts: Vec::new(),
+        alarms: Vec::new(),
         why_nothing: None,
     };
+    let around = Around { app: &app, tenant, twin: &twin, corrected: &corrected };
+    impact.forecasts = around.forecasts().await?;
+    impact.alarms = around.alarms().await?;
     let mut billed = 0;
     for row in shelf::all(&app, tenant, Kind::Contract).await? {
         let content: ContractContent = row.content()?;

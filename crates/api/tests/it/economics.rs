@@ -204,6 +204,51 @@ async fn a_file_of_costs_is_recorded_whole_and_once() {
     assert_eq!(cents(&shop.of("").await["cost"]), 1_000);
 }
 
+#[tokio::test]
+async fn a_correction_says_which_alarms_and_forecasts_it_moves() {
+    let more = "cloud = \"0.50 EUR/device/month\"\n[alarm.warm]\ntitle = \"too warm\"\n\
+                device = \"box\"\nwhen = \"temperature > 8 °C\"\nseverity = \"warning\"\n\
+                notify = \"operator\"\n";
+    let shop = Shop::open(more, 1).await;
+    shop.used(0, 5);
+    let metric = "reading.box.temperature.mean";
+    let forecast = json!({
+        "venture": "coolbox", "month": shop.month(), "by": "ann", "at": shop.site.app.clock.now(),
+        "revision": 1, "trials": 1, "seed": 1, "offset": 1,
+        "items": [{ "what": "cold", "metric": metric, "unit": "K", "kind": "guess",
+            "percentiles": [3.0, 3.5, 4.0, 4.5, 5.0] }],
+    });
+    shop.site.put(shop.tenant, registry::Kind::Forecast, "coolbox.last.ann", &forecast).await;
+    let noon = shop.first.with().day(3).build().unwrap().at(12, 0, 0, 0);
+    let noon = noon.in_tz("Europe/Berlin").unwrap().timestamp().to_string();
+    let ask = async |value: Value| {
+        let body = json!({ "device": "box-0001", "property": "temperature", "time": noon,
+            "value": value });
+        shop.done("POST", "/api/v1/billing/impact", &body).await
+    };
+    let warm = ask(json!(9.5)).await;
+    let alarm = &warm["alarms"][0];
+    assert_eq!((&alarm["rule"], &alarm["what"]), (&json!("warm"), &json!("raised")), "{warm}");
+    assert_eq!(alarm["device"], "box-0001");
+    let moved = &warm["forecasts"][0];
+    assert_eq!((&moved["what"], &moved["metric"]), (&json!("cold"), &json!(metric)), "{warm}");
+    assert_eq!((&moved["after"], &moved["covered_after"]), (&json!(9.5), &json!(false)));
+    let same = ask(json!(3.9)).await;
+    assert_eq!(same["alarms"], json!([]), "{same}");
+    // A reading that was wrong raised an alarm that there would not have been.
+    let device = shop.devices[0].clone();
+    let reading = api::KeptReading {
+        property: "temperature".parse().unwrap(),
+        time: noon.parse().unwrap(),
+        value: Reading::Number(9.5),
+        offset: Offset(999),
+        origin: Origin::Real,
+    };
+    shop.site.said.say(&device, reading);
+    let right = ask(json!(4.0)).await;
+    assert_eq!(right["alarms"][0]["what"], "vanishes", "{right}");
+}
+
 #[test]
 fn every_table_of_a_blueprint_leaves_its_plan_billable() {
     for section in blueprint::SECTIONS {

@@ -78,7 +78,8 @@ pub(crate) enum BillCommand {
         #[arg(long)]
         month: Month,
     },
-    /// What a corrected reading would move, before anybody accepts it: lines, documents, gates.
+    /// What a corrected reading would move, before anybody accepts it: lines, documents, gates,
+    /// forecasts, alarms.
     #[command(after_help = "Example: iotbiz bill impact box-0001 energy 2026-10-05T10:00:00Z 41.5")]
     Impact(server::ImpactArgs),
     /// The document of one period.

@@ -71,32 +71,48 @@ pub(crate) struct Newest {
     pub(crate) lines: Vec<serde_json::Value>,
 }
 
-/// A line without the device; none: it does not name it.
-fn forgotten(line: &[u8], id: &str, name: Option<&str>) -> Option<Vec<u8>> {
-    let text = std::str::from_utf8(line).ok()?;
-    if !text.contains(id) && !name.is_some_and(|name| text.contains(name)) {
-        return None;
+/// How a device is named.
+#[derive(Debug, Clone, Copy)]
+struct Named<'a> {
+    id: &'a str,
+    name: Option<&'a str>,
+}
+
+impl Named<'_> {
+    /// Whether JSON or words in quotes name it. A name that another one begins with is not meant.
+    fn in_text(self, text: &str) -> bool {
+        text.contains(self.id)
+            || self.name.is_some_and(|name| text.contains(&format!("\"{name}\"")))
     }
-    let mut object: serde_json::Value = serde_json::from_str(text).ok()?;
-    let says = |value: &serde_json::Value| {
+
+    fn is(self, value: &serde_json::Value) -> bool {
         let text = value.as_str().unwrap_or_default();
-        text.contains(id) || name.is_some_and(|name| text.contains(name))
-    };
-    let own = object["device"] == id;
-    // Another device of the contract may have a name that holds this one's.
-    if !own && !object["dimensions"].as_object().is_some_and(|all| all.values().any(says)) {
-        return None;
+        text.contains(self.id) || self.name == Some(text)
     }
-    let both = [object["source"].as_str(), object["id"].as_str()].map(Option::unwrap_or_default);
-    let hash = sha256(serde_json::json!(both).to_string().as_bytes());
-    let fields = object.as_object_mut()?;
-    fields.remove("device");
-    fields.remove("source");
-    fields.insert("id".to_owned(), format!("erased-{}", hash.get(..32).unwrap_or(&hash)).into());
-    if let Some(dimensions) = fields.get_mut("dimensions").and_then(|all| all.as_object_mut()) {
-        dimensions.retain(|_, value| !says(value));
+
+    /// A line without it; none: the line does not name it.
+    fn taken_out_of(self, line: &[u8]) -> Option<Vec<u8>> {
+        let text = std::str::from_utf8(line).ok().filter(|text| self.in_text(text))?;
+        let mut object: serde_json::Value = serde_json::from_str(text).ok()?;
+        let mut own = ["device", "source", "id"].into_iter().any(|key| self.is(&object[key]));
+        if let Some(dimensions) = object.get("dimensions").and_then(|all| all.as_object()) {
+            own |= dimensions.values().any(|value| self.is(value));
+        }
+        if !own {
+            return None;
+        }
+        let both = serde_json::json!([object["source"], object["id"]]).to_string();
+        let hash = sha256(both.as_bytes());
+        let fields = object.as_object_mut()?;
+        fields.remove("device");
+        fields.remove("source");
+        let id = format!("erased-{}", hash.get(..32).unwrap_or(&hash));
+        fields.insert("id".to_owned(), id.into());
+        if let Some(dimensions) = fields.get_mut("dimensions").and_then(|d| d.as_object_mut()) {
+            dimensions.retain(|_, value| !self.is(value));
+        }
+        serde_json::to_vec(&object).ok()
     }
-    serde_json::to_vec(&object).ok()
 }
 
 #[derive(Debug)]
@@ -284,17 +300,19 @@ impl UsageEvents {
         let shelves = self.shelves(tenant)?;
         let mut shelves = shelves.lock().unwrap_or_else(PoisonError::into_inner);
         let id = device.to_string();
-        let kept = shelves.kept.rewrite(&mut |line| forgotten(line, &id, name))?;
-        let named = |text: &str| text.contains(&id) || name.is_some_and(|name| text.contains(name));
+        let named = Named { id: &id, name };
+        let kept = shelves.kept.rewrite(&mut |line| named.taken_out_of(line))?;
         let held = shelves.held.rewrite(&mut |line| {
-            let held = serde_json::from_slice::<Held>(line).ok()?;
-            let other = Held {
-                event: ERASED.to_owned(),
-                reason: if named(&held.reason) { ERASED.to_owned() } else { held.reason.clone() },
-                ..held.clone()
-            };
-            let found = named(&held.event) || named(&held.reason);
-            found.then(|| serde_json::to_vec(&other).ok())?
+            let mut held = serde_json::from_slice::<Held>(line).ok()?;
+            let in_reason = named.in_text(&held.reason);
+            if !in_reason && !named.in_text(&held.event) {
+                return None;
+            }
+            ERASED.clone_into(&mut held.event);
+            if in_reason {
+                ERASED.clone_into(&mut held.reason);
+            }
+            serde_json::to_vec(&held).ok()
         })?;
         Ok(kept + held)
     }

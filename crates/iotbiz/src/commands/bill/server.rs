@@ -406,8 +406,31 @@ pub(crate) fn impact(args: &ImpactArgs, client: &Client, format: Format) -> anyh
             text(&gate["meets_after"]),
         ));
     }
+    for one in found["forecasts"].as_array().into_iter().flatten() {
+        output::talk(&format!(
+            "forecast of {} by {}: {} so far from {} to {} {} (within 80 %: {} -> {})",
+            text(&one["month"]),
+            text(&one["by"]),
+            text(&one["what"]),
+            text(&one["before"]),
+            text(&one["after"]),
+            text(&one["unit"]),
+            text(&one["covered_before"]),
+            text(&one["covered_after"]),
+        ));
+    }
+    for one in found["alarms"].as_array().into_iter().flatten() {
+        let word = if one["what"] == "raised" { "there would be" } else { "there would not be" };
+        output::talk(&format!(
+            "{word} an alarm {} of {} at {}: {}",
+            text(&one["rule"]),
+            text(&one["device"]),
+            text(&one["time"]),
+            text(&one["why"]),
+        ));
+    }
     if let Some(why) = found["why_nothing"].as_str() {
-        output::talk(&format!("nothing moves: {why}"));
+        output::talk(&format!("no money moves: {why}"));
     }
     Ok(())
 }
