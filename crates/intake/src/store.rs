@@ -13,7 +13,7 @@
 
 mod manifest;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -88,7 +88,8 @@ pub struct Store {
     manifest: Manifest,
     levels: Vec<Vec<Pair>>,
     fresh: FxHashMap<u128, (u64, u64)>,
-    by_owner: Vec<Row>,
+    /// By owner and time, so that a question need not look at all of them.
+    by_owner: BTreeSet<Row>,
     /// Places of the newest events, oldest first.
     newest: VecDeque<u64>,
     events: u64,
@@ -150,7 +151,7 @@ impl Store {
             manifest,
             levels,
             fresh: FxHashMap::default(),
-            by_owner: Vec::new(),
+            by_owner: BTreeSet::new(),
             events,
             health: Health::Whole,
             keys_max: KEYS_IN_MEMORY_MAX,
@@ -193,7 +194,7 @@ impl Store {
     fn remember(&mut self, record: &Record, at: u64) {
         self.fresh.insert(record.key, (record.content, at));
         let key = owned(record.owner, record.time);
-        self.by_owner.push(Row { key, a: record.content, b: at });
+        self.by_owner.insert(Row { key, a: record.content, b: at });
         self.came(at);
         self.events += 1;
     }
@@ -266,7 +267,7 @@ impl Store {
                     append(&mut out, event);
                     self.fresh.insert(event.key, (event.content, at));
                     let key = owned(event.owner, event.time);
-                    self.by_owner.push(Row { key, a: event.content, b: at });
+                    self.by_owner.insert(Row { key, a: event.content, b: at });
                     Put::New(at)
                 }
             });
@@ -340,8 +341,8 @@ impl Store {
         for pair in self.levels.iter().flatten() {
             pair.by_owner.range(keys, &mut |row| rows.push(row))?;
         }
-        let inside = |row: &&Row| (keys.0..keys.1).contains(&row.key);
-        rows.extend(self.by_owner.iter().filter(inside));
+        let first = |key| Row { key, a: 0, b: 0 };
+        rows.extend(self.by_owner.range(first(keys.0)..first(keys.1)));
         rows.sort_unstable();
         for row in rows {
             let found = self.record(row.b, self.end)?;
@@ -439,7 +440,6 @@ impl Store {
         let row = |(key, (a, b)): (&u128, &(u64, u64))| Row { key: *key, a: *a, b: *b };
         let mut keys: Vec<Row> = self.fresh.iter().map(row).collect();
         keys.sort_unstable();
-        self.by_owner.sort_unstable();
         let count = size(keys.len());
         let number = self.manifest.next;
         let disk = Arc::clone(&self.disk);

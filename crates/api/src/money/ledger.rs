@@ -14,6 +14,9 @@ use billing::entry::sha256;
 use intake::{Incoming, Store};
 use model::{Disk, Open};
 
+/// Entries behind the runs of the journal, which are read again with the first need of it: some
+/// kilobytes each.
+const JOURNAL_KEYS_IN_MEMORY_MAX: usize = 16_384;
 /// The longest entry that stands in the journal.
 const JOURNAL_ENTRY_BYTES_MAX: usize = intake::LINE_BYTES_MAX;
 
@@ -56,8 +59,8 @@ impl UsageLedger {
         let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
         if journal.is_none() {
             let folder = self.folder.join("entries");
-            let store = Store::open(Arc::clone(&self.disk), &folder);
-            *journal = Some(store.map_err(io::Error::other)?);
+            let store = Store::open(Arc::clone(&self.disk), &folder).map_err(io::Error::other)?;
+            *journal = Some(store.keeping(JOURNAL_KEYS_IN_MEMORY_MAX));
         }
         let store = journal.as_mut().ok_or_else(|| io::Error::other("no journal"))?;
         let done = work(store);

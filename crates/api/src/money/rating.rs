@@ -5,10 +5,9 @@
 //! for all of it: the first by time, whatever the order they came in.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::sync::OnceLock;
 
-use billing::entry::{Entry as UsageEntry, EntryReading};
+use billing::entry::{Entry, EntryReading};
 use billing::terms::{DeviceOf, SellerOf, Terms};
 use billing::usage::Amount;
 use billing::zone::{Period, Zone};
@@ -48,7 +47,7 @@ pub(crate) struct Loaded {
 /// What rating gave, and from what.
 #[derive(Debug)]
 pub(crate) struct Outcome {
-    pub(crate) entry: UsageEntry,
+    pub(crate) entry: Entry,
     /// None: nothing was in force.
     pub(crate) bill: Option<PeriodBill>,
 }
@@ -157,8 +156,8 @@ impl<'a> Around<'a> {
     fn new(app: &'a App, tenant: TenantId) -> Self {
         let simulated = app.shard.picture().catalog.tenant(tenant).is_some_and(|t| t.demo);
         let billable = if simulated { Billable::All } else { Billable::Real };
-        let (customers, entities, blueprints) = Default::default();
-        Self { app, tenant, billable, customers, entities, blueprints }
+        let (customers, entities) = (BTreeMap::new(), BTreeMap::new());
+        Self { app, tenant, billable, customers, entities, blueprints: BTreeMap::new() }
     }
 
     /// Reads the customers of contracts together.
@@ -206,19 +205,18 @@ impl<'a> Around<'a> {
     }
 
     async fn blueprint(&mut self, venture: &Name, revision: u64) -> Result<&str, Problem> {
-        match self.blueprints.entry((venture.clone(), revision)) {
-            Entry::Occupied(known) => Ok(known.into_mut()),
-            Entry::Vacant(place) => {
-                let blueprint = key(self.tenant, Kind::Blueprint, venture.as_str());
-                let row = self.app.registry.at(blueprint, revision).await?;
-                let missing = || {
-                    let what = format!("{venture} has no revision {revision}");
-                    Problem::invalid("/revision", what)
-                };
-                let text: BlueprintContent = row.ok_or_else(missing)?.content()?;
-                Ok(place.insert(text.text))
-            }
+        let of = (venture.clone(), revision);
+        if !self.blueprints.contains_key(&of) {
+            let blueprint = key(self.tenant, Kind::Blueprint, venture.as_str());
+            let row = self.app.registry.at(blueprint, revision).await?;
+            let missing = || {
+                let what = format!("{venture} has no revision {revision}");
+                Problem::invalid("/revision", what)
+            };
+            let text: BlueprintContent = row.ok_or_else(missing)?.content()?;
+            self.blueprints.insert(of.clone(), text.text);
         }
+        Ok(self.blueprints.get(&of).map_or("", String::as_str))
     }
 }
 
@@ -357,7 +355,7 @@ pub(crate) fn rated(
         events.push(line.to_owned());
     });
     told.map_err(|error| Problem::from_kind(error.kind(), &error))?;
-    let entry = UsageEntry::new(whose, (period, loaded.billable), readings)?.with_events(events)?;
+    let entry = Entry::new(whose, (period, loaded.billable), readings)?.with_events(events)?;
     let bill = entry.fill(files.clone()).period(loaded.name())?;
     Ok(Outcome { entry, bill })
 }
