@@ -114,6 +114,8 @@ const routes = [
   ['POST', '/api/v1/contracts', (r) => [201, addContract(r.body)]],
   ['PATCH', '/api/v1/contracts/:id', (r) => money.changeContract(r.params.id, r.body)],
   ['PUT', '/api/v1/customers/:id', (r) => Object.assign(money.customers.find((one) => one.name === r.params.id), r.body)],
+  ['GET', '/api/v1/usage/events', () => money.events()],
+  ['GET', '/api/v1/usage/quarantine', () => list(money.held())],
   ['GET', '/api/v1/billing/revenue', (r) => list(money.revenue(r.search.get('month')))],
   ['GET', '/api/v1/ventures/:name/economics', (r) => money.economics(r.params.name, r.search.get('month'), r.search.get('by'), limit(r, 50))],
   ['POST', '/api/v1/billing/close', (r) => money.close(r.body)],

@@ -39,7 +39,7 @@ export class Money {
     const found = this.world.filter(body.filter ?? '');
     if (!customer || found.error || found.length === 0) return { error: customer ? 'no device matches' : `no customer ${body.customer}`, pointer: customer ? '/filter' : '/customer' };
     const made = {
-      id: id('ctr'), name: body.name, customer: customer.id, customer_name: customer.name, venture: 'coolbox', plan: body.plan, revision: 9,
+      id: id('ctr'), name: body.name, customer: customer.id, customer_name: customer.name, venture: 'coolbox', plan: body.plan, revision: 1, plan_revision: 9,
       devices: found.map((one) => ({ device: one.id, kind: one.kind, name: one.name })), filter: body.filter, from: `${body.from}T00:00:00Z`,
       accepted_by: body.accepted_by, accepted_at: new Date().toISOString(),
     };
@@ -47,6 +47,16 @@ export class Money {
     return made;
   }
 
+  /** Usage that was sent from outside: one kept, one put aside. */
+  events() {
+    const contract = this.contracts[0]?.name;
+    if (!contract) return { kept: 0, quarantined: 0, newest: [] };
+    return { kept: 1, quarantined: 1, newest: [{ contract, usage: 'tickets', device: null, time: new Date().toISOString(), value: '2', id: 't-3', source: 'desk' }] };
+  }
+  held() {
+    if (this.contracts.length === 0) return [];
+    return [{ at: new Date().toISOString(), status: 409, reason: 'its id is known with another content', event: '{"id":"t-3","value":3}' }];
+  }
   changeContract(name, body) {
     const known = this.contracts.find((one) => one.name === name);
     known.revision += 1;

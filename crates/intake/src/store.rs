@@ -419,7 +419,7 @@ impl Store {
         while let Some((record, next)) = self.record(at, self.end)? {
             let other = change(record.line());
             changed += u64::from(other.is_some());
-            append(&mut out, &record.incoming(other.as_deref().unwrap_or(record.line())));
+            append(&mut out, &record.incoming(other.as_deref().unwrap_or_else(|| record.line())));
             at = next;
             if out.len() >= REWRITE_BYTES {
                 file.write_at(&out, to).map_err(on(aside))?;
