@@ -307,9 +307,10 @@ pub(crate) async fn change(
     audience::person((tenant, &row.id), &user.name, &open).map_err(|error| refused(&error))?;
     let answer = shown(&content, secret);
     let covered = audience::covered(&app.seal, &row.id, content);
-    user.notify = Some(covered.map_err(|error| {
-        Problem::new(code::UNAVAILABLE, format!("cover the secret: {error}"))
-    })?);
+    user.notify =
+        Some(covered.map_err(|error| {
+            Problem::new(code::UNAVAILABLE, format!("cover the secret: {error}"))
+        })?);
     let record = key(tenant, Kind::User, &row.id);
     let expect = Expect::Revision(row.revision);
     let written = put(&app, record, &user, &caller.actor(), expect).await?;

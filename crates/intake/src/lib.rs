@@ -16,6 +16,4 @@ mod run;
 mod store;
 
 pub use error::Error;
-pub use store::{
-    Incoming, KEYS_IN_MEMORY_MAX, LINE_BYTES_MAX, NEWEST_MAX, PUT_MAX, Put, Store,
-};
+pub use store::{Incoming, KEYS_IN_MEMORY_MAX, LINE_BYTES_MAX, NEWEST_MAX, PUT_MAX, Put, Store};

@@ -154,7 +154,7 @@ fn what_is_written_again_is_gone_from_the_disk_and_known_all_the_same() {
     let open = || Store::open(Arc::new(OsDisk), folder.path()).unwrap().keeping(100);
     let mut store = open();
     let secret = b"of box-0007";
-    let line = |n: u64| if n % 10 == 0 { &secret[..] } else { &b"of another"[..] };
+    let line = |n: u64| if n.is_multiple_of(10) { &secret[..] } else { &b"of another"[..] };
     let events: Vec<_> = (0..450).map(|n| event(n, line(n))).collect();
     events.chunks(50).for_each(|some| drop(store.put(some).unwrap()));
     let mut other = |line: &[u8]| (line == secret).then(|| b"of one".to_vec());

@@ -28,8 +28,9 @@ pub use frame::{
     Raw, Record, Redecode, Retain, SessionFrame,
 };
 pub use id::{
-    AlarmId, AuthorityId, ClaimId, CommandId, ContractId, CostId, CredentialId, CustomerId, DeviceId,
-    EvidenceId, GateDecisionId, IdError, IdeaId, InvoiceId, SiteId, TenantId, UserId, VentureId,
+    AlarmId, AuthorityId, ClaimId, CommandId, ContractId, CostId, CredentialId, CustomerId,
+    DeviceId, EvidenceId, GateDecisionId, IdError, IdeaId, InvoiceId, SiteId, TenantId, UserId,
+    VentureId,
 };
 pub use money::{Currency, Money, MoneyError, Price};
 pub use name::{Name, NameError};

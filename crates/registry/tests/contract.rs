@@ -156,7 +156,6 @@ pub(crate) async fn a_batch_is_written_whole_or_not_at_all(url: &str) {
     assert_eq!(registry.put_many(&[], &ME).await.unwrap(), []);
 }
 
-#[expect(clippy::too_many_lines, reason = "one table of what is refused")]
 pub(crate) async fn many_at_once_are_what_one_by_one_would_have_written(url: &str) {
     let registry = open(url).await;
     let contents: Vec<Value> = (0..200).map(|n| device(&format!("box-{n:04}"))).collect();
@@ -164,7 +163,9 @@ pub(crate) async fn many_at_once_are_what_one_by_one_would_have_written(url: &st
     let put = |at: usize| Decision::put(HERE, Kind::Device, &ids[at], &contents[at]);
     let all: Vec<Decision<'_>> = (0..200).map(put).collect();
     let written = registry.put_many(&all, &ME).await.unwrap();
-    assert!(written.iter().zip(1..).all(|(written, seq)| (written.revision, written.seq) == (1, seq)));
+    assert!(
+        written.iter().zip(1..).all(|(written, seq)| (written.revision, written.seq) == (1, seq))
+    );
     // A record twice, one removed, names that move on: in the order in which they were decided.
     let renamed = device("other");
     let mut next: Vec<Decision<'_>> = (0..20).map(put).collect();
@@ -191,10 +192,14 @@ pub(crate) async fn many_at_once_are_what_one_by_one_would_have_written(url: &st
     let mut taken: Vec<Decision<'_>> = (0..20).map(put).collect();
     taken.push(Decision::put(HERE, Kind::Device, "new", &contents[199]));
     let refused = registry.put_many(&taken, &ME).await.unwrap_err();
-    assert!(matches!(&refused, Error::NameTaken { holder, .. } if *holder == ids[199]), "{refused}");
+    assert!(
+        matches!(&refused, Error::NameTaken { holder, .. } if *holder == ids[199]),
+        "{refused}"
+    );
     assert_eq!(registry.outbox(0, 1_000).await.unwrap().len(), 223);
 }
 
+#[expect(clippy::too_many_lines, reason = "one table of what is refused")]
 pub(crate) async fn malformed_decisions_are_refused_with_place_and_rule(url: &str) {
     let registry = open(url).await;
     let mut deep = json!(1);

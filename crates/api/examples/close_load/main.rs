@@ -201,7 +201,9 @@ async fn check(site: &Site, token: &str, size: Size) -> Outcome<()> {
     if entity["items"][0]["invoices"] != size.contracts {
         return Err(format!("the counter stands at {}", entity["items"][0]["invoices"]).into());
     }
-    println!("numbers after both kills | no gap, none twice | 1 to {count}, {net} cents as by hand");
+    println!(
+        "numbers after both kills | no gap, none twice | 1 to {count}, {net} cents as by hand"
+    );
     Ok(())
 }
 
@@ -241,7 +243,9 @@ async fn ask(site: &Site, token: &str, size: Size) -> Outcome<()> {
             made += 1;
         }
         let rate = f64::from(u32::try_from(made)?) / start.elapsed().as_secs_f64();
-        println!("documents of form {format} over the API, one after another | >= 50/s | {rate:.0}/s");
+        println!(
+            "documents of form {format} over the API, one after another | >= 50/s | {rate:.0}/s"
+        );
     }
     Ok(())
 }

@@ -107,8 +107,7 @@ impl Site {
         let url = format!("sqlite://{}", folder.join("registry.db").display());
         let registry = Registry::open(&url, Arc::clone(&clock)).await?;
         let options = eventlog::Options::default();
-        let log =
-            Log::open(Arc::clone(&disk), Arc::clone(&clock), &folder.join("log"), options)?;
+        let log = Log::open(Arc::clone(&disk), Arc::clone(&clock), &folder.join("log"), options)?;
         let door = Arc::new(Door::new(Arc::clone(&clock)));
         for kind in [Kind::Tenant, Kind::User, Kind::Credential] {
             for row in registry.scan(kind, None, 100).await? {
@@ -137,11 +136,9 @@ impl Site {
             registry,
             relay,
             door,
-            keyring: Arc::new(Keyring::new(
-                Authority::root("load", clock.now())?,
-                [],
-                |_, _| Ok(()),
-            )),
+            keyring: Arc::new(Keyring::new(Authority::root("load", clock.now())?, [], |_, _| {
+                Ok(())
+            })),
             seal: Arc::clone(&seal),
             studies: Arc::default(),
             provisioning: Arc::default(),

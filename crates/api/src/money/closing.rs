@@ -13,7 +13,7 @@ use axum::extract::State;
 use billing::delta_totals;
 use billing::document::{TaxRules, Totals};
 use billing::entry::sha256;
-use billing::ledger::{Books, Delta, Draft, Entity, Invoice, InvoiceState};
+use billing::ledger::{Books, Delta, Draft, Entity, InvoiceState};
 use billing::zone::Period;
 use identity::Action;
 use model::{InvoiceId, Money, TenantId, Timestamp, UserId};
@@ -265,9 +265,11 @@ impl Closer {
             drafts.flat_map(|draft| std::mem::take(&mut draft.entries)).collect();
         let texts: Vec<&str> = entries.iter().map(String::as_str).collect();
         // Durable before a document names them; the names are their hashes, which drafts have.
-        self.app.facts.usage_ledger.put_many(&texts).map_err(|error| {
-            Problem::new(code::UNAVAILABLE, format!("usage ledger: {error}"))
-        })?;
+        self.app
+            .facts
+            .usage_ledger
+            .put_many(&texts)
+            .map_err(|error| Problem::new(code::UNAVAILABLE, format!("usage ledger: {error}")))?;
         Ok(made)
     }
 
@@ -360,7 +362,8 @@ impl Closer {
         };
         closed.what = if old.is_empty() { "drafted" } else { "replaced" };
         let place = format!("{contract} {} {}", period.from.as_millis(), documents.len());
-        let drafted = self.draft((loaded, mode), (period, &place), (books, making, totals), &old)?;
+        let drafted =
+            self.draft((loaded, mode), (period, &place), (books, making, totals), &old)?;
         closed.invoice = Some(drafted.id.clone());
         Ok((closed, Some(drafted)))
     }

@@ -14,8 +14,8 @@ use crate::app::App;
 use crate::caller::Caller;
 use crate::code;
 use crate::extract::Params;
-use crate::money::shelf::Kept;
 use crate::money::documents::{InvoiceQuery, found};
+use crate::money::shelf::Kept;
 use crate::problem::Problem;
 
 /// Lines of one file.

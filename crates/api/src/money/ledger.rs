@@ -71,12 +71,6 @@ impl UsageLedger {
         done.map_err(io::Error::other)
     }
 
-    /// Keeps an entry and tells its name.
-    pub(crate) fn put(&self, text: &str) -> io::Result<String> {
-        let mut names = self.put_many(&[text])?;
-        names.pop().ok_or_else(|| io::Error::other("no name"))
-    }
-
     /// Keeps entries and tells their names, in order; all are durable when it returns.
     pub(crate) fn put_many(&self, texts: &[&str]) -> io::Result<Vec<String>> {
         let names: Vec<String> = texts.iter().map(|text| sha256(text.as_bytes())).collect();
@@ -86,7 +80,9 @@ impl UsageLedger {
                 Some(key) => small.push(Incoming {
                     key,
                     // The rest of the name: of two entries with one key the second is refused.
-                    content: name.get(32..48).and_then(|rest| u64::from_str_radix(rest, 16).ok())
+                    content: name
+                        .get(32..48)
+                        .and_then(|rest| u64::from_str_radix(rest, 16).ok())
                         .unwrap_or_default(),
                     owner: half(key),
                     time: 0,

@@ -379,7 +379,7 @@ struct Needed<'a> {
     device: DeviceId,
     period: Period,
     /// Set where one reading of each day is enough.
-    zone: Option<&'a billing::zone::Zone>,
+    zone: Option<&'a Zone>,
     days: BTreeMap<jiff::civil::Date, EntryReading>,
     inside: Vec<EntryReading>,
     before: BTreeMap<Name, EntryReading>,
@@ -387,7 +387,7 @@ struct Needed<'a> {
 }
 
 impl<'a> Needed<'a> {
-    const fn new(device: DeviceId, period: Period, zone: Option<&'a billing::zone::Zone>) -> Self {
+    const fn new(device: DeviceId, period: Period, zone: Option<&'a Zone>) -> Self {
         Self {
             device,
             period,

@@ -278,7 +278,11 @@ impl Taken {
     ) -> Result<Vec<Change>, Problem> {
         let mut changes = self.documents(tenant)?;
         if self.moved != loaded.entity {
-            changes.push(counter(tenant, loaded.customer.entity.as_str(), (&self.moved, revision))?);
+            changes.push(counter(
+                tenant,
+                loaded.customer.entity.as_str(),
+                (&self.moved, revision),
+            )?);
         }
         Ok(changes)
     }
@@ -301,8 +305,7 @@ fn credited(
     note: &Invoice,
 ) -> Result<Vec<(Kept, InvoiceContent)>, Problem> {
     let mut taken = Vec::new();
-    let Some(number) = note.number.as_ref().filter(|_| note.state == InvoiceState::Final)
-    else {
+    let Some(number) = note.number.as_ref().filter(|_| note.state == InvoiceState::Final) else {
         return Ok(taken);
     };
     for kept in documents {

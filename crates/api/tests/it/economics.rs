@@ -158,7 +158,10 @@ async fn what_was_paid_stands_instead_of_what_the_case_believes() {
     assert_eq!(items[0]["name"], "box-0002", "the worst margin comes first");
     let named = |name: &str| {
         let costs = found["costs"].as_array().unwrap();
-        costs.iter().filter(|cost| cost["name"] == name).map(|cost| cost["basis"].clone())
+        costs
+            .iter()
+            .filter(|cost| cost["name"] == name)
+            .map(|cost| cost["basis"].clone())
             .collect::<Vec<_>>()
     };
     assert_eq!(named("cloud"), ["recorded"]);
@@ -192,7 +195,8 @@ async fn a_file_of_costs_is_recorded_whole_and_once() {
     };
     let month = shop.month();
     let head = "month,kind,amount,customer,device,source\n";
-    let good = format!("{head}{month},cloud,12 EUR,,,hoster\n{month},other,-2 EUR,linden,,refund\n");
+    let good =
+        format!("{head}{month},cloud,12 EUR,,,hoster\n{month},other,-2 EUR,linden,,refund\n");
     let bad = format!("{good}{month},cloud,12,,,no currency\n2026-13,cloud,1 EUR,,,no month\n");
     let refused = send(&bad).await;
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.text);

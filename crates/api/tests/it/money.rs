@@ -78,7 +78,10 @@ async fn a_month_goes_from_readings_to_a_paid_invoice() {
 async fn usage_events_forget_an_erased_device_and_go_on_counting() {
     let shop = Shop::open().await;
     let text = format!("{BLUEPRINT}tickets = {{ usage = \"tickets\", price = \"2 EUR\" }}\n")
-        .replace("[plan.care]", "[usage.tickets]\nmeasure = \"sum\"\nproperty = \"tickets\"\n[plan.care]");
+        .replace(
+            "[plan.care]",
+            "[usage.tickets]\nmeasure = \"sum\"\nproperty = \"tickets\"\n[plan.care]",
+        );
     shop.done("PUT", "/api/v1/ventures/coolbox/blueprint", &json!({ "text": text })).await;
     let body = json!({ "name": "box-0002", "kind": "box" });
     let added = shop.done("POST", "/api/v1/devices", &body).await;
@@ -115,7 +118,10 @@ async fn usage_events_forget_an_erased_device_and_go_on_counting() {
     let next = shop.first.last_of_month().tomorrow().unwrap();
     let path = format!("/api/v1/usage?contract=desk&from={}&to={next}&by=region", shop.first);
     let groups = shop.done("GET", &path, &Value::Null).await;
-    assert_eq!((&groups["items"][0]["sum"], &groups["items"][0]["group"]), (&json!("2"), &json!("north")));
+    assert_eq!(
+        (&groups["items"][0]["sum"], &groups["items"][0]["group"]),
+        (&json!("2"), &json!("north"))
+    );
 }
 
 #[tokio::test]

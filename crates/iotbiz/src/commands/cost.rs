@@ -42,8 +42,10 @@ pub(crate) enum CostCommand {
         venture: Option<String>,
     },
     /// Record the entries of a CSV file: one wrong line and nothing is recorded.
-    #[command(after_help = "Columns: month,kind,amount,customer,device,source (customer and device \
-                            may be empty)\nExample: iotbiz cost import october.csv --dry-run")]
+    #[command(
+        after_help = "Columns: month,kind,amount,customer,device,source (customer and device \
+                            may be empty)\nExample: iotbiz cost import october.csv --dry-run"
+    )]
     Import {
         /// CSV with a header line.
         file: PathBuf,
@@ -112,18 +114,15 @@ pub(crate) fn run(command: &CostCommand, client: &Client, format: Format) -> any
         CostCommand::List { venture, month } => list((venture.as_deref(), *month), client, format),
         CostCommand::Rm { cost, venture } => {
             let venture = apply::venture(client, venture.as_deref())?;
-            let path =
-                format!("/api/v1/ventures/{}/costs/{}", encoded(&venture), encoded(cost));
+            let path = format!("/api/v1/ventures/{}/costs/{}", encoded(&venture), encoded(cost));
             client.call("DELETE", &path, None)?;
             output::talk(&format!("took {cost} back; economics of its month are as before"));
             Ok(())
         }
         CostCommand::Import { file, venture, dry_run } => {
             let venture = apply::venture(client, venture.as_deref())?;
-            let path = format!(
-                "/api/v1/ventures/{}/costs/import?dry_run={dry_run}",
-                encoded(&venture)
-            );
+            let path =
+                format!("/api/v1/ventures/{}/costs/import?dry_run={dry_run}", encoded(&venture));
             let done = client.send_text(&path, "text/csv", &read(file)?)?;
             if format == Format::Json {
                 return output::json(&done);

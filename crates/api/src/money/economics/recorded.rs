@@ -148,12 +148,12 @@ impl Economics {
         let mut exact = vec![Decimal::ZERO; self.rows.len()];
         let mut formulas = vec![String::new(); self.rows.len()];
         for entry in entries {
-            let months =
-                |row: &usize| self.rows.get(*row).map_or(Decimal::ZERO, |row| row.months);
+            let months = |row: &usize| self.rows.get(*row).map_or(Decimal::ZERO, |row| row.months);
             let all: Decimal = entry.rows.iter().map(months).sum();
             for row in &entry.rows {
                 let own = months(row);
-                if let (Some(exact), Some(formula)) = (exact.get_mut(*row), formulas.get_mut(*row)) {
+                if let (Some(exact), Some(formula)) = (exact.get_mut(*row), formulas.get_mut(*row))
+                {
                     *exact += entry.amount.amount() * quotient(own, all);
                     if !formula.is_empty() {
                         formula.push_str(" + ");

@@ -76,8 +76,11 @@ pub(crate) async fn steps(
 ) -> Result<Json<SteppedAll>, Problem> {
     let tenant = caller.may(Action::ChangeMoney)?;
     let from = begins(asked.step).ok_or_else(|| {
-        Problem::invalid("/step", "it is taken document by document: money and credit are their own")
-            .fix("POST /invoices/INVOICE/steps")
+        Problem::invalid(
+            "/step",
+            "it is taken document by document: money and credit are their own",
+        )
+        .fix("POST /invoices/INVOICE/steps")
     })?;
     let contracts = Contracts {
         only: asked.contract.as_deref(),
