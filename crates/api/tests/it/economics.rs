@@ -3,7 +3,7 @@
 //! *Invariant:* every sum is that of its parts, and what is not known is said.
 
 use axum::http::StatusCode;
-use model::Origin;
+use model::{Offset, Origin, Value as Reading};
 use serde_json::{Value, json};
 
 use crate::scene::{CASE, PATH, coolbox};
@@ -130,7 +130,7 @@ async fn a_gate_judges_the_margin_of_the_newest_closed_month() {
 #[tokio::test]
 async fn what_was_paid_stands_instead_of_what_the_case_believes() {
     let costs = "cloud = \"0.50 EUR/device/month\"\nsupport = \"2 EUR/device/month\"\n";
-    let shop = Shop::open(costs, 3).await;
+    let shop = Shop::selling(&venture(costs), 3).await;
     (0..3).for_each(|device| shop.used(device, 10));
     shop.close().await;
     let before = shop.of("").await;
@@ -186,7 +186,7 @@ async fn what_was_paid_stands_instead_of_what_the_case_believes() {
 
 #[tokio::test]
 async fn a_file_of_costs_is_recorded_whole_and_once() {
-    let shop = Shop::open("cloud = \"0.50 EUR/device/month\"\n", 1).await;
+    let shop = Shop::selling(&venture("cloud = \"0.50 EUR/device/month\"\n"), 1).await;
     shop.used(0, 1);
     let path = format!("{PATH}/costs/import");
     let send = async |text: &str| {
@@ -213,7 +213,7 @@ async fn a_correction_says_which_alarms_and_forecasts_it_moves() {
     let more = "cloud = \"0.50 EUR/device/month\"\n[alarm.warm]\ntitle = \"too warm\"\n\
                 device = \"box\"\nwhen = \"temperature > 8 °C\"\nseverity = \"warning\"\n\
                 notify = \"operator\"\n";
-    let shop = Shop::open(more, 1).await;
+    let shop = Shop::selling(&venture(more), 1).await;
     shop.used(0, 5);
     let metric = "reading.box.temperature.mean";
     let forecast = json!({

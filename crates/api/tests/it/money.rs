@@ -77,7 +77,7 @@ async fn a_month_goes_from_readings_to_a_paid_invoice() {
 #[tokio::test]
 async fn usage_events_forget_an_erased_device_and_go_on_counting() {
     let shop = Shop::open().await;
-    let text = format!("{BLUEPRINT}tickets = {{ usage = \"tickets\", price = \"2 EUR\" }}\n")
+    let text = format!("{}tickets = {{ usage = \"tickets\", price = \"2 EUR\" }}\n", taxed())
         .replace(
             "[plan.care]",
             "[usage.tickets]\nmeasure = \"sum\"\nproperty = \"tickets\"\n[plan.care]",
