@@ -174,8 +174,9 @@ async fn what_was_paid_stands_instead_of_what_the_case_believes() {
     let margin = shop.margin().await["value"].as_f64().unwrap();
     assert!((margin - (9.0 - 27.25) / 3.0).abs() < 1e-9, "{margin}");
 
-    let twice = shop.site.call("POST", &path, &shop.owner, &add("cloud", "10.00 EUR", json!({})));
-    assert_eq!(twice.await.status, StatusCode::CONFLICT, "the same entry is recorded once");
+    let again = add("cloud", "10.00 EUR", json!({}));
+    let twice = shop.site.call("POST", &path, &shop.owner, &again).await;
+    assert_eq!(twice.status, StatusCode::CONFLICT, "the same entry is recorded once");
     let id = cloud["id"].as_str().unwrap();
     let gone = shop.site.call("DELETE", &format!("{path}/{id}"), &shop.owner, &Value::Null).await;
     assert_eq!(gone.status, StatusCode::NO_CONTENT, "{}", gone.text);
