@@ -56,6 +56,8 @@ pub(crate) struct Stepped {
     gross: String,
     /// Why it took no step.
     why: Option<String>,
+    /// The status that the step would have had by itself: 403, 409; null: it took it.
+    status: Option<u16>,
 }
 
 /// What became of the documents of a month.
@@ -177,8 +179,7 @@ impl Many<'_> {
             let taken = match self.taking.take((loaded, &documents), document, self.step) {
                 Ok(taken) => taken,
                 Err(problem) => {
-                    let why = Some(problem.detail);
-                    items.push(stepped(loaded, (&id, &document.invoice), why));
+                    items.push(stepped(loaded, (&id, &document.invoice), Some(problem)));
                     continue;
                 }
             };
@@ -208,14 +209,15 @@ impl Counters {
     }
 }
 
-fn stepped(loaded: &Loaded, (id, invoice): (&str, &Invoice), why: Option<String>) -> Stepped {
+fn stepped(loaded: &Loaded, (id, invoice): (&str, &Invoice), refused: Option<Problem>) -> Stepped {
     Stepped {
+        status: refused.as_ref().map(|problem| problem.status),
+        why: refused.map(|problem| problem.detail),
         id: id.to_owned(),
         contract: loaded.name().to_owned(),
         number: invoice.number.clone(),
         kind: kind_word(invoice.kind),
         state: invoice.state.as_str(),
         gross: invoice.draft.totals.gross.amount().to_string(),
-        why,
     }
 }

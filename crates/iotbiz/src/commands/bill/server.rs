@@ -284,6 +284,7 @@ pub(crate) fn step(args: &StepArgs, client: &Client, format: Format) -> anyhow::
     for item in &refused {
         output::talk(&format!("{}: {}", text(&item["contract"]), text(&item["why"])));
     }
+    let forbidden = refused.iter().any(|item| item["status"] == 403);
     let refused = refused.len();
     if format == Format::Json {
         output::json(&json!({ "items": done }))?;
@@ -294,7 +295,8 @@ pub(crate) fn step(args: &StepArgs, client: &Client, format: Format) -> anyhow::
     }
     if refused > 0 {
         let what = format!("{refused} documents did not take the step; the others did");
-        return Err(Failure::new(exit::CHECK_FAILED, what).into());
+        let code = if forbidden { exit::NOT_ALLOWED } else { exit::CHECK_FAILED };
+        return Err(Failure::new(code, what).into());
     }
     Ok(())
 }
