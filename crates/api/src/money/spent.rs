@@ -179,6 +179,10 @@ struct Reading<'a> {
 impl Reading<'_> {
     async fn content(&self, new: NewCost) -> Result<CostContent, Problem> {
         let money = money(&new.amount)?;
+        if format!("{}-01", new.month).parse::<jiff::civil::Date>().is_err() {
+            let what = format!("{:?} is no month", new.month);
+            return Err(Problem::invalid("/month", what).fix("write 2026-10"));
+        }
         let customer = match new.customer.as_deref().filter(|text| !text.is_empty()) {
             None => None,
             Some(text) => {
