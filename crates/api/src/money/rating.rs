@@ -29,6 +29,9 @@ use crate::write::key;
 /// How far before and after a period a register looks for its neighbours.
 const EDGE: Duration = Duration::from_secs(35 * 86_400);
 
+/// Behind every frame there will be, with no more digits than a usage line keeps as a number.
+const BEHIND_ALL: Offset = Offset(999_999_999_999_999);
+
 /// A contract with everybody in it.
 #[derive(Debug, Clone)]
 pub(crate) struct Loaded {
@@ -367,7 +370,7 @@ impl Corrected {
             property: self.property.clone(),
             time: self.time,
             value,
-            offset: Offset(u64::MAX >> 1),
+            offset: BEHIND_ALL,
             origin: Origin::Real,
         }
     }

@@ -221,7 +221,7 @@ async fn a_correction_says_which_alarms_and_forecasts_it_moves() {
         "venture": "coolbox", "month": shop.month(), "by": "ann", "at": shop.site.app.clock.now(),
         "revision": 1, "trials": 1, "seed": 1, "offset": 1,
         "items": [{ "what": "cold", "metric": metric, "unit": "K", "kind": "guess",
-            "percentiles": [3.0, 3.5, 4.0, 4.5, 5.0] }],
+            "percentiles": (1..=99).map(|p| 3.0 + f64::from(p) / 50.0).collect::<Vec<_>>() }],
     });
     shop.site.put(shop.tenant, registry::Kind::Forecast, "coolbox.last.ann", &forecast).await;
     let noon = shop.first.with().day(3).build().unwrap().at(12, 0, 0, 0);
