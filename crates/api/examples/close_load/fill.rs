@@ -69,7 +69,8 @@ pub(crate) fn naive(contract: u64, events: u64) -> u64 {
 
 /// Last month: the day it begins.
 pub(crate) fn month() -> Outcome<Date> {
-    let today = jiff::Zoned::now().with_time_zone(jiff::tz::TimeZone::UTC).date();
+    let now = model::Clock::now(&model::SystemClock::new()).as_millis();
+    let today = jiff::Timestamp::from_millisecond(now)?.in_tz("UTC")?.date();
     Ok(today.first_of_month().yesterday()?.first_of_month())
 }
 
@@ -220,7 +221,7 @@ pub(crate) fn name(number: u64) -> String {
 }
 
 fn instant(day: Date) -> Outcome<i64> {
-    Ok(day.in_tz(ZONE)?.timestamp().as_millisecond())
+    Ok(day.at(0, 0, 0, 0).in_tz(ZONE)?.timestamp().as_millisecond())
 }
 
 async fn events(site: &Site, token: &str, size: Size) -> Outcome<()> {
