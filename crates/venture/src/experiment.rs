@@ -1,7 +1,7 @@
 //! From the blueprint's `[assumption]` and `[experiment]` to claims, and bars that stay put.
 //!
-//! *Invariant:* once an experiment has a result, what it tests, its kind, how many are asked, its pass
-//! and its kill bar are what they were; only another experiment can have others.
+//! *Invariant:* once an experiment has a result, what it tests, its kind, how many are asked, its
+//! pass and its kill bar are what they were; only another experiment can have others.
 
 use std::collections::BTreeMap;
 
