@@ -52,7 +52,8 @@ fn reasons(app: &App) -> Vec<&'static str> {
         ClockState::Behind => reasons.push("clock_behind"),
         ClockState::StepHeld => reasons.push("clock_step_held"),
     }
-    if log.disk_full() {
+    let urgent_full = app.shard.urgent().is_some_and(|lane| lane.log().disk_full());
+    if log.disk_full() || urgent_full {
         reasons.push("disk_full");
     }
     if log.on_fatal().borrow().is_some() {

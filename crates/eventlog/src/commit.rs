@@ -4,7 +4,6 @@
 //! the kernel may have dropped the pages and a second sync would lie ("fsyncgate"). A full disk is
 //! no failure: the same bytes are tried again.
 
-use std::io::ErrorKind;
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -84,11 +83,6 @@ struct Sealed {
     places: Vec<(u64, u64)>,
 }
 
-fn is_full(error: &Error) -> bool {
-    matches!(error, Error::Io { source, .. }
-        if matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded))
-}
-
 impl Writer {
     /// Fills in the headers of all batches for where they will be written.
     fn seal(&mut self, durable: Offset) -> Sealed {
@@ -156,7 +150,7 @@ impl Shared {
                 self.disk_full.store(false, Ordering::Release);
                 Ok(Progress::Committed(last))
             }
-            Err(error) if is_full(&error) => {
+            Err(error) if error.is_disk_full() => {
                 self.disk_full.store(true, Ordering::Release);
                 Ok(Progress::DiskFull)
             }

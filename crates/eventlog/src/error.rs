@@ -114,6 +114,13 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the disk is full: the same is possible when there is room again.
+    #[must_use]
+    pub fn is_disk_full(&self) -> bool {
+        let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+        matches!(self, Self::Io { source, .. } if full.contains(&source.kind()))
+    }
+
     /// The situation.
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {

@@ -37,6 +37,8 @@ const ROLE: &str = "operator";
 /// What is looked at, and whom to tell.
 pub(super) struct Watched {
     pub(super) log: Log,
+    /// Of the urgent lane.
+    pub(super) urgent: Log,
     pub(super) history: Arc<History>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) registry: Registry,
@@ -49,6 +51,7 @@ impl Watched {
     pub(super) fn new(on: &Foundation, history: &Arc<History>, notices: &Notices) -> Self {
         Self {
             log: on.log.clone(),
+            urgent: on.urgent.log.clone(),
             history: Arc::clone(history),
             clock: Arc::clone(&on.clock),
             registry: on.registry.clone(),
@@ -98,7 +101,7 @@ impl Alarms {
         let mut offered = BTreeSet::new();
         loop {
             let now = watched.clock.now();
-            let conditions = conditions(&watched.log, &watched.history);
+            let conditions = conditions(&watched);
             // History that its place has not answered for yet may be as it was before the restart.
             let unknown: &[&str] = if watched.history.is_open() { &[] } else { &OF_HISTORY };
             self.with(|book| book.observe(&conditions, unknown, now));
@@ -152,10 +155,11 @@ impl Alarms {
 }
 
 /// What is wrong now.
-fn conditions(log: &Log, history: &History) -> Vec<Condition> {
+fn conditions(watched: &Watched) -> Vec<Condition> {
+    let Watched { log, urgent, history, .. } = watched;
     let mut found = Vec::new();
     let health = history.health();
-    if log.disk_full() {
+    if log.disk_full() || urgent.disk_full() {
         found.push(Condition {
             word: "disk_full",
             severity: Severity::Critical,

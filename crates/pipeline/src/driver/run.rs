@@ -13,7 +13,7 @@ use eventlog::{Appended, Batch, Log, Snapshots};
 use model::{Clock, Frame, Offset, OutputKey, Timestamp};
 use rules::Scope;
 use tokio::sync::watch;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::ask::{QUESTIONS_MAX, Question};
 use super::lane::Beside;
@@ -31,6 +31,9 @@ const ACKS_FIRST: Duration = Duration::from_micros(500);
 
 /// How long the thread sleeps at most before it looks whether it shall stop.
 const WAIT_MAX: Duration = Duration::from_millis(50);
+
+/// How long a full disk is left alone before the next try to write a snapshot.
+const SNAPSHOT_AGAIN: Duration = Duration::from_secs(5);
 
 /// How long to wait for log time to catch up before another tick.
 const TICK_AGAIN: Duration = Duration::from_secs(1);
@@ -62,6 +65,8 @@ pub(super) struct Run {
     snapshot_offset: Offset,
     snapshot_bytes: u64,
     snapshot_at: Duration,
+    /// The disk was full: not tried again before.
+    snapshot_not_before: Duration,
     /// A subject was erased and no snapshot was written since.
     forget: bool,
     stop: Arc<AtomicBool>,
@@ -91,6 +96,7 @@ impl Run {
             snapshot_offset: state.offset,
             snapshot_bytes: parts.log.bytes(),
             snapshot_at: parts.clock.monotonic(),
+            snapshot_not_before: Duration::ZERO,
             forget: false,
             collected: Collected::new(parts.on_decided),
             log: parts.log,
@@ -117,15 +123,14 @@ impl Run {
             }
             let now = self.clock.monotonic();
             // Before it is told that the erasure was applied, no snapshot has the subject.
-            if self.forget {
-                self.snapshot(now)?;
-                self.snapshots.keep_newest()?;
-                self.forget = false;
-            }
+            let forgotten = self.forget(now)?;
             let urgent = self.beside.offset();
             let changed =
                 self.state.offset > self.published_offset || urgent > self.published_urgent;
-            if changed && (!more || now.saturating_sub(self.published) >= PUBLISH_EVERY) {
+            if forgotten == Taken::Yes
+                && changed
+                && (!more || now.saturating_sub(self.published) >= PUBLISH_EVERY)
+            {
                 self.recent.take(&mut self.collected);
                 let picture = picture(&self.state, self.beside.shard());
                 self.published_urgent = picture.urgent;
@@ -137,9 +142,10 @@ impl Run {
                 question(&self.state);
             }
             self.snapshot_if_due(now)?;
-            if !more {
+            if !more || forgotten == Taken::No {
                 if self.stop.load(Ordering::SeqCst) {
-                    return self.snapshot(now);
+                    // On a full disk the next start reads from the snapshot before.
+                    return self.snapshot(now).map(drop);
                 }
                 self.tick_if_due()?;
                 let more = self.log.wait(self.state.offset, self.patience()) > self.state.offset;
@@ -223,23 +229,50 @@ impl Run {
         let grown = self.log.bytes().saturating_sub(self.snapshot_bytes);
         let due = grown >= self.options.snapshot_bytes
             || now.saturating_sub(self.snapshot_at) >= self.options.snapshot_every;
-        if changed && due { self.snapshot(now) } else { Ok(()) }
+        if changed && due { self.snapshot(now).map(drop) } else { Ok(()) }
     }
 
-    fn snapshot(&mut self, now: Duration) -> Result<(), Error> {
+    /// Before it is told that an erasure was applied, no snapshot has the subject: on a full disk
+    /// that waits, and so do the pictures.
+    fn forget(&mut self, now: Duration) -> Result<Taken, Error> {
+        if !self.forget {
+            return Ok(Taken::Yes);
+        }
+        if self.snapshot(now)? == Taken::No {
+            return Ok(Taken::No);
+        }
+        self.snapshots.keep_newest()?;
+        self.forget = false;
+        Ok(Taken::Yes)
+    }
+
+    /// Writes a snapshot, unless the disk is full: the one before is whole, and the log keeps
+    /// what came since.
+    fn snapshot(&mut self, now: Duration) -> Result<Taken, Error> {
         if self.state.offset == self.snapshot_offset {
-            return Ok(());
+            return Ok(Taken::Yes);
+        }
+        if now < self.snapshot_not_before {
+            return Ok(Taken::No);
         }
         let mut bytes = Vec::new();
         self.state.snapshot(&mut bytes);
-        self.snapshots.write(self.state.offset, STATE_VERSION, &bytes)?;
+        let written = self.snapshots.write(self.state.offset, STATE_VERSION, &bytes);
+        if let Err(error) = written {
+            if !error.is_disk_full() {
+                return Err(error.into());
+            }
+            warn!(%error, "no room for a snapshot: it is written later");
+            self.snapshot_not_before = now + SNAPSHOT_AGAIN;
+            return Ok(Taken::No);
+        }
         self.snapshot_offset = self.state.offset;
         self.snapshot_at = now;
         info!(offset = %self.state.offset, bytes = bytes.len(), "snapshot written");
         self.trim()?;
         // After the trim: what it freed must not count against the bytes to come.
         self.snapshot_bytes = self.log.bytes();
-        Ok(())
+        Ok(Taken::Yes)
     }
 
     fn trim(&self) -> Result<(), Error> {
@@ -274,7 +307,7 @@ impl Ticked {
     }
 }
 
-/// Whether the log took a batch.
+/// Whether the log took a batch, or the disk a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Taken {
     Yes,
