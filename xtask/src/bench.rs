@@ -40,8 +40,8 @@ use table::Section;
 const DEVICES_MAX: i64 = 12_000;
 
 /// Programs that make a load or measure a part alone.
-const EXAMPLES: [&str; 6] =
-    ["load", "rules_load", "keys_load", "bill_load", "lake_load", "case_speed"];
+const EXAMPLES: [&str; 7] =
+    ["load", "rules_load", "keys_load", "bill_load", "close_load", "lake_load", "case_speed"];
 
 /// A part of the measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -102,6 +102,9 @@ pub struct Options {
     /// Keys of usage events that are present; each takes some 180 bytes of disk
     #[arg(long, default_value_t = 100_000_000)]
     pub keys: u64,
+    /// Customers whose month is closed; each takes some 25 kB of disk
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1_000..))]
+    pub customers: u64,
     /// Log to restart with, in MB
     #[arg(long, default_value_t = 1_000)]
     pub log_mb: u64,
@@ -121,7 +124,7 @@ impl Options {
     #[must_use]
     pub fn command(&self) -> String {
         let Self { seconds, connections, payload_bytes, inflight, subscribers, .. } = self;
-        let Self { idle, devices, children, rate, keys, log_mb, .. } = self;
+        let Self { idle, devices, children, rate, keys, customers, log_mb, .. } = self;
         let only: Vec<String> =
             self.only.iter().map(|scene| format!("{scene:?}").to_lowercase()).collect();
         let only =
@@ -130,7 +133,7 @@ impl Options {
             "cargo xtask bench --seconds {seconds} --connections {connections} \
              --payload-bytes {payload_bytes} --inflight {inflight} --subscribers {subscribers} \
              --idle {idle} --devices {devices} --children {children} --rate {rate} \
-             --keys {keys} --log-mb {log_mb}{only}"
+             --keys {keys} --customers {customers} --log-mb {log_mb}{only}"
         )
     }
 }
@@ -200,7 +203,7 @@ fn measure(place: &Place, options: &Options, folder: &Path) -> Result<Section> {
         lake::measure(place, &mut section)?;
     }
     if wants(Scene::Money) {
-        money::measure(place, options.keys, folder, &mut section)?;
+        money::measure(place, options, folder, &mut section)?;
     }
     if wants(Scene::Case) {
         case::measure(place, &mut section)?;

@@ -1,4 +1,5 @@
-//! Usage events kept once, and customers rated: two examples that measure by themselves.
+//! Usage events kept once, customers rated, and a month closed on disk: examples that measure by
+//! themselves.
 //!
 //! *Invariant:* a figure is what the example printed in this run; one that printed none fails the
 //! measurement.
@@ -6,8 +7,9 @@
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
+use super::Options;
 use super::table::{Figure, Section};
 use crate::place::Place;
 
@@ -27,11 +29,16 @@ fn lines(place: &Place, name: &str, arguments: &[&str]) -> Result<Vec<String>> {
     Ok(text.lines().map(str::to_owned).collect())
 }
 
-/// Exact dedup with so many keys present, and the rating of customers.
-pub fn measure(place: &Place, keys: u64, folder: &Path, section: &mut Section) -> Result<()> {
+/// Exact dedup with so many keys present, the rating of customers, and a month closed.
+pub fn measure(
+    place: &Place,
+    options: &Options,
+    folder: &Path,
+    section: &mut Section,
+) -> Result<()> {
     let events = folder.join("events");
     let events = events.to_str().context("name the folder of events")?;
-    let said = lines(place, "keys_load", &[events, &keys.to_string()])?;
+    let said = lines(place, "keys_load", &[events, &options.keys.to_string()])?;
     ensure!(said.len() == 4, "keys_load said {said:?}");
     let asked = ["-", ">= 100 k/s", ">= 100 k/s", "p99 < 20 ms, < 1 GB"];
     for (line, asked) in said.iter().zip(asked) {
@@ -40,6 +47,16 @@ pub fn measure(place: &Place, keys: u64, folder: &Path, section: &mut Section) -
     for line in lines(place, "bill_load", &[EVENTS, CUSTOMERS])? {
         let asked = if line.contains("rated") { "< 60 s" } else { "-" };
         section.figures.push(Figure::new("rating kernel, in memory", asked, line));
+    }
+    let closed = folder.join("closed");
+    let closed = closed.to_str().context("name the folder of the month")?;
+    for line in lines(place, "close_load", &[closed, &options.customers.to_string()])? {
+        let mut parts = line.splitn(3, " | ").map(str::to_owned);
+        let (Some(what), Some(asked), Some(measured)) = (parts.next(), parts.next(), parts.next())
+        else {
+            bail!("close_load said {line:?}");
+        };
+        section.figures.push(Figure::new(what, asked, measured));
     }
     Ok(())
 }
