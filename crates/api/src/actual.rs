@@ -9,14 +9,14 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use bizcase::case::{Adoption, Binding};
+use bizcase::case::{Adoption, Binding, Variable};
 use bizcase::{Basis, Case, Distribution, Explain, Run};
 use identity::Action;
 use jiff::ToSpan as _;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use model::{ErrorKind, TenantId, Timestamp};
-use pipeline::{Delivered, InForce, Picture};
+use pipeline::{ByDay, InForce, Picture};
 use serde::Serialize;
 use venture::learn::{Learnt, Surprise, learn};
 use venture::measure::{Measured, Window};
@@ -26,7 +26,8 @@ use crate::caller::Caller;
 use crate::case::{Trials, case};
 use crate::evidence::pieces;
 use crate::extract::Params;
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, Radio, needed};
+use crate::place::{Place, places_of_cost};
 use crate::problem::Problem;
 use crate::read::{Read, read};
 use crate::ventures::in_force;
@@ -54,7 +55,7 @@ pub(crate) struct Meeting {
     pub(crate) found: Arc<InForce>,
     pub(crate) tenant: TenantId,
     pub(crate) picture: Arc<Picture>,
-    pub(crate) delivered: Delivered,
+    pub(crate) by_day: ByDay,
     pub(crate) read: Read,
     pub(crate) now: Timestamp,
 }
@@ -158,22 +159,24 @@ pub(crate) struct ActualJson {
 
 impl Meeting {
     pub(crate) async fn of(app: &App, tenant: TenantId, venture: &str) -> Result<Self, Problem> {
-        let (picture, delivered) = app.shard.moment(tenant).await?;
-        let found = in_force(&picture, tenant, venture)?;
+        let found = in_force(&app.shard.picture(), tenant, venture)?;
+        let bound = found.blueprint.case.iter().flat_map(|case| case.actuals.values());
+        let needed = needed(bound.map(String::as_str));
+        let (picture, by_day) = app.shard.moment(tenant, needed).await?;
         if found.blueprint.case.is_none() {
             return Err(Problem::not_found("case of venture", venture).fix("add [case] to it"));
         }
         let now = app.clock.now();
         let known = pieces(&picture, tenant, &found.blueprint.venture);
         let case = case(&found, &known, now)?;
-        let devices = Fleet::of(&picture, (tenant, &found), &delivered).devices().0;
+        let devices = Fleet::of(&picture, (tenant, &found), &by_day).devices().0;
         let metrics = case.bindings.iter().map(|binding| binding.metric.as_str());
         let read = read(app, (tenant, &devices), metrics, now).await?;
-        Ok(Self { case, found, tenant, picture, delivered, read, now })
+        Ok(Self { case, found, tenant, picture, by_day, read, now })
     }
 
     pub(crate) fn fleet(&self) -> Fleet<'_> {
-        Fleet::of(&self.picture, (self.tenant, &self.found), &self.delivered).with(&self.read)
+        Fleet::of(&self.picture, (self.tenant, &self.found), &self.by_day).with(&self.read)
     }
 
     fn launch(&self) -> u32 {
@@ -197,10 +200,28 @@ impl Meeting {
         numbered.collect()
     }
 
-    /// What the fleet says of a figure since it began.
-    pub(crate) fn so_far(&self, metric: &str) -> Option<Measured> {
+    /// What the fleet says of an input since it began.
+    pub(crate) fn so_far(&self, input: &str, metric: &str) -> Option<Measured> {
         let from = self.fleet().began()?;
-        self.fleet().measured(metric, Window { from, to: self.now })
+        self.said((input, metric), Window { from, to: self.now })
+    }
+
+    /// What the fleet says of an input in a window. The data of a radio is counted as its tariff
+    /// bills it, or the plan would be compared with something else.
+    pub(crate) fn said(&self, (input, metric): (&str, &str), window: Window) -> Option<Measured> {
+        let fleet = self.fleet();
+        match self.radio(input, metric) {
+            Some(radio) => {
+                let parts = radio.megabytes(&fleet.carried(&radio, window));
+                fleet.together(&parts, window)
+            }
+            None => fleet.measured(metric, window),
+        }
+    }
+
+    fn radio(&self, input: &str, metric: &str) -> Option<Radio> {
+        let of = || Radio::of_input(&self.found.blueprint, input);
+        (metric == "fleet.data").then(of).flatten()
     }
 }
 
@@ -253,16 +274,15 @@ fn input(
 ) -> Option<(InputJson, Option<Learnt>)> {
     let variable = meeting.case.variables.get(binding.slot)?;
     let plan = meeting.case.forecast(binding.slot)?;
-    let measured = meeting.so_far(&binding.metric);
+    let measured = meeting.so_far(&variable.name, &binding.metric);
     let learnt = measured.as_ref().and_then(|m| learn(&plan, m.outcome).ok());
     let (_, basis) = meeting.fleet().devices();
     let basis = if measured.is_some() { basis } else { Basis::Missing };
-    let fleet = meeting.fleet();
     let monthly = months.iter().rev().take(MONTHS_MAX).rev().map(|month| {
         // What is still to come of a month is no time without events.
         let to = month.window.to.min(meeting.now);
         let window = Window { from: month.window.from, to };
-        let actual = fleet.measured(&binding.metric, window).map(|m| m.value);
+        let actual = meeting.said((&variable.name, &binding.metric), window).map(|m| m.value);
         InputMonth {
             month: month_text(month.first),
             whole: month.whole,
@@ -271,25 +291,7 @@ fn input(
         }
     });
     let unit = variable.unit.to_string();
-    let says = blueprint::METRICS.iter().find(|metric| metric.name == binding.metric);
-    let leaf = |label: &str, value: f64| {
-        Explain::leaf(label, value, "", basis, says.map_or("", |metric| metric.says))
-    };
-    let explain = match &measured {
-        Some(m) => Explain::computed(
-            &binding.metric,
-            "sum over devices / sum over devices",
-            m.value,
-            vec![leaf("sum", m.sum), leaf("by", m.by), leaf("standard error", m.error)],
-        )
-        .in_unit(&unit)
-        .by("ratio estimator, Cochran 1977, 6.4"),
-        None => {
-            let mut missing = Explain::leaf(&binding.metric, 0.0, &unit, Basis::Missing, "");
-            missing.value = None;
-            missing
-        }
-    };
+    let explain = explain(meeting, (variable, binding), (measured.as_ref(), basis));
     let json = InputJson {
         input: variable.name.clone(),
         metric: binding.metric.clone(),
@@ -307,6 +309,61 @@ fn input(
         explain: explain.json(),
     };
     Some((json, learnt))
+}
+
+/// How what the fleet says came to be.
+fn explain(
+    meeting: &Meeting,
+    (variable, binding): (&Variable, &Binding),
+    (measured, basis): (Option<&Measured>, Basis),
+) -> Explain {
+    let unit = variable.unit.to_string();
+    let Some(m) = measured else {
+        let mut missing = Explain::leaf(&binding.metric, 0.0, &unit, Basis::Missing, "");
+        missing.value = None;
+        return missing;
+    };
+    let says = blueprint::METRICS.iter().find(|metric| metric.name == binding.metric);
+    let leaf = |label: &str, value: f64| {
+        Explain::leaf(label, value, "", basis, says.map_or("", |metric| metric.says))
+    };
+    let mut inputs = vec![leaf("sum", m.sum), leaf("by", m.by), leaf("standard error", m.error)];
+    if let Some(radio) = meeting.radio(&variable.name, &binding.metric) {
+        inputs.extend(carried(meeting, (&variable.name, basis), &radio));
+    }
+    Explain::computed(&binding.metric, "sum over devices / sum over devices", m.value, inputs)
+        .in_unit(&unit)
+        .by("ratio estimator, Cochran 1977, 6.4")
+}
+
+/// What was counted of a radio, the plan of it, and the lines of the blueprint that say so.
+fn carried(meeting: &Meeting, (input, basis): (&str, Basis), radio: &Radio) -> Vec<Explain> {
+    let fleet = meeting.fleet();
+    let Some(from) = fleet.began() else { return Vec::new() };
+    let total = fleet.carried(radio, Window { from, to: meeting.now }).total;
+    #[expect(clippy::cast_precision_loss, reason = "bytes of a fleet are far below 2^53")]
+    let leaf = |label: &str, value: u64, unit: &str, source: &str| {
+        Explain::leaf(label, value as f64, unit, basis, source)
+    };
+    let rounded = radio.increment.map_or_else(
+        || "every byte as it is".to_owned(),
+        |step| format!("each session rounded up to {step} B"),
+    );
+    let mut all = vec![
+        leaf("messages", total.messages.into(), "", "the log"),
+        leaf("bytes of their payloads", total.bytes, "B", "the log"),
+        leaf("sessions", total.sessions(), "", "messages at most 10 s apart are one"),
+        leaf("bytes billed", total.billed_bytes(radio.increment), "B", &rounded),
+    ];
+    let places = places_of_cost(&meeting.found, input.split('.').nth(1).unwrap_or_default());
+    let planned = meeting.case.slot(input).and_then(|slot| meeting.case.forecast(slot));
+    if let Some(planned) = planned {
+        let said: Vec<String> = places.iter().map(Place::words).collect();
+        let (value, source) = (planned.quantile(0.5), said.join("; "));
+        let unit = "MB/device/month";
+        all.push(Explain::leaf("planned, median", value, unit, Basis::Assumed, &source));
+    }
+    all
 }
 
 /// Everything that takes long: trials.

@@ -240,6 +240,7 @@ pub(crate) fn content(
         serial: new.serial.clone(),
         profile: None,
         retired: None,
+        returns: Vec::new(),
     })
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bizcase::{Basis, Results};
 use model::{DeviceId, Name, Origin, TenantId, Timestamp};
-use pipeline::{Delivered, InForce, Picture};
+use pipeline::{ByDay, InForce, Picture};
 use rules::{Alarm, Due, Verdict};
 use twin::DeviceTwin;
 use venture::gate::{Aggregates, Counting, Figure, Gate};
@@ -40,8 +40,8 @@ pub(crate) struct Sources<'a> {
     pub(crate) case: Option<&'a Results>,
     /// The newest month that is closed; none: nothing is, or no criterion asks.
     pub(crate) economics: Option<&'a Economics>,
-    /// What was due of devices and came; empty when no criterion asks.
-    pub(crate) delivered: &'a Delivered,
+    /// What was due of devices and came, and what they sent; empty when no criterion asks.
+    pub(crate) by_day: &'a ByDay,
     pub(crate) now: Timestamp,
 }
 
@@ -145,7 +145,7 @@ impl Sources<'_> {
                 Aggregates::Share { of: number(silent.count()), out_of: number(devices.len()) }
             }
             "on_time" | "completeness" => self.delivery(what, (&devices, window))?,
-            "returns" | "churn" => self.events(what, window)?,
+            "returns" | "churn" | "data" | "sessions" => self.quotient(what, window)?,
             "alarms" | "false_alarms" | "unjudged_alarms" => {
                 self.alarms(what, (&devices, window))?
             }
@@ -162,16 +162,17 @@ impl Sources<'_> {
     ) -> Option<Aggregates> {
         let day = |at: Timestamp| i32::try_from(at.as_millis().div_euclid(DAY_MS)).ok();
         let (first, last) = (day(self.now - window)?, day(self.now)?);
-        let days = devices.iter().filter_map(|twin| self.delivered.get(&twin.id));
+        let days = devices.iter().filter_map(|twin| self.by_day.delivered.get(&twin.id));
         let due = days.flat_map(|days| days.range(first..=last)).map(|(_, due)| *due);
         let sum = due.fold(Due::default(), Due::plus);
         let of = if what == "on_time" { sum.on_time } else { sum.complete };
         (sum.due > 0).then(|| Aggregates::Share { of: of.into(), out_of: sum.due.into() })
     }
 
-    /// Devices that came back, or whose contract ended, by the months they were there.
-    fn events(&self, what: &str, window: Duration) -> Option<Aggregates> {
-        let fleet = Fleet::of(self.picture, (self.tenant, self.found), self.delivered);
+    /// Boards that came back, contracts that ended, data and sessions, by the time devices were
+    /// there.
+    fn quotient(&self, what: &str, window: Duration) -> Option<Aggregates> {
+        let fleet = Fleet::of(self.picture, (self.tenant, self.found), self.by_day);
         let window = Window { from: self.now - window, to: self.now };
         let measured = fleet.measured(&format!("fleet.{what}"), window)?;
         Some(Aggregates::Quotient { of: measured.sum, by: measured.by })

@@ -4,11 +4,13 @@
 //! *Invariant:* a part is of one device and one window; devices that do not count (virtual ones,
 //! except in a demo tenant) give none.
 
+mod traffic;
+
 use std::collections::BTreeMap;
 
 use bizcase::Basis;
 use model::{DeviceId, Name, Origin, TenantId, Timestamp};
-use pipeline::{Delivered, InForce, Picture};
+use pipeline::{Asked, ByDay, InForce, Picture};
 use rules::{Due, Verdict};
 use twin::DeviceTwin;
 use venture::gate::Counting;
@@ -19,6 +21,8 @@ use crate::figures::counting;
 use crate::problem::Problem;
 use crate::read::{Read, parts};
 
+pub(crate) use self::traffic::{Carried, Radio};
+
 const MONTH_MS: f64 = 30.0 * 86_400_000.0;
 
 /// What is asked about a fleet.
@@ -27,27 +31,36 @@ pub(crate) struct Fleet<'a> {
     pub(crate) picture: &'a Picture,
     pub(crate) tenant: TenantId,
     pub(crate) venture: &'a Name,
-    /// What was due of devices and came.
-    pub(crate) delivered: &'a Delivered,
+    /// What was due of devices and came, and what they sent.
+    pub(crate) by_day: &'a ByDay,
     /// What history has of the readings that figures name; none: it was not asked.
     pub(crate) read: Option<&'a Read>,
 }
 
-/// What was due of the devices of a venture.
-pub(crate) async fn delivered(app: &App, tenant: TenantId) -> Result<Delivered, Problem> {
+/// What the folds know of the devices of a tenant by day.
+pub(crate) async fn by_day(app: &App, tenant: TenantId, asked: Asked) -> Result<ByDay, Problem> {
     let picture = app.shard.picture();
     let of_tenant = picture.twins.devices(tenant);
-    Ok(app.shard.delivered(of_tenant.map(|twin| twin.id).collect()).await?)
+    Ok(app.shard.by_day(of_tenant.map(|twin| twin.id).collect(), asked).await?)
+}
+
+/// What has to be asked of the folds to make these figures.
+pub(crate) fn needed<'m>(mut metrics: impl Iterator<Item = &'m str>) -> Asked {
+    let traffic = ["fleet.data", "fleet.sessions"];
+    if metrics.any(|metric| traffic.contains(&metric)) {
+        return Asked::DeliveryAndTraffic;
+    }
+    Asked::Delivery
 }
 
 impl<'a> Fleet<'a> {
     pub(crate) fn of(
         picture: &'a Picture,
         (tenant, found): (TenantId, &'a InForce),
-        delivered: &'a Delivered,
+        by_day: &'a ByDay,
     ) -> Self {
         let venture = &found.blueprint.venture;
-        Self { picture, tenant, venture, delivered, read: None }
+        Self { picture, tenant, venture, by_day, read: None }
     }
 
     /// Devices that count, those that were retired among them, and how their figures are marked.
@@ -99,6 +112,11 @@ impl<'a> Fleet<'a> {
             }
             "fleet.unjudged_alarms" => self.unjudged(&devices, window),
             "fleet.returns" => returns(&devices, window),
+            "fleet.data" => {
+                let all = Radio::default();
+                all.megabytes(&self.carried(&all, window))
+            }
+            "fleet.sessions" => self.carried(&Radio::default(), window).sessions(),
             "fleet.churn" => self.churn(&devices, window),
             _ => self.read.map(|read| parts(read, metric, window)).unwrap_or_default(),
         }
@@ -109,17 +127,27 @@ impl<'a> Fleet<'a> {
         Self { read: Some(read), ..self }
     }
 
+    /// What devices of a radio sent in a window.
+    pub(crate) fn carried(&self, radio: &Radio, window: Window) -> Carried {
+        radio.carried(&self.by_day.sent, &self.devices().0, window)
+    }
+
     /// What all devices say together.
     pub(crate) fn measured(&self, metric: &str, window: Window) -> Option<Measured> {
+        self.together(&self.parts(metric, window), window)
+    }
+
+    /// What these parts say together.
+    pub(crate) fn together(&self, parts: &[Part], window: Window) -> Option<Measured> {
         let (devices, _) = self.devices();
         let days = count(devices.len()) * window.months() * 30.0;
-        together(&self.parts(metric, window), days)
+        together(parts, days)
     }
 
     fn due(&self, devices: &[&DeviceTwin], window: Window, of: fn(Due) -> u32) -> Vec<Part> {
         let days = window.days();
         let sum = |device: DeviceId| {
-            let known = self.delivered.get(&device).into_iter().flatten();
+            let known = self.by_day.delivered.get(&device).into_iter().flatten();
             let within = known.filter(|(day, _)| days.contains(&i64::from(**day)));
             within.map(|(_, due)| *due).fold(Due::default(), Due::plus)
         };
@@ -203,12 +231,17 @@ impl<'a> Fleet<'a> {
 /// Nothing says when it ends.
 const OPEN_END: Timestamp = Timestamp::MAX;
 
-/// Devices that were taken out of service in the window, by the months they were there.
+/// Boards that came back in the window, by the months their devices were there. A device that was
+/// retired before reasons were kept counts.
 fn returns(devices: &[&DeviceTwin], window: Window) -> Vec<Part> {
+    let inside = |at: Timestamp| (window.from..window.to).contains(&at);
     let part = |twin: &&DeviceTwin| {
         let months = months_there(twin, window);
-        let back = twin.retired.is_some_and(|at| (window.from..window.to).contains(&at));
-        (months > 0.0).then_some(Part::Events { count: u64::from(back), months })
+        let boards =
+            twin.returns.iter().filter(|board| inside(board.at) && board.reason.is_return());
+        let unsaid = twin.returns.is_empty() && twin.retired.is_some_and(inside);
+        let count = whole(boards.count()) + u64::from(unsaid);
+        (months > 0.0).then_some(Part::Events { count, months })
     };
     devices.iter().filter_map(part).collect()
 }

@@ -177,7 +177,7 @@ fn inputs(meeting: &Meeting) -> Result<Vec<ForecastItem>, Problem> {
         let Some(variable) = meeting.case.variables.get(binding.slot) else { continue };
         let Some(plan) = meeting.case.forecast(binding.slot) else { continue };
         // What the fleet has said so far is part of what is expected.
-        let known = meeting.so_far(&binding.metric);
+        let known = meeting.so_far(&variable.name, &binding.metric);
         let (expected, kind) = match known {
             Some(known) => (venture::learn::learn(&plan, known.outcome)?.value, "measure"),
             None => (plan, "guess"),
@@ -323,7 +323,7 @@ async fn close(
 ) -> Result<(), Problem> {
     let fleet = meeting.fleet();
     let actual = |item: &ForecastItem| match &item.metric {
-        Some(metric) => fleet.measured(metric, window).map(|measured| measured.value),
+        Some(metric) => meeting.said((&item.what, metric), window).map(|m| m.value),
         None if item.what == INSTALLED => Some(fleet.in_use(window.to)),
         None => None,
     };

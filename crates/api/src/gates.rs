@@ -12,7 +12,7 @@ use axum::http::StatusCode;
 use blueprint::Stage;
 use identity::Action;
 use model::{Currency, GateDecisionId, TenantId, Timestamp};
-use pipeline::{Delivered, InForce};
+use pipeline::{ByDay, InForce};
 use registry::content::GateDecisionContent;
 use registry::{Expect, Kind, RecordRow};
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,7 @@ use crate::devices::random;
 use crate::evidence::{Piece, pieces};
 use crate::extract::Body;
 use crate::figures::{Sources, counting};
+use crate::fleet::needed;
 use crate::money::economics::{Asked, Economics, Months, newest_closed};
 use crate::page::Page;
 use crate::problem::Problem;
@@ -142,10 +143,11 @@ impl Scene {
         };
         // Both at one offset, so that the same can be made again from the log.
         let of_fleet = gate.criteria.iter().any(|c| c.metric.starts_with("fleet."));
-        let (picture, delivered) = if of_fleet {
-            app.shard.moment(self.tenant).await?
+        let (picture, by_day) = if of_fleet {
+            let needed = needed(gate.criteria.iter().map(|c| c.metric.as_str()));
+            app.shard.moment(self.tenant, needed).await?
         } else {
-            (app.shard.picture(), Delivered::default())
+            (app.shard.picture(), ByDay::default())
         };
         let economics = self.economics(app, gate).await?;
         let sources = Sources {
@@ -153,7 +155,7 @@ impl Scene {
             tenant: self.tenant,
             found: &self.found,
             pieces: &self.pieces,
-            delivered: &delivered,
+            by_day: &by_day,
             case: study.as_deref().map(|study| &study.results),
             economics: economics.as_ref(),
             now: self.now,

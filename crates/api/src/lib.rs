@@ -50,6 +50,7 @@ mod openapi;
 mod page;
 mod past;
 mod people;
+mod place;
 mod problem;
 mod provision;
 mod quarantine;

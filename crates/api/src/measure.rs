@@ -11,7 +11,7 @@ use bizcase::Basis;
 use blueprint::{Blueprint, Experiment, Measures};
 use identity::Action;
 use model::{EvidenceId, Name, TenantId, Timestamp};
-use pipeline::{Delivered, InForce};
+use pipeline::{ByDay, InForce};
 use registry::content::{EvidenceContent, MeasuredContent, OutcomeContent};
 use registry::{Expect, Kind};
 use serde::Serialize;
@@ -24,7 +24,7 @@ use crate::app::App;
 use crate::caller::Caller;
 use crate::devices::random;
 use crate::evidence::{Piece, belief, pieces};
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, needed};
 use crate::page::Page;
 use crate::problem::Problem;
 use crate::read::read;
@@ -153,7 +153,7 @@ async fn look(
     }
     let picture = app.shard.picture();
     let pieces = pieces(&picture, tenant, &found.blueprint.venture);
-    let nothing = Delivered::default();
+    let nothing = ByDay::default();
     let began = Fleet::of(&picture, (tenant, found), &nothing).began();
     let now = app.clock.now();
     for asked in asked(tenant, found) {
@@ -191,10 +191,11 @@ async fn measured(
     asked: &Asked<'_>,
     (bar, window): (BarSet, Window),
 ) -> Result<Option<(String, f64)>, Problem> {
-    let (picture, delivered) = app.shard.moment(asked.tenant).await?;
-    let fleet = Fleet::of(&picture, (asked.tenant, asked.found), &delivered);
-    let (devices, basis) = fleet.devices();
     let (metric, now) = (asked.measures.metric.as_str(), app.clock.now());
+    let needed = needed(std::iter::once(metric));
+    let (picture, by_day) = app.shard.moment(asked.tenant, needed).await?;
+    let fleet = Fleet::of(&picture, (asked.tenant, asked.found), &by_day);
+    let (devices, basis) = fleet.devices();
     let read = read(app, (asked.tenant, &devices), std::iter::once(metric), now).await?;
     let Some(found) = fleet.with(&read).measured(metric, window) else { return Ok(None) };
     let read = (picture.offset.0, basis, now);

@@ -327,6 +327,7 @@ async fn write(app: &App, claim: &ClaimContent, waiting: &Waiting) -> Result<u64
         serial: Some(waiting.serial.clone()),
         profile: None,
         retired: None,
+        returns: Vec::new(),
     })?;
     certificates::refuse_shared_key(app, whose, &waiting.signed.leaf)?;
     let tenant = waiting.tenant;

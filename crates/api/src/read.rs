@@ -1,4 +1,5 @@
-//! Figures of a reading: its mean, or how much a counter grows in a month, by device.
+//! Figures of a reading: its mean, or how much a counter grows or a level falls in a month, by
+//! device.
 //!
 //! *Invariant:* at most [`READ_DEVICES_MAX`] devices and [`READ_DAYS_MAX`] days are looked at; what
 //! history does not know is missing, not zero.
@@ -78,6 +79,7 @@ pub(crate) fn parts(read: &Read, metric: &str, window: Window) -> Vec<Part> {
         match figure.what {
             blueprint::OfReading::Mean => mean(&inside),
             blueprint::OfReading::Growth => growth(&inside),
+            blueprint::OfReading::Fall => fall(&inside),
         }
     };
     of_metric.filter_map(within).collect()
@@ -102,9 +104,34 @@ fn growth(days: &[&(i64, DayKept)]) -> Option<Part> {
     Some(Part::Amount { amount: within + between, months })
 }
 
+/// What a level fell by, from the mean of a day to that of the next known one: a reading that
+/// trembles is no fall, and a fresh battery is no step up.
+fn fall(days: &[&(i64, DayKept)]) -> Option<Part> {
+    let (first, last) = (days.first()?, days.last()?);
+    #[expect(clippy::cast_precision_loss, reason = "readings of a day are far below 2^53")]
+    let mean = |kept: &DayKept| kept.sum / kept.count as f64;
+    let known = || days.iter().map(|(_, kept)| kept).filter(|kept| kept.count > 0);
+    let amount = known().zip(known().skip(1)).map(|(a, b)| (mean(a) - mean(b)).max(0.0)).sum();
+    #[expect(clippy::cast_precision_loss, reason = "days are far below 2^53")]
+    let months = (last.0 - first.0) as f64 / MONTH_DAYS;
+    (months > 0.0).then_some(Part::Amount { amount, months })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_battery_falls_by_its_days_and_a_fresh_one_is_no_step_up() {
+        let days = vec![(10, day(90.0, 88.0)), (11, day(87.0, 86.0)), (13, day(100.0, 99.0))];
+        let metric = "reading.box.battery.fall".to_owned();
+        let read: Read = [(metric.clone(), [(DeviceId::from_u128(1), days)].into())].into();
+        let at = |day: i64| Timestamp::from_millis(day * DAY_MS);
+        let all = parts(&read, &metric, Window { from: at(10), to: at(14) });
+        // From 89 on average to 86.5, then another battery; three days apart.
+        assert_eq!(all, [Part::Amount { amount: 2.5, months: 0.1 }]);
+        assert!(parts(&read, &metric, Window { from: at(10), to: at(11) }).is_empty());
+    }
 
     fn day(first: f64, last: f64) -> DayKept {
         DayKept { day: 0, count: 4, min: first, max: last, sum: 2.0 * (first + last), first, last }

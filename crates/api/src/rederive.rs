@@ -10,7 +10,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use identity::Action;
 use model::{ErrorKind, Name, Offset, TenantId, Timestamp};
-use pipeline::{Begins, Delivered, InForce, Picture, Rebuilt};
+use pipeline::{Begins, ByDay, InForce, Picture, Rebuilt};
 use registry::Kind;
 use registry::content::GateDecisionContent;
 use serde::Serialize;
@@ -22,7 +22,7 @@ use crate::caller::Caller;
 use crate::case::{Trials, study};
 use crate::evidence::{Piece, pieces, pieces_at};
 use crate::figures::{Sources, WINDOW_DEFAULT, counting};
-use crate::fleet::delivered;
+use crate::fleet::{by_day, needed};
 use crate::gates::decision_json;
 use crate::money::economics::{Asked, Economics, Months, newest_closed};
 use crate::problem::Problem;
@@ -86,7 +86,7 @@ pub(crate) struct Rederived {
 /// Where figures are taken from.
 struct Ground<'a> {
     picture: &'a Picture,
-    delivered: &'a Delivered,
+    by_day: &'a ByDay,
     pieces: &'a [Piece],
 }
 
@@ -112,7 +112,7 @@ impl Scene<'_> {
             tenant: self.tenant,
             found: self.found,
             pieces: on.pieces,
-            delivered: on.delivered,
+            by_day: on.by_day,
             case: study.as_deref().map(|study| &study.results),
             economics: economics.as_ref(),
             now: self.decided.at,
@@ -133,7 +133,14 @@ impl Scene<'_> {
 
     /// What of a figure the log no longer tells; empty: nothing is missing.
     fn gone(&self, metric: &str, rebuilt: Option<&Rebuilt>, first: Offset) -> String {
-        let heard = ["fleet.active", "fleet.silent", "fleet.on_time", "fleet.completeness"];
+        let heard = [
+            "fleet.active",
+            "fleet.silent",
+            "fleet.on_time",
+            "fleet.completeness",
+            "fleet.data",
+            "fleet.sessions",
+        ];
         let raised = ["fleet.alarms", "fleet.false_alarms", "fleet.unjudged_alarms"];
         if !heard.contains(&metric) && !raised.contains(&metric) {
             return String::new();
@@ -184,10 +191,10 @@ pub(crate) async fn rederive(
 
     let rebuilt = rebuilt(&app, Offset(minutes.offset)).await?;
     let then = pieces_at(&app, tenant, (&content.venture, decided.at)).await?;
-    let none = Delivered::default();
+    let none = ByDay::default();
     let ground = Ground {
         picture: rebuilt.as_ref().map_or(&today, |rebuilt| &rebuilt.picture),
-        delivered: rebuilt.as_ref().map_or(&none, |rebuilt| &rebuilt.delivered),
+        by_day: rebuilt.as_ref().map_or(&none, |rebuilt| &rebuilt.by_day),
         pieces: &then,
     };
     let from_log = scene.judge(&app, &ground).await?;
@@ -233,11 +240,12 @@ async fn with_today(
     scene: &Scene<'_>,
     (today, venture): (&Arc<Picture>, &Name),
 ) -> Result<Evaluation, Problem> {
-    let delivered = delivered(app, scene.tenant).await?;
+    let needed = needed(scene.decided.gate.criteria.iter().map(|c| c.metric.as_str()));
+    let by_day = by_day(app, scene.tenant, needed).await?;
     let of_then = |piece: &Piece| piece.content.at <= scene.decided.at;
     let pieces: Vec<Piece> =
         pieces(today, scene.tenant, venture).into_iter().filter(of_then).collect();
-    scene.judge(app, &Ground { picture: today, delivered: &delivered, pieces: &pieces }).await
+    scene.judge(app, &Ground { picture: today, by_day: &by_day, pieces: &pieces }).await
 }
 
 fn log_json(offset: u64, first: Offset, rebuilt: Option<&Rebuilt>) -> LogJson {

@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use identity::Action;
-use model::{DeviceId, TenantId};
+use model::{DeviceId, ReturnReason, Returned, TenantId, Timestamp};
 use registry::content::{CredentialContent, DeviceContent};
 use registry::{Author, Decision, Expect, Kind, RecordRow};
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::caller::Caller;
 use crate::credentials::{Issued, issue};
 use crate::devices::find;
-use crate::extract::Body;
+use crate::extract::{Body, Params};
 use crate::problem::Problem;
 use crate::write::{applied, conflict, if_match, json, key};
 
@@ -31,6 +31,17 @@ pub(crate) struct Replacement {
     serial: Option<String>,
     /// Hardware revision, as on the board.
     hardware: Option<String>,
+    /// Why the old one left: `defect`, `damage`, `battery`, `upgrade`, `ended`, `lost` or `other`,
+    /// which is taken when nothing is said.
+    reason: Option<String>,
+}
+
+/// Why a device goes.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+pub(crate) struct Retirement {
+    /// `defect`, `damage`, `battery`, `upgrade`, `ended`, `lost` or `other`, which is taken when
+    /// nothing is said.
+    reason: Option<String>,
 }
 
 /// What a replacement did.
@@ -63,7 +74,12 @@ pub(crate) async fn replace(
     let tenant = caller.may(Action::ChangeDevices)?;
     caller.may(Action::ChangeCredentials)?;
     let twin = find(&app.shard.picture(), tenant, &device)?;
+    let left = left(board.reason.as_deref(), "/reason", app.clock.now())?;
     let change = |content: &mut DeviceContent| {
+        // A board that was retired has left already.
+        if content.retired.is_none() {
+            content.board_left(left);
+        }
         content.serial = board.serial.clone().or_else(|| content.serial.take());
         content.hardware = board.hardware.clone().or_else(|| content.hardware.take());
         content.retired = None;
@@ -75,21 +91,34 @@ pub(crate) async fn replace(
     Ok(Json(Replaced { credential, revoked }))
 }
 
+/// A board that leaves now, and why.
+fn left(reason: Option<&str>, at: &str, now: Timestamp) -> Result<Returned, Problem> {
+    let parsed = reason.map(str::parse::<ReturnReason>).transpose();
+    let reason = parsed.map_err(|error| Problem::invalid(at, error.to_string()))?;
+    Ok(Returned { at: now, reason: reason.unwrap_or(ReturnReason::Other) })
+}
+
 /// Takes a device out of service: it may not come in, is due nothing, and its history stays.
 #[utoipa::path(post, path = "/devices/{device}/retire", tag = "devices",
-    params(("device" = String, Path, description = "id or name")),
+    params(("device" = String, Path, description = "id or name"), Retirement),
     responses((status = 200, body = Retired), (status = "default", body = Problem)))]
 pub(crate) async fn retire(
     State(app): State<App>,
     caller: Caller,
     Path(device): Path<String>,
+    Params(asked): Params<Retirement>,
     headers: HeaderMap,
 ) -> Result<Json<Retired>, Problem> {
     let tenant = caller.may(Action::ChangeDevices)?;
     caller.may(Action::ChangeCredentials)?;
     let twin = find(&app.shard.picture(), tenant, &device)?;
-    let now = app.clock.now();
-    let change = |content: &mut DeviceContent| content.retired = content.retired.or(Some(now));
+    let left = left(asked.reason.as_deref(), "reason", app.clock.now())?;
+    let change = |content: &mut DeviceContent| {
+        if content.retired.is_none() {
+            content.retired = Some(left.at);
+            content.board_left(left);
+        }
+    };
     let of = (tenant, twin.id);
     let revoked = end_credentials(&app, of, if_match(&headers)?, (&caller.actor(), change)).await?;
     Ok(Json(Retired { revoked }))

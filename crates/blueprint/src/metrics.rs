@@ -40,9 +40,9 @@ pub const METRICS: &[Metric] = &[
     row("fleet.alarms", "1/device/month", "alarms raised"),
     row("fleet.false_alarms", "1/device/month", "alarms whose verdict is false"),
     row("fleet.unjudged_alarms", "1", "share of alarms without a verdict"),
-    row("fleet.returns", "1/month", "share of devices that came back"),
+    row("fleet.returns", "1/month", "share of devices whose board came back"),
     row("fleet.churn", "1/month", "share of devices whose contract ended"),
-    row("fleet.data", "MB/device/month", "bytes received"),
+    row("fleet.data", "MB/device/month", "bytes received; for a radio cost as its tariff bills them"),
     row("fleet.sessions", "1/device/day", "radio sessions"),
     row("fleet.quarantined", "1", "share of values that could not be decoded"),
     row("economics.revenue", "CUR/device/month", "recurring revenue"),
@@ -79,6 +79,7 @@ pub const MEASURABLE: &[&str] = &[
     "fleet.returns",
     "fleet.churn",
     "fleet.data",
+    "fleet.sessions",
 ];
 
 /// A figure of one reading: `reading.box.energy.growth`.
@@ -99,6 +100,8 @@ pub enum OfReading {
     Mean,
     /// What a counter grows by, in its unit for each device and month.
     Growth,
+    /// What a level falls by, in its unit for each device and month: a battery, a tank.
+    Fall,
 }
 
 impl ReadingFigure {
@@ -111,6 +114,7 @@ impl ReadingFigure {
         let what = match what {
             "mean" => OfReading::Mean,
             "growth" => OfReading::Growth,
+            "fall" => OfReading::Fall,
             _ => return None,
         };
         let (kind, property) = (kind.parse().ok()?, property.parse().ok()?);
@@ -124,7 +128,7 @@ impl ReadingFigure {
         let crate::PropertyKind::Number { unit, .. } = &property.kind else { return None };
         match self.what {
             OfReading::Mean => Some(unit.clone()),
-            OfReading::Growth => {
+            OfReading::Growth | OfReading::Fall => {
                 let per = Unit::parse("1/device/month").ok()?;
                 unit.times(&per, 1)
             }
@@ -148,7 +152,7 @@ pub(crate) fn not_measured(path: &str, at: Span) -> Diagnostic {
     let help = match expr::nearest(path, MEASURABLE.iter().copied()) {
         Some(near) => format!("did you mean {near:?}?"),
         None => format!(
-            "use one of {}, or reading.KIND.PROPERTY.mean or growth of a number",
+            "use one of {}, or reading.KIND.PROPERTY.mean, growth or fall of a number",
             MEASURABLE.join(", ")
         ),
     };

@@ -16,6 +16,7 @@ mod name;
 mod objects;
 mod projection;
 mod reading;
+mod returned;
 mod severity;
 mod time;
 pub mod wire;
@@ -39,5 +40,6 @@ pub use projection::{
     FoldId, Input, Notice, Output, Outputs, Projection, RestoreError, Step, Timer,
 };
 pub use reading::{Origin, OriginError, Reading, ReadingMark, Value};
+pub use returned::{ReturnReason, ReturnReasonError, Returned};
 pub use severity::{Severity, SeverityError};
 pub use time::{Timestamp, TimestampError};

@@ -22,7 +22,7 @@ use rules::AlarmView;
 use tracing::warn;
 use twin::View;
 
-pub use self::ask::{Delivered, Sent};
+pub use self::ask::{Asked, ByDay, Delivered, Sent};
 pub use self::lane::Beside;
 pub(crate) use self::lane::is_definition;
 pub use self::past::{Begins, REBUILD_BYTES_MAX, Rebuilt, RecordsNow};

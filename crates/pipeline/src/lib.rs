@@ -29,8 +29,8 @@ pub use catalog::{Catalog, InForce};
 pub use decode::{Bad, FUTURE_MAX, VALUES_MAX, read_telemetry};
 pub use decoder::{DECODER_VERSION, Decoder, Meaning, Told};
 pub use driver::{
-    Begins, Beside, Delivered, Driver, Options, Parts, Picture, REBUILD_BYTES_MAX, Rebuilt,
-    RecordsNow, Replay, Sent, Shard,
+    Asked, Begins, Beside, ByDay, Delivered, Driver, Options, Parts, Picture, REBUILD_BYTES_MAX,
+    Rebuilt, RecordsNow, Replay, Sent, Shard,
 };
 pub use error::Error;
 pub use import::{IMPORT_BYTES_MAX, Imported};

@@ -11,7 +11,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use model::{ClaimId, CredentialId, DeviceId, Name, Origin, SiteId, Timestamp, UserId};
+use model::{
+    ClaimId, CredentialId, DeviceId, Name, Origin, Returned, SiteId, Timestamp, UserId,
+};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
@@ -139,6 +141,22 @@ pub struct DeviceContent {
     /// Out of service since: its history stays, its credentials are revoked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retired: Option<Timestamp>,
+    /// Boards that left it, the oldest first; at most [`RETURNS_MAX`], the newest stay.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub returns: Vec<Returned>,
+}
+
+/// Boards that a record remembers to have left its device.
+pub const RETURNS_MAX: usize = 64;
+
+impl DeviceContent {
+    /// Remembers a board that left.
+    pub fn board_left(&mut self, returned: Returned) {
+        if self.returns.len() >= RETURNS_MAX {
+            self.returns.remove(0);
+        }
+        self.returns.push(returned);
+    }
 }
 
 /// What proves who is calling.

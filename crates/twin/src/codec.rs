@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::wire::{Reader, WireError, Writer};
-use model::{DeviceId, Name, Offset, Origin, ReadingMark, SiteId, TenantId, Timestamp, Value};
+use model::{
+    DeviceId, Name, Offset, Origin, ReadingMark, Returned, SiteId, TenantId, Timestamp, Value,
+};
 
 pub(crate) use acts::{put_timers, timers};
 
@@ -93,6 +95,11 @@ pub(crate) fn put_device(out: &mut Vec<u8>, twin: &DeviceTwin) {
     put_map(out, &twin.links, |out, id| out.put_u128(id.as_u128()));
     out.put_option(twin.profile, |out, revision| out.put_u64(revision));
     out.put_option(twin.retired, |out, at| out.put_i64(at.as_millis()));
+    out.put_count(twin.returns.len());
+    for board in &twin.returns {
+        out.put_i64(board.at.as_millis());
+        out.put_text(board.reason.as_str());
+    }
     out.put_option(twin.path, |out, id| out.put_u128(id.as_u128()));
     put_map(out, &twin.readings, put_last);
     put_map(out, &twin.reported, put_last);
@@ -111,12 +118,30 @@ pub(crate) fn put_device(out: &mut Vec<u8>, twin: &DeviceTwin) {
     out.put_u64(twin.seen.late);
 }
 
-/// Which layout the bytes of a device have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+fn returned(r: &mut Reader<'_>) -> Result<Returned, WireError> {
+    let error = r.error();
+    let at = Timestamp::from_millis(r.i64()?);
+    Ok(Returned { at, reason: r.text()?.parse().map_err(|_| error)? })
+}
+
+/// Which layout the bytes of a device have, the oldest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Layout {
     WithoutRetired,
     WithoutCommands,
+    WithoutReturns,
     Current,
+}
+
+impl Layout {
+    /// What came with a later layout is empty in an earlier one.
+    fn since<T: Default>(
+        self,
+        first: Self,
+        read: impl FnOnce() -> Result<T, WireError>,
+    ) -> Result<T, WireError> {
+        if self >= first { read() } else { Ok(T::default()) }
+    }
 }
 
 pub(crate) fn device(r: &mut Reader<'_>, layout: Layout) -> Result<DeviceTwin, WireError> {
@@ -132,12 +157,12 @@ pub(crate) fn device(r: &mut Reader<'_>, layout: Layout) -> Result<DeviceTwin, W
         tags: (0..r.count()?).map(|_| r.text().map(str::to_owned)).collect::<Result<_, _>>()?,
         links: map(r, |r| r.u128().map(DeviceId::from_u128))?,
         profile: r.option(Reader::u64)?,
-        retired: match layout {
-            Layout::WithoutRetired => None,
-            Layout::WithoutCommands | Layout::Current => {
-                r.option(|r| r.i64().map(Timestamp::from_millis))?
-            }
-        },
+        retired: layout.since(Layout::WithoutCommands, || {
+            r.option(|r| r.i64().map(Timestamp::from_millis))
+        })?,
+        returns: layout.since(Layout::Current, || {
+            (0..r.count()?).map(|_| returned(r)).collect::<Result<_, _>>()
+        })?,
         path: r.option(|r| r.u128().map(DeviceId::from_u128))?,
         readings: map(r, last)?,
         reported: map(r, last)?,
@@ -150,14 +175,8 @@ pub(crate) fn device(r: &mut Reader<'_>, layout: Layout) -> Result<DeviceTwin, W
             })
         })?,
         desired_version: r.u64()?,
-        commands: match layout {
-            Layout::WithoutRetired | Layout::WithoutCommands => Arc::default(),
-            Layout::Current => Arc::new(acts::commands(r)?),
-        },
-        guards: match layout {
-            Layout::WithoutRetired | Layout::WithoutCommands => Arc::default(),
-            Layout::Current => Arc::new(acts::guards(r)?),
-        },
+        commands: layout.since(Layout::WithoutReturns, || acts::commands(r).map(Arc::new))?,
+        guards: layout.since(Layout::WithoutReturns, || acts::guards(r).map(Arc::new))?,
         seen: Seen {
             last: r.option(|r| r.i64().map(Timestamp::from_millis))?,
             messages: r.u64()?,

@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::{DeviceId, Name, Offset, Origin, ReadingMark, SiteId, TenantId, Timestamp, Value};
+use model::{
+    DeviceId, Name, Offset, Origin, ReadingMark, Returned, SiteId, TenantId, Timestamp, Value,
+};
 
 use crate::command::Commands;
 use crate::guards::Guards;
@@ -79,6 +81,8 @@ pub struct DeviceTwin {
     pub profile: Option<u64>,
     /// Out of service since; its history stays.
     pub retired: Option<Timestamp>,
+    /// Boards that left it, the oldest first.
+    pub returns: Vec<Returned>,
     /// The gateway that spoke for it last.
     pub path: Option<DeviceId>,
     /// Newest readings.

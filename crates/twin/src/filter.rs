@@ -413,6 +413,7 @@ mod tests {
             links: std::collections::BTreeMap::new(),
             profile: None,
             retired: None,
+            returns: Vec::new(),
             path: None,
             readings: readings.into(),
             reported: reported.into(),

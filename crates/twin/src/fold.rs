@@ -15,7 +15,7 @@ use std::sync::Arc;
 use model::wire::{Reader, Writer};
 use model::{
     Decided, DeviceId, FoldId, Input, Name, Offset, Origin, Outputs, Projection, Reading,
-    RestoreError, SiteId, Step, TenantId, Timer, Timestamp, Value,
+    RestoreError, Returned, SiteId, Step, TenantId, Timer, Timestamp, Value,
 };
 use rustc_hash::FxHashMap;
 
@@ -32,13 +32,16 @@ use crate::timers::Timers;
 pub(crate) const CHUNK_DEVICES: usize = 64;
 
 /// Layout version of the snapshot.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// The layout before devices could retire; still read.
 const VERSION_WITHOUT_RETIRED: u32 = 1;
 
 /// The layout before commands; still read.
 const VERSION_WITHOUT_COMMANDS: u32 = 2;
+
+/// The layout before boards that came back; still read.
+const VERSION_WITHOUT_RETURNS: u32 = 3;
 
 pub(crate) type Chunk = Vec<Option<Arc<DeviceTwin>>>;
 
@@ -68,6 +71,8 @@ struct DeviceRecord {
     links: BTreeMap<Name, DeviceId>,
     profile: Option<u64>,
     retired: Option<Timestamp>,
+    #[serde(default)]
+    returns: Vec<Returned>,
 }
 
 impl Twins {
@@ -154,6 +159,7 @@ impl Twins {
             links: BTreeMap::new(),
             profile: None,
             retired: None,
+            returns: Vec::new(),
             path: None,
             readings: BTreeMap::new(),
             reported: BTreeMap::new(),
@@ -174,6 +180,7 @@ impl Twins {
         twin.links = record.links;
         twin.profile = record.profile;
         twin.retired = record.retired;
+        twin.returns = record.returns;
         let Some(place) = self.get_mut(device) else { return self.insert(twin) };
         *place = twin;
         if let Some(old) = renamed {
@@ -345,6 +352,7 @@ impl Projection for Twins {
         let found = r.u32()?;
         let layout = match found {
             VERSION => Layout::Current,
+            VERSION_WITHOUT_RETURNS => Layout::WithoutReturns,
             VERSION_WITHOUT_COMMANDS => Layout::WithoutCommands,
             VERSION_WITHOUT_RETIRED => Layout::WithoutRetired,
             _ => return Err(RestoreError::Version { fold: "twin", found, expected: VERSION }),
@@ -353,7 +361,7 @@ impl Projection for Twins {
         for _ in 0..r.count()? {
             twins.insert(codec::device(&mut r, layout)?);
         }
-        if layout == Layout::Current {
+        if layout >= Layout::WithoutReturns {
             twins.timers = codec::timers(&mut r)?;
         }
         r.end()?;

@@ -26,6 +26,7 @@ use crate::money::closing::mode_word;
 use crate::money::rating::{Loaded, load, rate};
 use crate::money::shelf::{Kept, documents_of};
 use crate::money::{documents, shelf};
+use crate::place::Place;
 use crate::problem::Problem;
 
 /// Months that are looked back for one that is closed.
@@ -127,6 +128,8 @@ pub(crate) struct CostTotal {
     /// As the blueprint says it.
     pub(crate) text: String,
     pub(crate) said_by: Option<String>,
+    /// Lines of the blueprint that say how much it is.
+    pub(crate) places: Vec<Place>,
     pub(crate) recurring: Recurring,
     pub(crate) basis: Basis,
     pub(crate) amount: Money,

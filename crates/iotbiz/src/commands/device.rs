@@ -5,6 +5,7 @@ mod credential;
 use std::collections::BTreeMap;
 
 use clap::Subcommand;
+use model::ReturnReason;
 use serde_json::{Value, json};
 
 use crate::cli::Format;
@@ -93,7 +94,8 @@ pub(crate) enum DeviceCommand {
     #[command(after_help = "Example: iotbiz device import fleet.csv --kind box --dry-run")]
     Import(credential::ImportArgs),
     /// Another board for the same device: its history goes on, the old board's credentials end.
-    #[command(after_help = "Example: iotbiz device replace box-0001 --serial SN-4711")]
+    #[command(after_help = "Example: iotbiz device replace box-0001 --serial SN-4711 --reason \
+                            battery")]
     Replace {
         /// Name or id.
         device: String,
@@ -103,11 +105,18 @@ pub(crate) enum DeviceCommand {
         /// Hardware revision of the new board.
         #[arg(long)]
         hardware: Option<String>,
+        /// Why the old board left; `fleet.returns` counts by it.
+        #[arg(long, default_value_t = ReturnReason::Other)]
+        reason: ReturnReason,
     },
     /// Take a device out of service; its history stays.
+    #[command(after_help = "Example: iotbiz device retire box-0001 --reason ended")]
     Retire {
         /// Name or id.
         device: String,
+        /// Why it goes: defect, damage, battery, upgrade, ended, lost or other.
+        #[arg(long, default_value_t = ReturnReason::Other)]
+        reason: ReturnReason,
     },
     /// Remove a device.
     #[command(visible_alias = "rm")]
@@ -153,11 +162,13 @@ pub(crate) fn run(command: &DeviceCommand, client: &Client, format: Format) -> a
             credential::revoke(device, credential, client)
         }
         DeviceCommand::Import(args) => credential::import(args, client, format),
-        DeviceCommand::Replace { device, serial, hardware } => {
-            let board = (device.as_str(), serial.as_deref(), hardware.as_deref());
-            credential::replace(board, client, format)
+        DeviceCommand::Replace { device, serial, hardware, reason } => {
+            let board = json!({ "serial": serial, "hardware": hardware, "reason": reason });
+            credential::replace(device, &board, client, format)
         }
-        DeviceCommand::Retire { device } => credential::retire(device, client, format),
+        DeviceCommand::Retire { device, reason } => {
+            credential::retire(device, *reason, client, format)
+        }
         DeviceCommand::Remove { device, yes: true } => remove(client, device),
         DeviceCommand::Remove { device, yes: false } => {
             Err(Failure::new(exit::USAGE, format!("removing {device} needs --yes"))

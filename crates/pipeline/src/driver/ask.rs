@@ -28,6 +28,34 @@ pub type Delivered = BTreeMap<DeviceId, BTreeMap<i32, Due>>;
 /// What devices sent over their radio, by device and day since the epoch (UTC).
 pub type Sent = BTreeMap<DeviceId, BTreeMap<i32, TrafficDay>>;
 
+/// What the folds know of devices by day.
+#[derive(Debug, Clone, Default)]
+pub struct ByDay {
+    /// What was due and came.
+    pub delivered: Delivered,
+    /// What they sent; empty unless it was asked for.
+    pub sent: Sent,
+}
+
+/// What of [`ByDay`] is asked for: traffic is a year of days for each device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// What was due.
+    Delivery,
+    /// That, and what was sent.
+    DeliveryAndTraffic,
+}
+
+impl ByDay {
+    pub(super) fn of(state: &State, devices: &[DeviceId], asked: Asked) -> Self {
+        let sent = devices.iter().filter(|_| asked == Asked::DeliveryAndTraffic);
+        Self {
+            delivered: devices.iter().map(|one| (*one, state.rules.delivery(*one))).collect(),
+            sent: sent.map(|one| (*one, state.traffic.of(*one))).collect(),
+        }
+    }
+}
+
 impl Shard {
     pub(super) async fn ask<T: Send + 'static>(
         &self,
@@ -121,13 +149,12 @@ impl Shard {
         self.ask(move |state| state.rules.cared(tenant)).await
     }
 
-    /// What was due of devices and came, by day.
+    /// What the folds know of devices by day.
     ///
     /// # Errors
     /// As of [`Shard::explain`].
-    pub async fn delivered(&self, devices: Vec<DeviceId>) -> Result<Delivered, Error> {
-        let of = |state: &State, device: DeviceId| (device, state.rules.delivery(device));
-        self.ask(move |state| devices.into_iter().map(|device| of(state, device)).collect()).await
+    pub async fn by_day(&self, devices: Vec<DeviceId>, asked: Asked) -> Result<ByDay, Error> {
+        self.ask(move |state| ByDay::of(state, &devices, asked)).await
     }
 
     /// What devices sent over their radio, by day.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use model::wire::Reader;
 use model::{DeviceId, Offset, TenantId, Timestamp};
 
-use super::ask::Delivered;
+use super::ask::{Asked, ByDay};
 use super::run::picture;
 use super::{Picture, READ_BYTES_MAX, Shard};
 use crate::error::Error;
@@ -38,8 +38,8 @@ pub enum Begins {
 pub struct Rebuilt {
     /// What they were.
     pub picture: Picture,
-    /// What was due of each device.
-    pub delivered: Delivered,
+    /// What was due of each device, and what it sent.
+    pub by_day: ByDay,
     /// From where the frames were there.
     pub begins: Begins,
     /// Frames that were read.
@@ -60,19 +60,23 @@ impl Shard {
         .await
     }
 
-    /// The folds and what was due of a tenant's devices, both at one offset: what is judged on them
-    /// can be judged again.
+    /// The folds and what they know of a tenant's devices by day, both at one offset: what is judged
+    /// on them can be judged again.
     ///
     /// # Errors
     /// As of [`Shard::explain`].
-    pub async fn moment(&self, tenant: TenantId) -> Result<(Arc<Picture>, Delivered), Error> {
+    pub async fn moment(
+        &self,
+        tenant: TenantId,
+        asked: Asked,
+    ) -> Result<(Arc<Picture>, ByDay), Error> {
         let urgent = self.urgent.clone();
         self.ask(move |state| {
             let picture = picture(state, urgent.as_deref());
-            let devices = picture.twins.devices(tenant).map(|twin| twin.id);
-            let of = |device: DeviceId| (device, state.rules.delivery(device));
-            let delivered = devices.map(of).collect();
-            (Arc::new(picture), delivered)
+            let devices: Vec<DeviceId> =
+                picture.twins.devices(tenant).map(|twin| twin.id).collect();
+            let by_day = ByDay::of(state, &devices, asked);
+            (Arc::new(picture), by_day)
         })
         .await
     }
@@ -122,7 +126,7 @@ impl Shard {
             Some(_) | None => Begins::Whole,
         };
         Ok(Some(Rebuilt {
-            delivered: delivered(&state),
+            by_day: by_day(&state),
             picture: picture(&state, None),
             begins,
             frames,
@@ -130,12 +134,12 @@ impl Shard {
     }
 }
 
-fn delivered(state: &State) -> Delivered {
+fn by_day(state: &State) -> ByDay {
     let view = state.twins.view(state.offset, state.log_time);
     let ids = state.records.iter().filter(|decided| decided.kind == "device");
     let known = ids.filter_map(|decided| {
         let device: DeviceId = decided.id.parse().ok()?;
         view.get(decided.tenant, device).map(|_| device)
     });
-    known.map(|device| (device, state.rules.delivery(device))).collect()
+    ByDay::of(state, &known.collect::<Vec<_>>(), Asked::DeliveryAndTraffic)
 }

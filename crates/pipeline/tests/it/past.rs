@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use eventlog::Log;
 use model::Offset;
-use pipeline::{Begins, Options, Picture};
+use pipeline::{Asked, Begins, Options, Picture};
 
 use crate::site::*;
 
@@ -43,7 +43,8 @@ fn the_folds_of_a_past_offset_are_what_they_were() {
     }
     let then = decide(&log, "evidence", "evi_1", 1, &evidence.to_string());
     let before = picture(&shard, then);
-    let (moment, due) = block(shard.moment(TENANT)).unwrap();
+    let (moment, by_day) =
+        block(shard.moment(TENANT, Asked::DeliveryAndTraffic)).unwrap();
     assert_eq!(moment.offset, then);
     for n in 0..20 {
         site.clock.advance(Duration::from_secs(60));
@@ -58,7 +59,12 @@ fn the_folds_of_a_past_offset_are_what_they_were() {
     assert_eq!((again.begins, again.picture.offset), (Begins::Whole, then));
     assert_eq!(heard(&again.picture), heard(&before));
     assert_ne!(heard(&again.picture), heard(&now));
-    assert_eq!(again.delivered, due);
+    assert_eq!(again.by_day.delivered, by_day.delivered);
+    assert_eq!(again.by_day.sent, by_day.sent);
+    let sent = by_day.sent[&device(7)].values().map(|day| day.messages).sum::<u32>();
+    assert_eq!(sent, 20, "each message is counted once");
+    let (_, cheap) = block(shard.moment(TENANT, Asked::Delivery)).unwrap();
+    assert!(cheap.sent.is_empty(), "nobody asked for traffic");
     let withdrawn = |picture: &Picture| {
         let venture = "coolbox".parse().unwrap();
         let mut all = picture.catalog.evidence(TENANT, &venture);

@@ -16,6 +16,7 @@ use rust_decimal::Decimal;
 use super::recorded::Recorded;
 use super::{Asked, Basis, CostPart, CostTotal, Economics, Joined, Recurring, Row};
 use crate::app::App;
+use crate::place::places_of_cost;
 use crate::problem::Problem;
 
 const DAY_MS: i64 = 86_400_000;
@@ -78,10 +79,10 @@ impl Economics {
                 ));
             }
             if instead < self.rows.len() {
-                self.charge(&cost, shares)?;
+                self.charge(asked, (&cost, shares))?;
             }
         }
-        self.book(&recorded)?;
+        self.book(asked, &recorded)?;
         self.unnamed(asked, &recorded);
         for row in &mut self.rows {
             let cost = model::Money { minor: -row.money.cost.minor, ..row.money.cost };
@@ -106,7 +107,11 @@ impl Economics {
     }
 
     /// Books a cost on its rows.
-    pub(super) fn charge(&mut self, cost: &Spending, shares: Shares) -> Result<(), Problem> {
+    pub(super) fn charge(
+        &mut self,
+        asked: Asked<'_>,
+        (cost, shares): (&Spending, Shares),
+    ) -> Result<(), Problem> {
         let basis = match cost.said {
             Said::Range => Basis::Assumed,
             Said::Amount => shares.basis,
@@ -118,6 +123,11 @@ impl Economics {
             name: cost.name.clone(),
             text: cost.text.clone(),
             said_by: cost.source.clone(),
+            // What was recorded stands in no line of the blueprint.
+            places: match cost.priced {
+                Some(_) => places_of_cost(asked.found, cost.name.as_str()),
+                None => Vec::new(),
+            },
             recurring: shares.recurring,
             basis,
             amount: model::Money { minor: total, currency: self.currency },

@@ -126,7 +126,7 @@ impl Economics {
     }
 
     /// Books what was recorded.
-    pub(super) fn book(&mut self, recorded: &Recorded) -> Result<(), Problem> {
+    pub(super) fn book(&mut self, asked: Asked<'_>, recorded: &Recorded) -> Result<(), Problem> {
         for (kind, entries) in &recorded.0 {
             let shares = self.shares(entries);
             let total: Decimal = entries.iter().map(|entry| entry.amount.amount()).sum();
@@ -139,7 +139,7 @@ impl Economics {
                 said: Said::Amount,
                 priced: None,
             };
-            self.charge(&cost, shares)?;
+            self.charge(asked, (&cost, shares))?;
         }
         Ok(())
     }

@@ -18,6 +18,7 @@ use crate::app::App;
 use crate::caller::Caller;
 use crate::extract::Params;
 use crate::page::{cursor, limit, parse_cursor};
+use crate::place::Place;
 use crate::problem::Problem;
 use crate::ventures::in_force;
 
@@ -69,6 +70,8 @@ pub(crate) struct CostJson {
     as_written: String,
     /// Who says so.
     said_by: Option<String>,
+    /// The lines of the blueprint that say how much it is.
+    places: Vec<Place>,
     #[serde(flatten)]
     amount: AmountJson,
 }
@@ -287,6 +290,7 @@ impl Economics {
             recurring: cost.is_some_and(|cost| cost.recurring == Recurring::Yes),
             as_written: cost.map(|cost| cost.text.clone()).unwrap_or_default(),
             said_by: cost.and_then(|cost| cost.said_by.clone()),
+            places: cost.map(|cost| cost.places.clone()).unwrap_or_default(),
             amount: amount_json(amount, basis, formula),
         }
     }

@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use model::ReturnReason;
 use serde_json::{Value, json};
 
 use crate::cli::Format;
@@ -170,13 +171,13 @@ pub(super) fn import(args: &ImportArgs, client: &Client, format: Format) -> anyh
 }
 
 pub(super) fn replace(
-    (device, serial, hardware): (&str, Option<&str>, Option<&str>),
+    device: &str,
+    board: &Value,
     client: &Client,
     format: Format,
 ) -> anyhow::Result<()> {
-    let body = json!({ "serial": serial, "hardware": hardware });
     let path = format!("/api/v1/devices/{}/replace", encoded(device));
-    let done = client.call("POST", &path, Some(&body))?;
+    let done = client.call("POST", &path, Some(board))?;
     if format == Format::Json {
         return output::json(&done);
     }
@@ -184,8 +185,14 @@ pub(super) fn replace(
     super::print_credential(&done["credential"], format)
 }
 
-pub(super) fn retire(device: &str, client: &Client, format: Format) -> anyhow::Result<()> {
-    let done = client.call("POST", &format!("/api/v1/devices/{}/retire", encoded(device)), None)?;
+pub(super) fn retire(
+    device: &str,
+    reason: ReturnReason,
+    client: &Client,
+    format: Format,
+) -> anyhow::Result<()> {
+    let path = format!("/api/v1/devices/{}/retire?reason={reason}", encoded(device));
+    let done = client.call("POST", &path, None)?;
     if format == Format::Json {
         return output::json(&done);
     }
