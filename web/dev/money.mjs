@@ -182,7 +182,7 @@ export class Money {
       device: one.device, name: one.name, customer: contract.customer_name, contract: contract.name,
       revenue: this.days(contract, month) * 30, cost: this.days(contract, month) === 0 ? 0 : 40 + (at % 7) * 160,
     })));
-    const radio = (minor) => ({ name: 'radio', recurring: true, as_written: '0.40 EUR/device/month + 0.02 EUR/MB for each begun 10 kB', said_by: null, ...simulated(minor, '0.40 EUR x 1 months + 288 MB x 0.02 EUR/MB') });
+    const radio = (minor) => ({ name: 'radio', recurring: true, as_written: '0.40 EUR/device/month + 0.02 EUR/MB for each begun 10 kB', said_by: null, places: [{ path: 'case.cost.radio', line: 71, column: 1, text: 'radio' }, { path: 'device.box.readings.temperature.every', line: 11, column: 57, text: 'temperature' }], ...simulated(minor, '0.40 EUR x 1 months + 432 MB x 0.02 EUR/MB') });
     const names = [...new Set(rows.map((row) => row[by === 'customer' ? 'customer' : 'name']))];
     const items = names.map((name) => {
       const own = rows.filter((row) => row[by === 'customer' ? 'customer' : 'name'] === name);

@@ -354,9 +354,9 @@ export class World {
     const bad = after.findIndex((line) => line.includes('parsec'));
     const diagnostics = bad < 0 ? [b520] : [{ code: 'B104', severity: 'error', message: 'no such unit', line: bad + 1, column: 1, end_column: 8, label: 'not a UCUM unit', notes: [], help: 'use °C', source_line: after[bad] }];
     if (bad >= 0) return { refused: diagnostics };
-    if (search.get('dry_run')) return { diff, diagnostics, revision: null };
+    if (search.get('dry_run')) return { diff, consequences: [], diagnostics, revision: null };
     this.blueprint = { ...this.blueprint, revision: this.blueprint.revision + 1, text: body.text };
-    return { diff, diagnostics, revision: this.blueprint.revision };
+    return { diff, consequences: [], diagnostics, revision: this.blueprint.revision };
   }
 
   listen(wanted, send) {

@@ -32,6 +32,7 @@ import { checks as revenueChecks } from './revenue.mjs';
 import { checks as ventureChecks } from './venture.mjs';
 import { checks as ideasChecks } from './ideas.mjs';
 import { checks as claimsChecks } from './claims.mjs';
+import { checks as changeChecks } from './change.mjs';
 
 const freePort = () =>
   new Promise((resolve) => {
@@ -109,7 +110,7 @@ const file = process.env.IOTBIZ_E2E_FILE ?? '';
 const files = {
   device: deviceChecks, connect: connectChecks, fleet: fleetChecks, map: mapChecks, shell: shellChecks, perf: perfChecks,
   door: doorChecks, box: boxChecks, link: linkChecks, identity: identityChecks, alarms: alarmChecks, revenue: revenueChecks,
-  venture: ventureChecks, ideas: ideasChecks, claims: claimsChecks,
+  venture: ventureChecks, ideas: ideasChecks, claims: claimsChecks, change: changeChecks,
 };
 const all = file === '' ? Object.values(files).flat() : files[file];
 if (!all) throw new Error(`IOTBIZ_E2E_FILE=${file} is none of ${Object.keys(files).join(', ')}`);

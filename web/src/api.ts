@@ -307,8 +307,25 @@ export interface BlueprintMerge {
   conflicts: { path: string; base: string | null; mine: string | null; theirs: string | null; line: number | null }[];
   merged: string | null;
 }
+/** A figure before or after a change, and how it came to be. */
+export interface ConsequenceSide {
+  value: number;
+  words: string;
+  how: string;
+}
+/** One figure that comes out otherwise with another text. */
+export interface Consequence {
+  of: 'cost' | 'margin' | 'gate' | 'alarm' | 'battery';
+  path: string;
+  line: number | null;
+  per: string;
+  before: ConsequenceSide | null;
+  after: ConsequenceSide | null;
+}
 export interface BlueprintOutcome {
   diff: BlueprintChange[];
+  /** Only of a preview. */
+  consequences: Consequence[];
   diagnostics: Diagnostic[];
   revision: number | null;
 }

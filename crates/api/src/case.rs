@@ -9,6 +9,7 @@ use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use bizcase::{Case, Run, Study};
+use blueprint::Source;
 use identity::Action;
 use model::{Name, TenantId, Timestamp};
 use pipeline::InForce;
@@ -120,18 +121,27 @@ impl Studies {
 
 /// The case in force, each assumption as it is believed at `at`.
 pub(crate) fn case(found: &InForce, pieces: &[Piece], at: Timestamp) -> Result<Case, Problem> {
-    let mut case = Case::parse(&found.text).map_err(|findings| {
+    case_of(Source { text: &found.text, blueprint: &found.blueprint }, pieces, at)
+}
+
+/// The case of a text, each assumption as it is believed at `at`.
+pub(crate) fn case_of(
+    source: Source<'_>,
+    pieces: &[Piece],
+    at: Timestamp,
+) -> Result<Case, Problem> {
+    let mut case = Case::parse(source.text).map_err(|findings| {
         let mut problem = Problem::new(code::BLUEPRINT_ERRORS, "the case has mistakes");
         for finding in &findings {
-            problem = problem.at("/text", finding.render("blueprint.toml", &found.text));
+            problem = problem.at("/text", finding.render("blueprint.toml", source.text));
         }
         problem
     })?;
-    for name in found.blueprint.assumptions.keys() {
+    for name in source.blueprint.assumptions.keys() {
         let counts = pieces
             .iter()
             .any(|piece| piece.content.assumption == *name && piece.content.withdrawn.is_none());
-        let believed = belief(&found.blueprint, name, pieces, at).ok();
+        let believed = belief(source.blueprint, name, pieces, at).ok();
         if let Some(value) = believed.filter(|_| counts).and_then(|belief| belief.value) {
             // An assumption that the case does not use changes nothing.
             case.set(&format!("assumption.{name}"), value);

@@ -1,8 +1,10 @@
 //! What to fix next, by what it is worth: experiments, inputs that came out worse than planned,
-//! silent devices, open alarms, risks.
+//! silent devices, open alarms, a margin below its gate or plan, risks.
 //!
 //! *Invariant:* a figure is money of the venture and opens down to what it was made of; what has no
 //! price is not in the list.
+
+mod margin;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -66,7 +68,7 @@ pub(crate) struct FixesJson {
     offset: u64,
 }
 
-/// What to fix next, ranked by money.
+/// What to fix next, ranked by money. A margin is in it for those who may see money.
 #[utoipa::path(get, path = "/ventures/{venture}/next", tag = "ventures",
     params(("venture" = String, Path, description = "name"), Trials),
     responses((status = 200, body = FixesJson), (status = "default", body = Problem)))]
@@ -86,6 +88,7 @@ pub(crate) async fn list(
     let mut all = made?;
     all.extend(inputs(&actual));
     all.extend(devices(&meeting));
+    all.extend(margin::missing(&app, &caller, &meeting).await?);
     let (risks, expected_loss) = risks(&meeting.case)?;
     all.extend(risks);
     let json = |fix: Fix| FixJson {

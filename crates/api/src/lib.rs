@@ -20,6 +20,7 @@ mod claims;
 mod code;
 mod commands;
 mod connect;
+mod consequences;
 mod console;
 mod credentials;
 mod days;

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::app::App;
 use crate::caller::Caller;
 use crate::code;
+use crate::consequences::{ConsequenceJson, consequences};
 use crate::extract::{Body, Params};
 use crate::page::{Page, cursor, limit, parse_cursor};
 use crate::problem::Problem;
@@ -99,6 +100,8 @@ pub(crate) struct ThreeWay {
     mine: Vec<ChangeJson>,
     /// What theirs changes of the base.
     theirs: Vec<ChangeJson>,
+    /// What mine does to costs, gates, alarms and batteries of the base.
+    consequences: Vec<ConsequenceJson>,
     pub(crate) conflicts: Vec<ConflictJson>,
     /// Both together; null where they conflict, or where both together do not pass `check`.
     merged: Option<String>,
@@ -148,11 +151,10 @@ pub(crate) async fn three_way(
     let theirs = revision_of(app, tenant, &own.venture, their_revision).await?.text;
     let base = revision_of(app, tenant, &own.venture, base_revision).await?.text;
     let (base_read, theirs_read) = (old(&base, base_revision)?, old(&theirs, their_revision)?);
-    let found = merge(
-        Source { text: &base, blueprint: &base_read },
-        Source { text: texts.mine, blueprint: &own },
-        Source { text: &theirs, blueprint: &theirs_read },
-    );
+    let of_base = Source { text: &base, blueprint: &base_read };
+    let of_mine = Source { text: texts.mine, blueprint: &own };
+    let found = merge(of_base, of_mine, Source { text: &theirs, blueprint: &theirs_read });
+    let consequences = consequences(app, tenant, (Some(of_base), of_mine)).await?;
     let text = marked(&found.text, their_revision);
     let parsed = venture::parse(&text);
     let whole = parsed.blueprint.is_some() && found.conflicts.is_empty();
@@ -162,6 +164,7 @@ pub(crate) async fn three_way(
         their_revision,
         mine: found.mine.iter().map(change_json).collect(),
         theirs: found.theirs.iter().map(change_json).collect(),
+        consequences,
         conflicts: conflicts.map(|one| ConflictJson::new(one, texts.mine)).collect(),
         diagnostics: parsed.diagnostics.iter().map(|d| diagnostic_json(d, &text)).collect(),
         merged: whole.then_some(text),

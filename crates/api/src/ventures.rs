@@ -25,6 +25,7 @@ use crate::app::App;
 use crate::caller::Caller;
 use crate::code;
 use crate::commands::shape;
+use crate::consequences::{ConsequenceJson, consequences};
 use crate::evidence;
 use crate::extract::{Body, Params};
 use crate::json::Counts;
@@ -149,6 +150,8 @@ pub(crate) struct Apply {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct Applied {
     diff: Vec<ChangeJson>,
+    /// What it does to costs, gates, alarms and batteries; only of a dry run.
+    consequences: Vec<ConsequenceJson>,
     diagnostics: Vec<DiagnosticJson>,
     /// The new revision; null when nothing was written.
     revision: Option<u64>,
@@ -274,25 +277,26 @@ pub(crate) async fn apply(
         return Err(Problem::invalid("/text", message));
     }
     let found = picture.catalog.newest(tenant, &new.venture);
-    let changes = diff(
-        found.map(|found| Source { text: &found.text, blueprint: &found.blueprint }),
-        Source { text: &asked.text, blueprint: &new },
-    );
+    let before = found.map(|found| Source { text: &found.text, blueprint: &found.blueprint });
+    let after = Source { text: &asked.text, blueprint: &new };
+    let changes = diff(before, after);
     let revision = found.map_or(0, |found| found.revision);
-    let answer = |revision| Applied {
+    let answer = |revision, consequences| Applied {
         diff: changes.iter().map(change_json).collect(),
+        consequences,
         diagnostics: diagnostics.iter().map(|d| diagnostic_json(d, &asked.text)).collect(),
         revision,
     };
     if dry.dry_run {
-        return Ok(Json(answer(None)).into_response());
+        let consequences = consequences(&app, tenant, (before, after)).await?;
+        return Ok(Json(answer(None, consequences)).into_response());
     }
     refuse_breaking(&picture, tenant, &new, &changes)?;
     if let Some(found) = found {
         refuse_moved_bars(&picture, tenant, &found.blueprint, &new)?;
     }
     if found.is_some_and(|found| found.text == asked.text) {
-        return Ok(Json(answer(Some(revision))).into_response());
+        return Ok(Json(answer(Some(revision), Vec::new())).into_response());
     }
     let based_on = asked.based_on.or_else(|| blueprint::based_on(&asked.text));
     let expect = match (if_match(&headers)?, based_on) {
@@ -313,7 +317,7 @@ pub(crate) async fn apply(
     let written = put(&app, record, &content, &caller.actor(), expect).await?;
     applied(&app, written.seq).await?;
     let status = if revision == 0 { StatusCode::CREATED } else { StatusCode::OK };
-    let body = Json(answer(Some(written.revision)));
+    let body = Json(answer(Some(written.revision), Vec::new()));
     Ok((status, etag(written.revision), body).into_response())
 }
 

@@ -49,3 +49,13 @@ pub fn figure(value: f64) -> String {
         text
     }
 }
+
+/// Four significant digits, as a person reads them.
+#[must_use]
+pub fn short(value: f64) -> String {
+    if value == 0.0 || !value.is_finite() {
+        return figure(value);
+    }
+    let scale = libm::pow(10.0, 3.0 - libm::floor(libm::log10(value.abs())));
+    figure(libm::round(value * scale) / scale)
+}

@@ -4,12 +4,12 @@
 //! warning unless nothing sensible could be run. It reads a blueprint and adds findings; it never
 //! changes one.
 
-mod alarms;
+pub(crate) mod alarms;
 mod coverage;
-mod economics;
-mod lifetime;
+pub(crate) mod economics;
+pub(crate) mod lifetime;
 pub(crate) mod radio;
-mod supply;
+pub(crate) mod supply;
 
 use crate::source::Reader;
 use crate::{Blueprint, Severity};

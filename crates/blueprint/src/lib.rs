@@ -11,6 +11,7 @@ mod blueprint;
 mod case;
 mod check;
 mod codes;
+mod consequence;
 mod device;
 mod diagnostic;
 mod diff;
@@ -39,6 +40,9 @@ pub use alarm::{Alarm, Escalation, KindScope, WINDOW_READINGS_MAX};
 pub use blueprint::{Blueprint, FORMAT, Parsed, SECTIONS, SOURCE_BYTES_MAX, based_on, marked};
 pub use case::{Basis, Case, Cost, CostKind};
 pub use codes::{CODES, Code};
+pub use consequence::{
+    Consequence, PlannedMargin, Side, Touched, consequences, planned_margin,
+};
 pub use device::{
     COMMAND_TIMEOUT, Command, Counter, Dated, Event, Kind, Lane, Property, PropertyKind, Setting,
 };

@@ -42,7 +42,7 @@ pub const METRICS: &[Metric] = &[
     row("fleet.unjudged_alarms", "1", "share of alarms without a verdict"),
     row("fleet.returns", "1/month", "share of devices whose board came back"),
     row("fleet.churn", "1/month", "share of devices whose contract ended"),
-    row("fleet.data", "MB/device/month", "bytes received; for a radio cost as its tariff bills them"),
+    row("fleet.data", "MB/device/month", "bytes received; of a radio cost as its tariff bills"),
     row("fleet.sessions", "1/device/day", "radio sessions"),
     row("fleet.quarantined", "1", "share of values that could not be decoded"),
     row("economics.revenue", "CUR/device/month", "recurring revenue"),

@@ -18,6 +18,8 @@ export interface CostPart extends Amount {
   recurring: boolean;
   as_written: string;
   said_by: string | null;
+  /** Lines of the blueprint that say how much it is. */
+  places: { path: string; line: number; column: number; text: string }[];
 }
 export interface EconomicsSum {
   revenue: Amount;

@@ -229,13 +229,8 @@ fn hold(reader: &mut Reader<'_>, scope: &KindScope<'_>, name: &Name, alarm: &Ala
 /// The alarm comes later than it is promised.
 fn late(reader: &mut Reader<'_>, scope: &KindScope<'_>, name: &Name, alarm: &Alarm) {
     let Some(within) = alarm.within else { return };
-    let silence = alarm.when.program.slots().iter().filter_map(|slot| match slot {
-        Slot::Silent { over, .. } => Some(*over),
-        Slot::Path(_) | Slot::Window { .. } | Slot::Inside { .. } | Slot::Spread(_) => None,
-    });
-    let silence = silence.max().unwrap_or_default();
-    let every = slowest(scope, &alarm.when.program).unwrap_or_default();
-    let delay = every.max(silence) + alarm.hold;
+    let Delay { every, silence, hold } = delay(scope, alarm);
+    let delay = every.max(silence) + hold;
     if delay <= within {
         return;
     }
@@ -260,6 +255,27 @@ fn late(reader: &mut Reader<'_>, scope: &KindScope<'_>, name: &Name, alarm: &Ala
     };
     let label = format!("up to {} in the worst case", human(delay));
     reader.report(found.label(label).notes(sums).help(help));
+}
+
+/// How long it can take until an alarm is raised.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Delay {
+    /// Until the next reading.
+    pub(crate) every: Duration,
+    /// Until silence is told.
+    pub(crate) silence: Duration,
+    /// How long the condition must hold.
+    pub(crate) hold: Duration,
+}
+
+/// What an alarm waits for in the worst case.
+pub(crate) fn delay(scope: &KindScope<'_>, alarm: &Alarm) -> Delay {
+    let silence = alarm.when.program.slots().iter().filter_map(|slot| match slot {
+        Slot::Silent { over, .. } => Some(*over),
+        Slot::Path(_) | Slot::Window { .. } | Slot::Inside { .. } | Slot::Spread(_) => None,
+    });
+    let every = slowest(scope, &alarm.when.program).unwrap_or_default();
+    Delay { every, silence: silence.max().unwrap_or_default(), hold: alarm.hold }
 }
 
 /// The longest interval among the readings of a condition.

@@ -35,11 +35,7 @@ pub(super) fn check(reader: &mut Reader<'_>, blueprint: &Blueprint) {
     for (name, usage) in &blueprint.usages {
         undated(reader, blueprint, name, usage);
     }
-    let revenue = blueprint.case.as_ref().and_then(|case| case.revenue.as_ref());
-    let Some((name, plan)) = revenue.and_then(|name| blueprint.plans.get_key_value(name)) else {
-        return;
-    };
-    let earning = Earning { blueprint, name, plan };
+    let Some(earning) = Earning::of(blueprint) else { return };
     let radio_is_told = radio(reader, &earning);
     if radio_is_told == Told::No {
         lifetime::check(reader, &earning);
@@ -53,15 +49,24 @@ enum Told {
 }
 
 /// The plan that pays for the case.
-pub(super) struct Earning<'a> {
-    pub(super) blueprint: &'a Blueprint,
-    pub(super) name: &'a Name,
-    pub(super) plan: &'a Plan,
+pub(crate) struct Earning<'a> {
+    pub(crate) blueprint: &'a Blueprint,
+    pub(crate) name: &'a Name,
+    pub(crate) plan: &'a Plan,
+}
+
+impl<'a> Earning<'a> {
+    /// The plan that the case names as its revenue.
+    pub(crate) fn of(blueprint: &'a Blueprint) -> Option<Self> {
+        let revenue = blueprint.case.as_ref()?.revenue.as_ref()?;
+        let (name, plan) = blueprint.plans.get_key_value(revenue)?;
+        Some(Self { blueprint, name, plan })
+    }
 }
 
 impl Earning<'_> {
     /// Money a device brings in a month, when every line can be known.
-    pub(super) fn per_device(&self, kind: &Name) -> Option<f64> {
+    pub(crate) fn per_device(&self, kind: &Name) -> Option<f64> {
         let currency = self.blueprint.currency_or_euro();
         let unit = |per: &str| Unit::parse(&format!("{currency}{per}")).ok();
         let mut earned = 0.0;
@@ -152,7 +157,7 @@ fn megabytes(value: f64) -> String {
 }
 
 /// `432 MB x 0.02 EUR + 0.40 EUR = `
-fn sum(tariff: &Tariff<'_>, bill: &Bill, currency: &str) -> String {
+pub(crate) fn sum(tariff: &Tariff<'_>, bill: &Bill, currency: &str) -> String {
     let data = format!("{} MB x {} {currency}", megabytes(bill.megabytes), price(tariff.data));
     if tariff.fixed == 0.0 {
         return format!("{data} = ");

@@ -106,10 +106,18 @@ fn shown(sums: &[Sum], currency: &str) -> Vec<String> {
 }
 
 /// What a device leaves in a month, and how that was added up.
-struct Margin<'a> {
-    kind: &'a Name,
+pub(crate) struct Margin<'a> {
+    pub(crate) kind: &'a Name,
     sums: Vec<Sum>,
-    left: f64,
+    pub(crate) left: f64,
+}
+
+impl Margin<'_> {
+    /// `plan.care 9.00 EUR, case.cost.radio -9.04 EUR`.
+    pub(crate) fn words(&self, currency: &str) -> String {
+        let line = |sum: &Sum| format!("{} {:.2} {currency}", sum.what, sum.amount);
+        self.sums.iter().map(line).collect::<Vec<_>>().join(", ")
+    }
 }
 
 pub(super) fn check(reader: &mut Reader<'_>, earning: &Earning<'_>) {
@@ -131,7 +139,8 @@ pub(super) fn check(reader: &mut Reader<'_>, earning: &Earning<'_>) {
     payback(reader, earning, &margin, &currency);
 }
 
-fn margin<'a>(earning: &Earning<'a>) -> Option<Margin<'a>> {
+/// What a device of the plan leaves, where every line of it can be known.
+pub(crate) fn margin<'a>(earning: &Earning<'a>) -> Option<Margin<'a>> {
     let kind = earner(earning)?;
     let earned = earning.per_device(kind)?;
     let mut sums = vec![Sum { what: format!("plan.{}", earning.name), amount: earned }];

@@ -18,24 +18,24 @@ const SESSION_BYTES: f64 = 1000.0;
 const OVERLAPS_MAX: usize = 10;
 
 /// A radio tariff with its device kind.
-pub(super) struct Tariff<'a> {
+pub(crate) struct Tariff<'a> {
     /// The cost's name.
-    pub(super) name: &'a Name,
+    pub(crate) name: &'a Name,
     /// The kind of device.
-    pub(super) of: &'a Name,
-    pub(super) kind: &'a Kind,
+    pub(crate) of: &'a Name,
+    pub(crate) kind: &'a Kind,
     /// Money per month.
-    pub(super) fixed: f64,
+    pub(crate) fixed: f64,
     /// Money per MB.
-    pub(super) data: f64,
+    pub(crate) data: f64,
     /// Bytes of a session.
-    pub(super) increment: f64,
+    pub(crate) increment: f64,
 }
 
 /// The bill of a month.
-pub(super) struct Bill {
-    pub(super) megabytes: f64,
-    pub(super) cost: f64,
+pub(crate) struct Bill {
+    pub(crate) megabytes: f64,
+    pub(crate) cost: f64,
 }
 
 /// A formula's value, with the middle of each range.
@@ -53,7 +53,7 @@ pub(crate) fn central(formula: &Formula) -> Option<f64> {
 }
 
 /// The tariffs of the case whose device kind is known.
-pub(super) fn tariffs(blueprint: &Blueprint) -> Vec<Tariff<'_>> {
+pub(crate) fn tariffs(blueprint: &Blueprint) -> Vec<Tariff<'_>> {
     let costs = blueprint.case.iter().flat_map(|case| &case.costs);
     costs
         .filter_map(|(name, cost)| {
@@ -89,20 +89,20 @@ pub(crate) fn planned_megabytes(
 
 impl Tariff<'_> {
     /// The bill when the readings come at these intervals.
-    pub(super) fn bill(&self, intervals: &[Duration]) -> Bill {
+    pub(crate) fn bill(&self, intervals: &[Duration]) -> Bill {
         let sessions = sessions(intervals);
         let megabytes = sessions * self.increment / 1e6;
         Bill { megabytes, cost: megabytes * self.data + self.fixed }
     }
 
     /// The intervals of the kind's readings.
-    pub(super) fn intervals(&self) -> Vec<Duration> {
+    pub(crate) fn intervals(&self) -> Vec<Duration> {
         self.kind.readings.values().filter_map(|property| property.every).collect()
     }
 }
 
 /// Distinct moments of a month at which something is due.
-pub(super) fn sessions(intervals: &[Duration]) -> f64 {
+pub(crate) fn sessions(intervals: &[Duration]) -> f64 {
     let mut each: Vec<u64> = intervals.iter().map(millis).filter(|ms| *ms > 0).collect();
     each.sort_unstable();
     each.dedup();

@@ -26,7 +26,7 @@ pub(super) fn check(reader: &mut Reader<'_>, blueprint: &Blueprint) {
 }
 
 /// Sessions of a day when nothing comes more often than every `least`.
-fn sessions_a_day(kind: &Kind, least: Duration) -> f64 {
+pub(crate) fn sessions_a_day(kind: &Kind, least: Duration) -> f64 {
     let intervals = kind.readings.values().filter_map(|property| property.every);
     let intervals: Vec<_> = intervals.map(|every| every.max(least)).collect();
     sessions(&intervals) / MONTH_DAYS

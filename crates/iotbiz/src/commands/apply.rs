@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::cli::Format;
 use crate::client::{Client, encoded};
-use crate::commands::{check, diff};
+use crate::commands::{check, consequences, diff};
 use crate::exit::{self, Failure};
 use crate::output;
 
@@ -54,6 +54,7 @@ pub(crate) fn run(args: &ApplyArgs, client: &Client, format: Format) -> anyhow::
     }
     if format == Format::Table {
         show(&changes)?;
+        consequences::show(&shown)?;
     }
     if args.dry_run {
         return Ok(());

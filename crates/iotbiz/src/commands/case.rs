@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use bizcase::case::SOBOL_POINTS;
+use bizcase::text::short;
 use bizcase::{Case, Finding, Run};
 use clap::{Args, Subcommand};
 use model::ErrorKind;
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::cli::Format;
 use crate::client::{Client, encoded};
-use crate::commands::{apply, check};
+use crate::commands::{apply, check, tree};
 use crate::exit::{self, Failure};
 use crate::output::{self, text};
 
@@ -22,11 +23,12 @@ pub(crate) enum CaseCommand {
     Run(RunArgs),
     /// The plan against what the fleet says, and the forecast with that in place.
     #[command(after_help = "Examples:\n  iotbiz case actual coolbox\n  iotbiz case actual \
-                            coolbox --json")]
-    Actual(VentureArgs),
+                            coolbox --explain cost.radio.megabytes")]
+    Actual(OpenArgs),
     /// What to fix next, ranked by money.
-    #[command(after_help = "Example: iotbiz case next coolbox")]
-    Next(VentureArgs),
+    #[command(after_help = "Examples:\n  iotbiz case next coolbox\n  iotbiz case next coolbox \
+                            --explain gate.scale")]
+    Next(OpenArgs),
     /// Freeze what is expected of a month that has not begun.
     #[command(
         after_help = "Examples:\n  iotbiz case forecast coolbox\n  iotbiz case forecast coolbox \
@@ -59,6 +61,15 @@ pub(crate) struct RunArgs {
 pub(crate) struct VentureArgs {
     /// The venture, when there are several.
     venture: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OpenArgs {
+    /// The venture, when there are several.
+    venture: Option<String>,
+    /// Where one of the lines comes from: each figure, formula and line of the blueprint.
+    #[arg(long, value_name = "NAME")]
+    explain: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -142,15 +153,6 @@ fn figure(value: &Value) -> String {
     value.as_f64().map_or_else(|| "-".to_owned(), short)
 }
 
-/// Four significant digits, as a person reads them.
-fn short(value: f64) -> String {
-    if value == 0.0 || !value.is_finite() {
-        return bizcase::text::figure(value);
-    }
-    let scale = 10_f64.powf(3.0 - value.abs().log10().floor());
-    bizcase::text::figure((value * scale).round() / scale)
-}
-
 fn percentile(value: &Value) -> String {
     value.as_f64().map_or_else(|| "-".to_owned(), |p| format!("{:.0} %", 100.0 * p))
 }
@@ -165,8 +167,11 @@ fn items<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
     value[key].as_array().into_iter().flatten()
 }
 
-fn actual(args: &VentureArgs, client: &Client, format: Format) -> anyhow::Result<()> {
+fn actual(args: &OpenArgs, client: &Client, format: Format) -> anyhow::Result<()> {
     let found = client.get(&path(client, args.venture.as_deref(), "case/actual")?)?;
+    if let Some(name) = &args.explain {
+        return explain((&found, "inputs"), ("input", name), format);
+    }
     if format == Format::Json {
         return output::json(&found);
     }
@@ -210,8 +215,11 @@ fn actual(args: &VentureArgs, client: &Client, format: Format) -> anyhow::Result
     Ok(())
 }
 
-fn next(args: &VentureArgs, client: &Client, format: Format) -> anyhow::Result<()> {
+fn next(args: &OpenArgs, client: &Client, format: Format) -> anyhow::Result<()> {
     let found = client.get(&path(client, args.venture.as_deref(), "next")?)?;
+    if let Some(name) = &args.explain {
+        return explain((&found, "items"), ("name", name), format);
+    }
     if format == Format::Json {
         return output::json(&found);
     }
@@ -228,8 +236,26 @@ fn next(args: &VentureArgs, client: &Client, format: Format) -> anyhow::Result<(
     });
     let heads = [currency.as_str(), "MATTER", "NAME", "WHAT TO DO", "THE MONEY IS"];
     output::table(&heads, rows.collect())?;
-    output::talk("each calculation: iotbiz case next --json");
+    output::talk("where one comes from: iotbiz case next --explain NAME");
     Ok(())
+}
+
+/// The tree of one item of a list, by its name.
+fn explain(
+    (found, list): (&Value, &str),
+    (key, name): (&str, &str),
+    format: Format,
+) -> anyhow::Result<()> {
+    let Some(item) = items(found, list).find(|item| item[key] == name) else {
+        let known: Vec<_> = items(found, list).map(|item| text(&item[key])).collect();
+        return Err(Failure::new(exit::NOT_FOUND, format!("there is no line {name:?}"))
+            .fix(format!("use one of {}", known.join(", ")))
+            .into());
+    };
+    match format {
+        Format::Json => output::json(&item["explain"]),
+        Format::Table => tree::show(&item["explain"]),
+    }
 }
 
 fn forecast(args: &ForecastArgs, client: &Client, format: Format) -> anyhow::Result<()> {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::cli::Format;
 use crate::client::{Client, encoded};
-use crate::commands::{apply, check};
+use crate::commands::{apply, check, consequences};
 use crate::exit::{self, Failure};
 use crate::output;
 
@@ -119,6 +119,7 @@ pub(crate) fn show(found: &Value, file: &Path) -> anyhow::Result<()> {
             apply::show(&alone)?;
         }
     }
+    consequences::show(found)?;
     if entries(found, "mine").is_empty() && entries(found, "theirs").is_empty() {
         output::line("no differences in meaning")?;
     }

@@ -155,6 +155,14 @@ fn explain(found: &Value, name: &str, format: Format) -> anyhow::Result<()> {
             text(&cost["basis"]),
             format!("{} = {}", text(&cost["as_written"]), text(&cost["formula"])),
         ]);
+        for place in cost["places"].as_array().into_iter().flatten() {
+            rows.push(vec![
+                format!("  line {}", text(&place["line"])),
+                String::new(),
+                String::new(),
+                text(&place["text"]).trim().to_owned(),
+            ]);
+        }
     }
     output::table(&["FIGURE", "AMOUNT", "BASIS", "HOW"], rows)?;
     for source in item["sources"].as_array().into_iter().flatten() {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::cli::Format;
 use crate::client::{Client, encoded};
-use crate::commands::{apply, check};
+use crate::commands::{apply, check, tree};
 use crate::exit::{self, Failure};
 use crate::output::{self, text};
 
@@ -17,8 +17,15 @@ pub(crate) enum GateCommand {
     #[command(after_help = "Example: iotbiz gate show coolbox")]
     Show(VentureArgs),
     /// What a decision would be judged on, criterion by criterion; decides nothing.
-    #[command(after_help = "Example: iotbiz gate preview scale")]
-    Preview(StageArgs),
+    #[command(after_help = "Examples:\n  iotbiz gate preview scale\n  iotbiz gate preview scale \
+                            --explain margin")]
+    Preview {
+        #[command(flatten)]
+        of: StageArgs,
+        /// Where the figure of one criterion comes from.
+        #[arg(long, value_name = "CRITERION")]
+        explain: Option<String>,
+    },
     /// Decide at a gate: go, hold, rework or stop. The figures are frozen, hashed and sealed.
     #[command(after_help = "Examples:\n  iotbiz gate decide scale hold\n  iotbiz gate decide \
                             scale go --override 'the pilot customer pays for the delay'")]
@@ -83,7 +90,9 @@ pub(crate) fn run(
 ) -> anyhow::Result<()> {
     match command {
         GateCommand::Show(of) => show(of, &client(), format),
-        GateCommand::Preview(of) => preview(of, &client(), format),
+        GateCommand::Preview { of, explain } => {
+            preview(of, explain.as_deref(), (&client(), format))
+        }
         GateCommand::Decide { of, decision, override_reason, out } => {
             let body = json!({ "decision": decision, "override_reason": override_reason });
             decide(of, &body, out.as_deref(), (&client(), format))
@@ -123,7 +132,26 @@ fn show(of: &VentureArgs, client: &Client, format: Format) -> anyhow::Result<()>
     output::table(&["DECISION", "GATE", "DECIDED", "VERDICT", "BY", "AT", "OVERRIDE"], rows)
 }
 
-fn preview(of: &StageArgs, client: &Client, format: Format) -> anyhow::Result<()> {
+/// Where the figure of a criterion comes from.
+fn criterion(gate: &Value, name: &str, format: Format) -> anyhow::Result<()> {
+    let all = || gate["criteria"].as_array().into_iter().flatten();
+    let Some(found) = all().find(|criterion| criterion["name"] == name) else {
+        let known: Vec<_> = all().map(|criterion| text(&criterion["name"])).collect();
+        return Err(Failure::new(exit::NOT_FOUND, format!("there is no criterion {name:?}"))
+            .fix(format!("use one of {}", known.join(", ")))
+            .into());
+    };
+    match format {
+        Format::Json => output::json(&found["explain"]),
+        Format::Table => tree::show(&found["explain"]),
+    }
+}
+
+fn preview(
+    of: &StageArgs,
+    explain: Option<&str>,
+    (client, format): (&Client, Format),
+) -> anyhow::Result<()> {
     let gates = client.get(&format!("{}/gates", of.of.path(client)?))?;
     let all = gates["items"].as_array().cloned().unwrap_or_default();
     let Some(gate) = all.iter().find(|gate| gate["stage"] == of.stage.as_str()) else {
@@ -132,6 +160,9 @@ fn preview(of: &StageArgs, client: &Client, format: Format) -> anyhow::Result<()
             .fix(format!("use one of {}", known.join(", ")))
             .into());
     };
+    if let Some(name) = explain {
+        return criterion(gate, name, format);
+    }
     if format == Format::Json {
         return output::json(gate);
     }
