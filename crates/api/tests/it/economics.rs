@@ -264,3 +264,40 @@ fn every_table_of_a_blueprint_leaves_its_plan_billable() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_margin_below_its_gate_is_money_to_fix_and_opens_down_to_its_lines() {
+    let costs = "cloud = \"0.333 EUR/device/month\"\nsupport = \"10 EUR/customer/month\"\n";
+    let shop = Shop::open(costs, 3).await;
+    for (device, days) in [(0, 20), (1, 1), (2, 10)] {
+        shop.used(device, days);
+    }
+    shop.close().await;
+    let next = shop.done("GET", &format!("{PATH}/next?trials=50"), &Value::Null).await;
+    let items = next["items"].as_array().unwrap();
+    let of = |name: &str| items.iter().find(|item| item["name"] == name).unwrap();
+    let gate = of("gate.scale");
+    assert_eq!((&gate["matter"], &gate["meaning"]), (&json!("margin"), &json!("missing in a month")));
+    // 9.30 - 11.00 over three device-months, where each should leave 0.50.
+    let missing = (0.50 + 1.70 / 3.0) * 3.0;
+    assert!((gate["money"].as_f64().unwrap() - missing).abs() < 1e-9, "{gate}");
+    assert!(gate["says"].as_str().unwrap().contains("its largest cost is support"), "{gate}");
+    let [target, margin, devices] = &gate["explain"]["inputs"].as_array().unwrap()[..] else {
+        panic!("{gate}")
+    };
+    let place = target["source"].as_str().unwrap();
+    let line = VENTURE.lines().position(|line| line.starts_with("margin")).unwrap() + 1;
+    assert_eq!(place, format!("line {line}: gate.scale.must.margin"));
+    assert_eq!((&margin["label"], &devices["value"]), (&json!("margin"), &json!(3.0)));
+    let support = margin["inputs"].as_array().unwrap().iter();
+    let support = support.clone().find(|leaf| leaf["label"] == "cost support").unwrap();
+    assert_eq!(support["value"], 10.0);
+    assert!(support["source"].as_str().unwrap().contains("case.cost.support"), "{support}");
+    // The plan leaves 9.00 - 0.333 - 10 / 10 and some.
+    assert!(of("plan.care")["money"].as_f64().unwrap() > missing, "{next}");
+    let engineer = shop.site.person(shop.tenant, "engineer").await;
+    let path = format!("{PATH}/next?trials=50");
+    let seen = shop.site.call("GET", &path, &engineer, &Value::Null).await.json();
+    let matters = seen["items"].as_array().unwrap().iter();
+    assert!(matters.clone().all(|item| item["matter"] != "margin"), "who may not see money: {seen}");
+}

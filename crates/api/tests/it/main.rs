@@ -16,6 +16,8 @@ mod commands;
 #[cfg(test)]
 mod economics;
 #[cfg(test)]
+mod fleet;
+#[cfg(test)]
 mod gates;
 #[cfg(test)]
 mod ideas;

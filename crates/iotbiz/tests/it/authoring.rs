@@ -117,6 +117,88 @@ fn a_device_that_posts_is_heard_and_drafted() {
 }
 
 #[test]
+fn a_device_of_the_server_is_heard_whatever_the_server_makes_of_it() {
+    let server = Server::start(&["--trust-loopback"]);
+    server.ok(&["init", "--from", "coolbox"]);
+    server.ok(&["apply", "--yes"]);
+    server.ok(&["device", "add", "box-1", "--kind", "box"]);
+    let url = server.url();
+    let arguments = ["init", "heard.toml", "--from-device=box-1", "--kind", "probe"];
+    let mut process = Command::new(env!("CARGO_BIN_EXE_iotbiz"))
+        .args(arguments)
+        .args(["--count", "3", "--seconds", "60", "--server", &url])
+        .current_dir(&server.folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(process.stderr.take().unwrap());
+    let mut line = String::new();
+    said.read_line(&mut line).unwrap();
+    assert!(line.starts_with("hearing box-1 for 60 s or 3 messages"), "{line}");
+    for n in 0..3 {
+        // The blueprint in force knows no `hum_pct`: the server puts it aside, the draft has it.
+        server.ok(&["send", "box-1", &format!("temp_c={}", 3 + n), "hum_pct=41"]);
+    }
+    let mut rest = String::new();
+    said.read_to_string(&mut rest).unwrap();
+    assert!(process.wait().unwrap().success(), "{rest}");
+    assert_eq!(rest.matches("heard {").count(), 3, "{rest}");
+    let draft = std::fs::read_to_string(server.folder.join("heard.toml")).unwrap();
+    has(&draft, "[device.probe.readings]");
+    has(&draft, "temperature = { unit = \"°C\"");
+    has(&draft, "humidity = { unit = \"%\"");
+    assert!(draft.contains("3 messages that a device sent"), "{draft}");
+    assert!(iotbiz(&server.folder, &["check", "heard.toml"]).status.success(), "{draft}");
+    let unknown = server.output(&["init", "x.toml", "--from-device=box-9"]);
+    assert_eq!(unknown.status.code(), Some(3), "{}", text(&unknown.stderr));
+}
+
+/// Issue: radio cost down to its line, another interval, one diff, applied, and the gate.
+#[test]
+fn one_diff_shows_cost_gate_and_alarm_delay_and_is_applied() {
+    let (server, exported) = with_export();
+    let checked = server.output(&["check", "blueprint.toml"]);
+    let said = format!("{}{}", text(&checked.stdout), text(&checked.stderr));
+    assert!(said.contains("blueprint.toml:11:"), "{said}");
+    assert!(said.contains("432 MB x 0.02 EUR + 0.40 EUR = 9.04 EUR per box"), "{said}");
+    put(&server, "mine.toml", &exported.replacen("every = \"1 min\"", "every = \"15 min\"", 1));
+    for arguments in [&["diff", "mine.toml"][..], &["apply", "mine.toml", "--dry-run"]] {
+        let shown = server.ok(arguments);
+        for part in [
+            "device.box.readings.temperature.every",
+            "what it does:",
+            "was 9.04 EUR: 432 MB x 0.02 EUR + 0.40 EUR",
+            "now 0.98 EUR: 28.8 MB x 0.02 EUR + 0.40 EUR",
+            "was planned -0.04 EUR, misses economics.margin >= 4 EUR/device/month",
+            "now planned 8.02 EUR, meets economics.margin >= 4 EUR/device/month",
+            "was raised after at most 11 min: next reading 1 min + hold 10 min",
+            "now raised after at most 25 min: next reading 15 min + hold 10 min",
+            "> gate gate.scale.should.npv",
+        ] {
+            assert!(shown.contains(part), "no {part:?} in\n{shown}");
+        }
+    }
+    let found = server.json(&["apply", "mine.toml", "--dry-run"]);
+    let all = found["consequences"].as_array().unwrap();
+    let cost = all.iter().find(|one| one["path"] == "case.cost.radio").unwrap();
+    assert_eq!((&cost["of"], &cost["per"]), (&json!("cost"), &json!("per box and month")));
+    assert!((cost["after"]["value"].as_f64().unwrap() - 0.976).abs() < 1e-9, "{cost}");
+    let radio = exported.lines().position(|line| line.starts_with("radio ")).unwrap() + 1;
+    assert_eq!(cost["line"], radio);
+    server.ok(&["apply", "mine.toml", "--yes"]);
+    assert!(server.ok(&["export", "coolbox"]).contains("every = \"15 min\""));
+    let gate = server.json(&["gate", "preview", "scale"]);
+    assert_eq!((&gate["counting"], &gate["verdict"]), (&json!("real"), &json!("hold")));
+    let criteria = gate["criteria"].as_array().unwrap();
+    let demand = criteria.iter().find(|one| one["name"] == "demand").unwrap();
+    assert_eq!(demand["state"], "assumed", "nobody was asked yet: {demand}");
+    let tree = server.ok(&["gate", "preview", "scale", "--explain", "demand"]);
+    assert!(tree.starts_with("assumption.will_pay.probability = "), "{tree}");
+}
+
+#[test]
 fn a_fix_shows_its_diff_first_and_then_writes_it() {
     let folder = tempfile::tempdir().unwrap();
     iotbiz(folder.path(), &["init", "--from", "coolbox"]);
