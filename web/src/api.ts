@@ -10,6 +10,8 @@ import { base, query, type Query } from './lib/origin.ts';
 import type { Actual, Assumption, Decision, Evidence, Fixes, Forecast, Forecasts, Gate, Study } from './lib/venture.ts';
 
 export type Origin = 'real' | 'virtual' | 'replayed';
+/** Why a board left; what counts as a return stands in docs/gates.md. */
+export type ReturnReason = 'defect' | 'damage' | 'battery' | 'upgrade' | 'ended' | 'lost' | 'other';
 export type DeviceStatus = 'live' | 'silent' | 'never' | 'retired';
 export type Value = number | string | boolean | null | number[] | { [key: string]: unknown };
 
@@ -523,10 +525,10 @@ export const api = {
     request<void>(`/devices/${id(device)}/credentials/${id(credential)}`, { method: 'DELETE' }),
   newCertificate: (device: string, body: { days?: number; overlap_days?: number }) =>
     request<IssuedCertificate>(`/devices/${id(device)}/certificates`, { method: 'POST', body }),
-  replaceBoard: (device: string, body: { serial?: string; hardware?: string }) =>
+  replaceBoard: (device: string, body: { serial?: string; hardware?: string; reason?: ReturnReason }) =>
     request<{ credential: Credential; revoked: number }>(`/devices/${id(device)}/replace`, { method: 'POST', body }),
-  retire: (device: string) =>
-    request<{ revoked: number }>(`/devices/${id(device)}/retire`, { method: 'POST' }),
+  retire: (device: string, reason: ReturnReason) =>
+    request<{ revoked: number }>(`/devices/${id(device)}/retire?reason=${reason}`, { method: 'POST' }),
   claims: () => request<Page<Claim>>('/claims'),
   addClaim: (body: NewClaim) => request<Claim & { token: string }>('/claims', { method: 'POST', body }),
   revokeClaim: (claim: string) => request<void>(`/claims/${id(claim)}`, { method: 'DELETE' }),
