@@ -5,12 +5,14 @@
 //! fell in it is a percentile of that plan. Months are those of UTC; month 1 is the first with a
 //! device that counts.
 
+mod explain;
+
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use bizcase::case::{Adoption, Binding, Variable};
-use bizcase::{Basis, Case, Distribution, Explain, Run};
+use bizcase::case::{Adoption, Binding};
+use bizcase::{Basis, Case, Distribution, Run};
 use identity::Action;
 use jiff::ToSpan as _;
 use jiff::civil::Date;
@@ -27,7 +29,6 @@ use crate::case::{Trials, case};
 use crate::evidence::pieces;
 use crate::extract::Params;
 use crate::fleet::{Fleet, Radio, needed};
-use crate::place::{Place, places_of_cost};
 use crate::problem::Problem;
 use crate::read::{Read, read};
 use crate::ventures::in_force;
@@ -159,10 +160,11 @@ pub(crate) struct ActualJson {
 
 impl Meeting {
     pub(crate) async fn of(app: &App, tenant: TenantId, venture: &str) -> Result<Self, Problem> {
-        let found = in_force(&app.shard.picture(), tenant, venture)?;
-        let bound = found.blueprint.case.iter().flat_map(|case| case.actuals.values());
+        let asked = in_force(&app.shard.picture(), tenant, venture)?;
+        let bound = asked.blueprint.case.iter().flat_map(|case| case.actuals.values());
         let needed = needed(bound.map(String::as_str));
         let (picture, by_day) = app.shard.moment(tenant, needed).await?;
+        let found = in_force(&picture, tenant, venture)?;
         if found.blueprint.case.is_none() {
             return Err(Problem::not_found("case of venture", venture).fix("add [case] to it"));
         }
@@ -291,7 +293,7 @@ fn input(
         }
     });
     let unit = variable.unit.to_string();
-    let explain = explain(meeting, (variable, binding), (measured.as_ref(), basis));
+    let explain = self::explain::explain(meeting, (variable, binding), (measured.as_ref(), basis));
     let json = InputJson {
         input: variable.name.clone(),
         metric: binding.metric.clone(),
@@ -309,61 +311,6 @@ fn input(
         explain: explain.json(),
     };
     Some((json, learnt))
-}
-
-/// How what the fleet says came to be.
-fn explain(
-    meeting: &Meeting,
-    (variable, binding): (&Variable, &Binding),
-    (measured, basis): (Option<&Measured>, Basis),
-) -> Explain {
-    let unit = variable.unit.to_string();
-    let Some(m) = measured else {
-        let mut missing = Explain::leaf(&binding.metric, 0.0, &unit, Basis::Missing, "");
-        missing.value = None;
-        return missing;
-    };
-    let says = blueprint::METRICS.iter().find(|metric| metric.name == binding.metric);
-    let leaf = |label: &str, value: f64| {
-        Explain::leaf(label, value, "", basis, says.map_or("", |metric| metric.says))
-    };
-    let mut inputs = vec![leaf("sum", m.sum), leaf("by", m.by), leaf("standard error", m.error)];
-    if let Some(radio) = meeting.radio(&variable.name, &binding.metric) {
-        inputs.extend(carried(meeting, (&variable.name, basis), &radio));
-    }
-    Explain::computed(&binding.metric, "sum over devices / sum over devices", m.value, inputs)
-        .in_unit(&unit)
-        .by("ratio estimator, Cochran 1977, 6.4")
-}
-
-/// What was counted of a radio, the plan of it, and the lines of the blueprint that say so.
-fn carried(meeting: &Meeting, (input, basis): (&str, Basis), radio: &Radio) -> Vec<Explain> {
-    let fleet = meeting.fleet();
-    let Some(from) = fleet.began() else { return Vec::new() };
-    let total = fleet.carried(radio, Window { from, to: meeting.now }).total;
-    #[expect(clippy::cast_precision_loss, reason = "bytes of a fleet are far below 2^53")]
-    let leaf = |label: &str, value: u64, unit: &str, source: &str| {
-        Explain::leaf(label, value as f64, unit, basis, source)
-    };
-    let rounded = radio.increment.map_or_else(
-        || "every byte as it is".to_owned(),
-        |step| format!("each session rounded up to {step} B"),
-    );
-    let mut all = vec![
-        leaf("messages", total.messages.into(), "", "the log"),
-        leaf("bytes of their payloads", total.bytes, "B", "the log"),
-        leaf("sessions", total.sessions(), "", "messages at most 10 s apart are one"),
-        leaf("bytes billed", total.billed_bytes(radio.increment), "B", &rounded),
-    ];
-    let places = places_of_cost(&meeting.found, input.split('.').nth(1).unwrap_or_default());
-    let planned = meeting.case.slot(input).and_then(|slot| meeting.case.forecast(slot));
-    if let Some(planned) = planned {
-        let said: Vec<String> = places.iter().map(Place::words).collect();
-        let (value, source) = (planned.quantile(0.5), said.join("; "));
-        let unit = "MB/device/month";
-        all.push(Explain::leaf("planned, median", value, unit, Basis::Assumed, &source));
-    }
-    all
 }
 
 /// Everything that takes long: trials.

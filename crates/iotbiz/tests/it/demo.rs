@@ -134,8 +134,8 @@ fn a_past_that_was_cut_short_goes_on_without_gap_or_double() {
 
     let mut demo = start(folder, &arguments);
     let rest = demo.said["past"]["messages"].as_u64().unwrap();
-    // A message of each of seven devices every 90 s, had nothing been there before.
-    assert!((1..7 * 30 * 960).contains(&rest), "{rest} messages were left");
+    // A message of each of seven devices every minute, had nothing been there before.
+    assert!((1..7 * 30 * 1440).contains(&rest), "{rest} messages were left");
     for round in ["after the cut", "after another start"] {
         // Whole days: a device that starts tells everything once more, off its usual minute.
         let day_ms = 86_400_000;
@@ -154,6 +154,26 @@ fn a_past_that_was_cut_short_goes_on_without_gap_or_double() {
         assert!(filled <= 14, "{filled} messages fill the moments between two starts");
     }
     assert_eq!(demo.get("/api/v1/status")["tenant"]["demo"], true);
+}
+
+#[test]
+fn a_past_is_on_time_and_its_radio_carries_what_the_blueprint_plans() {
+    let folder = tempfile::tempdir().unwrap();
+    let demo = start(folder.path(), &["--devices", "4", "--from", "5d"]);
+    let venture = "/api/v1/ventures/coolbox";
+    let gates = demo.get(&format!("{venture}/gates"));
+    let criteria = gates["items"][0]["criteria"].as_array().unwrap();
+    let of = |name: &str| criteria.iter().find(|criterion| criterion["name"] == name).unwrap();
+    let delivered = of("delivered");
+    assert_eq!(delivered["basis"], "simulated", "{delivered}");
+    assert!(delivered["value"].as_f64().unwrap() >= 0.99, "{delivered}");
+    let actual = demo.get(&format!("{venture}/case/actual?trials=100"));
+    let inputs = actual["inputs"].as_array().unwrap();
+    let radio = inputs.iter().find(|input| input["input"] == "cost.radio.megabytes").unwrap();
+    // A session a minute, each billed as 10 kB: 432 MB a month, less what breakdowns kept silent.
+    let megabytes = radio["actual"].as_f64().unwrap();
+    assert!((400.0..=440.0).contains(&megabytes), "{radio}");
+    assert_eq!((&radio["basis"], &radio["devices"]), (&json!("simulated"), &json!(4)), "{radio}");
 }
 
 #[test]
