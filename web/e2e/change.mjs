@@ -60,7 +60,7 @@ export const checks = [
     const item = said.getByRole('listitem').filter({ hasText: '9.04 EUR' });
     const line = found.text.split('\n').findIndex((one) => one.includes('every = "1 min"')) + 1;
     assert.equal(line, 11, 'where the README says it stands');
-    await press(item.getByRole('button', { name: `line ${line}` }));
+    await press(item.getByRole('button', { name: `line ${line}`, exact: true }));
     const there = page.locator(`#L${line}.focus`);
     await there.waitFor();
     assert.match(await there.innerText(), /every = "1 min"/);

@@ -123,22 +123,31 @@ fn experiments(meeting: &Meeting, run: Run) -> Result<Vec<Fix>, Problem> {
         let money = worth.evsi - candidate.cost;
         let leaf =
             |label: &str, value: f64| Explain::leaf(label, value, "", Basis::Assumed, "blueprint");
-        let inputs = vec![worth.explain, leaf("cost", candidate.cost)];
         let days = candidate.days;
+        let inputs = vec![worth.explain, leaf("cost", candidate.cost), leaf("days", days)];
+        let each = per_euro(worth.evsi, candidate.cost);
         let explain = Explain::computed(name.as_str(), "value - cost", money, inputs);
         found.push(Fix {
             matter: Matter::Experiment,
             name: name.to_string(),
             says: format!(
-                "run experiment {name}: it asks {} in {days} days, and the answer is worth more \
-                 than its cost",
-                candidate.asked
+                "run experiment {name}: it asks {} in {days} days, and the answer is worth \
+                 {:.0} {} more a day than it costs{each}",
+                candidate.asked, worth.per_day, meeting.case.currency
             ),
             money,
             explain: explain.in_unit(meeting.case.currency.as_str()),
         });
     }
     Ok(found)
+}
+
+/// `, 31 for each 1 spent`.
+fn per_euro(value: f64, cost: f64) -> String {
+    if cost <= 0.0 {
+        return String::new();
+    }
+    format!(", {} for each 1 spent", bizcase::text::short(value / cost))
 }
 
 fn is_open(name: &Name, test: &Experiment, known: &[Piece]) -> bool {

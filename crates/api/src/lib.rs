@@ -41,6 +41,7 @@ mod history;
 mod ideas;
 mod idempotency;
 mod import;
+mod joint;
 mod json;
 mod kept;
 mod measure;

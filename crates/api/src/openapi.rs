@@ -20,7 +20,8 @@ use crate::problem::Problem;
 use crate::{
     actual, alarms, authorities, backfill, case, certificates, claims, code, commands, connect,
     console, credentials, days, desired, devices, erase, evidence, expiry, export, fixes,
-    forecasts, gates, health, history, ideas, import, measure, messages, money, notices, people,
+    forecasts, gates, health, history, ideas, import, joint, measure, messages, money, notices,
+    people,
     provision, quarantine, rederive, refusals, revisions, service_life, session, sites, status,
     stream, tokens, ventures,
 };
@@ -104,6 +105,7 @@ fn alarms_routes() -> OpenApiRouter<App> {
 fn ventures_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(evidence::list))
+        .routes(routes!(joint::show))
         .routes(routes!(evidence::add))
         .routes(routes!(evidence::withdraw))
         .routes(routes!(measure::now))

@@ -155,6 +155,24 @@ async fn the_server_takes_the_result_of_the_fleet_once_and_after_its_window() {
 }
 
 #[tokio::test]
+async fn all_assumptions_together_have_a_product_and_bounds() {
+    let scene = Scene::open().await;
+    let all = scene.get("/assumptions").await;
+    let all = all["items"].as_array().unwrap().iter();
+    let p: Vec<f64> = all.map(|one| one["probability"].as_f64().unwrap()).collect();
+    let [a, b] = p[..] else { panic!("{p:?}") };
+    let joint = scene.get("/assumptions/joint").await;
+    let near = |key: &str, wanted: f64| {
+        let value = joint[key].as_f64().unwrap_or_else(|| panic!("{key}: {joint}"));
+        assert!((value - wanted).abs() < 1e-12, "{key}: {value} {wanted}");
+    };
+    near("product", a * b);
+    near("low", (a + b - 1.0).max(0.0));
+    near("high", a.min(b));
+    assert_eq!((&joint["assumptions"], &joint["explain"]["label"]), (&json!(2), &json!("all hold")));
+}
+
+#[tokio::test]
 async fn a_bar_that_is_changed_begins_another_window() {
     let scene = Scene::open(&venture()).await;
     let devices = [scene.device("box-1").await];

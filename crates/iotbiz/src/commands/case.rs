@@ -1,10 +1,11 @@
 //! `iotbiz case`: the business case of a file, run thousands of times; and of a server, against
 //! what its fleet says.
 
+mod files;
+
 use std::path::PathBuf;
 
 use bizcase::case::SOBOL_POINTS;
-use bizcase::text::short;
 use bizcase::{Case, Finding, Run};
 use clap::{Args, Subcommand};
 use model::ErrorKind;
@@ -21,6 +22,15 @@ pub(crate) enum CaseCommand {
     /// Run the case of a blueprint or of a case file.
     #[command(after_help = "Example: iotbiz case run blueprint.toml --trials 100000 --seed 7")]
     Run(RunArgs),
+    /// What another file does to the value of a case, input by input, from the same seed.
+    #[command(after_help = "Example: iotbiz case diff blueprint.toml cheaper.toml --trials 20000")]
+    Diff(DiffArgs),
+    /// Costs of connected products to start from, each with its source and date.
+    #[command(after_help = "Examples:\n  iotbiz case library\n  iotbiz case library sim_upkeep")]
+    Library {
+        /// One of them, as lines of a blueprint.
+        name: Option<String>,
+    },
     /// The plan against what the fleet says, and the forecast with that in place.
     #[command(after_help = "Examples:\n  iotbiz case actual coolbox\n  iotbiz case actual \
                             coolbox --explain cost.radio.megabytes")]
@@ -55,6 +65,20 @@ pub(crate) struct RunArgs {
     /// Threads; as many as the machine has by default. The answer does not depend on it.
     #[arg(long, default_value_t = 0)]
     threads: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DiffArgs {
+    /// The file before.
+    before: PathBuf,
+    /// The file after.
+    after: PathBuf,
+    /// How often each is drawn.
+    #[arg(long, default_value_t = 10_000)]
+    trials: u32,
+    /// The same seed gives the same bytes.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
 }
 
 #[derive(Debug, Args)]
@@ -99,6 +123,8 @@ pub(crate) fn run(
 ) -> anyhow::Result<()> {
     match command {
         CaseCommand::Run(args) => run_file(args, format),
+        CaseCommand::Diff(args) => files::diff(args, format),
+        CaseCommand::Library { name } => files::library(name.as_deref(), format),
         CaseCommand::Actual(args) => actual(args, &client(), format),
         CaseCommand::Next(args) => next(args, &client(), format),
         CaseCommand::Forecast(args) => forecast(args, &client(), format),

@@ -125,7 +125,18 @@ fn list(venture: Option<&str>, client: &Client, format: Format) -> anyhow::Resul
         row
     });
     let heads = ["ASSUMPTION", "HOLDS", "STATE", "PROBABILITY", "BASIS", "RESULTS"];
-    output::table(&heads, rows.collect())
+    output::table(&heads, rows.collect())?;
+    let path = format!("/api/v1/ventures/{}/assumptions/joint", encoded(&venture));
+    let joint = client.get(&path)?;
+    let percent = |key: &str| joint[key].as_f64().map(|p| format!("{:.1} %", 100.0 * p));
+    if let (Some(product), Some(low), Some(high)) =
+        (percent("product"), percent("low"), percent("high"))
+    {
+        output::talk(&format!(
+            "all of them hold: {product} if none depends on another, {low} to {high} whatever does"
+        ));
+    }
+    Ok(())
 }
 
 fn add(args: &AddArgs, client: &Client, format: Format) -> anyhow::Result<()> {

@@ -295,6 +295,34 @@ fn a_message_is_understood_under_the_name_its_device_uses() {
 }
 
 #[test]
+fn two_case_files_differ_input_by_input_and_costs_to_start_from_have_a_source() {
+    let folder = tempfile::tempdir().unwrap();
+    iotbiz(folder.path(), &["init", "--from", "coolbox"]);
+    let cheaper = written(folder.path()).replacen("31 to 38 EUR/device", "21 to 28 EUR/device", 1);
+    std::fs::write(folder.path().join("cheaper.toml"), cheaper).unwrap();
+    let arguments = ["case", "diff", "blueprint.toml", "cheaper.toml", "--trials", "500", "--json"];
+    let output = iotbiz(folder.path(), &arguments);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let changes = found["changes"].as_array().unwrap();
+    assert_eq!(changes.len(), 1, "{found}");
+    assert_eq!(changes[0]["input"], "cost.bom", "{found}");
+    let gained = changes[0]["npv"].as_f64().unwrap();
+    let (before, after) = (&found["npv_before"], &found["npv_after"]);
+    let whole = after.as_f64().unwrap() - before.as_f64().unwrap();
+    assert!(gained > 0.0 && (gained - whole).abs() < 1e-6 * whole, "{found}");
+    let again = iotbiz(folder.path(), &arguments);
+    assert_eq!(again.stdout, output.stdout, "same seed, same bytes");
+    let library = iotbiz(folder.path(), &["case", "library", "--json"]);
+    let library: Vec<Value> = serde_json::from_slice(&library.stdout).unwrap();
+    assert!(library.iter().all(|entry| entry["source"].as_str().is_some_and(|s| !s.is_empty())));
+    let lines = iotbiz(folder.path(), &["case", "library", "sim_upkeep"]);
+    assert!(text(&lines.stdout).contains("[case.cost]\nsim_upkeep = {"), "{}", text(&lines.stdout));
+    let none = iotbiz(folder.path(), &["case", "library", "gold"]);
+    assert_eq!(none.status.code(), Some(3));
+}
+
+#[test]
 fn the_help_of_eval_has_every_function_with_units_source_and_an_example_that_is_true() {
     let folder = tempfile::tempdir().unwrap();
     let help = text(&iotbiz(folder.path(), &["eval", "--help"]).stdout);
