@@ -73,6 +73,38 @@ pub const COST_LIBRARY: &[CostPrior] = &[
         source: "digmat.freshdesk.com",
         as_of: "",
     },
+    CostPrior {
+        name: "sim_step",
+        place: Place::Input,
+        toml: r#""1 kB""#,
+        says: "what a session is rounded up to where the network is kind: the increment of a radio",
+        source: "support.emnify.com/hc/articles/115003596085",
+        as_of: "",
+    },
+    CostPrior {
+        name: "sim_month_step",
+        place: Place::Input,
+        toml: r#""100 kB""#,
+        says: "what a SIM's month is rounded up to on a roaming plan in the United States",
+        source: "developers.soracom.io/en/docs/reference/data-usage-calculation",
+        as_of: "",
+    },
+    CostPrior {
+        name: "service_visit",
+        place: Place::Input,
+        toml: r#""150 to 1000 USD""#,
+        says: "a technician drives to a device, to swap a battery or to look",
+        source: "multi-link.net/how-much-does-a-service-truck-roll-cost-your-company",
+        as_of: "2015-04",
+    },
+    CostPrior {
+        name: "sent_back",
+        place: Place::Input,
+        toml: r#""11 to 20 %""#,
+        says: "share of consumer electronics that is sent back; 5 % of those are broken",
+        source: "Accenture, told by gizmodo.com/5012728",
+        as_of: "2008-06",
+    },
 ];
 
 #[cfg(test)]
