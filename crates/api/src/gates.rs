@@ -123,6 +123,15 @@ struct Scene {
     now: Timestamp,
 }
 
+/// A gate as it was judged.
+struct Standing {
+    evaluation: Evaluation,
+    /// Up to which frame.
+    offset: u64,
+    /// What its figures of money were made from.
+    economics: Option<Economics>,
+}
+
 impl Scene {
     fn of(app: &App, tenant: TenantId, venture: &str) -> Result<Self, Problem> {
         let picture = app.shard.picture();
@@ -132,7 +141,7 @@ impl Scene {
     }
 
     /// Judges a gate on the newest picture, evidence as it is kept.
-    async fn judge(&self, app: &App, gate: &Gate) -> Result<(Evaluation, u64), Problem> {
+    async fn judge(&self, app: &App, gate: &Gate) -> Result<Standing, Problem> {
         let of_case = gate.criteria.iter().any(|c| c.metric.starts_with("case."));
         let study = if of_case {
             let asked = Trials::default();
@@ -162,7 +171,7 @@ impl Scene {
         };
         let figures = sources.of(gate);
         let evaluation = evaluate(gate, &figures, self.now, counting(&picture, self.tenant))?;
-        Ok((evaluation, picture.offset.0))
+        Ok(Standing { evaluation, offset: picture.offset.0, economics })
     }
 
     /// The newest closed month, when a criterion asks for it.
@@ -211,8 +220,14 @@ fn criterion_json(judged: &Judged, explain: serde_json::Value, found: &InForce) 
     }
 }
 
-fn gate_json(evaluation: &Evaluation, found: &InForce) -> GateJson {
-    let explained = evaluation.explain().into_iter().map(|tree| tree.json());
+fn gate_json(standing: &Standing, found: &InForce) -> GateJson {
+    let Standing { evaluation, economics, .. } = standing;
+    let deeper = |judged: &Judged| {
+        let what = judged.criterion.metric.strip_prefix("economics.")?;
+        economics.as_ref()?.explain(what, found)
+    };
+    let explained = evaluation.judged.iter().zip(evaluation.explain());
+    let explained = explained.map(|(judged, tree)| deeper(judged).unwrap_or(tree).json());
     let criteria = evaluation.judged.iter().zip(explained);
     GateJson {
         stage: evaluation.gate.stage.clone(),
@@ -238,8 +253,10 @@ pub(crate) async fn list(
     let scene = Scene::of(&app, tenant, &venture)?;
     let mut items = Vec::new();
     for (stage, gate) in &scene.found.blueprint.gates {
-        let (evaluation, _) = scene.judge(&app, &Gate::of(*stage, gate)).await?;
-        items.push(gate_json(&evaluation, &scene.found));
+        let mut judged = scene.judge(&app, &Gate::of(*stage, gate)).await?;
+        // Who may not see money sees the figure, and not what it is made of.
+        judged.economics = judged.economics.filter(|_| caller.may(Action::ReadMoney).is_ok());
+        items.push(gate_json(&judged, &scene.found));
     }
     Ok(Json(Page::whole(items)))
 }
@@ -261,7 +278,7 @@ pub(crate) async fn decide(
         .ok_or_else(|| Problem::invalid("/decision", "use go, hold, rework or stop"))?;
     let scene = Scene::of(&app, tenant, &venture)?;
     let gate = scene.gate(&stage)?;
-    let (evaluation, offset) = scene.judge(&app, &gate).await?;
+    let Standing { evaluation, offset, .. } = scene.judge(&app, &gate).await?;
     let minutes = Minutes {
         venture: venture.clone(),
         revision: scene.found.revision,

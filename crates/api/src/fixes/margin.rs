@@ -14,9 +14,10 @@ use venture::fix::{Fix, Matter};
 use crate::actual::Meeting;
 use crate::app::App;
 use crate::caller::Caller;
-use crate::money::economics::{Asked, CostTotal, Economics, Months, Recurring, Sum};
-use crate::money::economics::{newest_closed, of_month};
-use crate::place::{Place, places_of_cost};
+use crate::money::economics::{
+    Asked, CostTotal, Economics, Months, Recurring, newest_closed, of_month,
+};
+use crate::place::Place;
 use crate::problem::Problem;
 
 /// What a margin is compared with.
@@ -32,7 +33,6 @@ struct Target {
 /// The margin of a month.
 struct Margin<'a> {
     economics: &'a Economics,
-    sum: Sum,
     each: f64,
     devices: f64,
     basis: Basis,
@@ -94,13 +94,12 @@ fn targets(meeting: &Meeting) -> Vec<Target> {
 
 impl<'a> Margin<'a> {
     fn of(economics: &'a Economics) -> Option<Self> {
-        let sum = Sum::of(economics.rows.iter(), economics.currency).ok()?;
         let made = economics.figure("margin")?;
         let each = made.aggregates.value()?;
         let devices: BTreeSet<_> = economics.rows.iter().filter_map(|row| row.device).collect();
         #[expect(clippy::cast_precision_loss, reason = "devices are far below 2^53")]
         let devices = devices.len() as f64;
-        Some(Self { economics, sum, each, devices, basis: made.basis })
+        Some(Self { economics, each, devices, basis: made.basis })
     }
 
     fn recurring(&self) -> impl Iterator<Item = &'a CostTotal> {
@@ -120,7 +119,7 @@ impl<'a> Margin<'a> {
         let asks = if target.name.starts_with("gate.") { "asks for" } else { "plans" };
         let inputs = vec![
             Explain::leaf("target", target.wanted, &currency, Basis::Assumed, &target.source),
-            self.explain(meeting),
+            self.economics.explain("margin", &meeting.found)?,
             Explain::leaf("devices", self.devices, "device", self.basis, "under contract"),
         ];
         let tree = Explain::computed("missing", "(target - margin) x devices", money, inputs);
@@ -134,37 +133,5 @@ impl<'a> Margin<'a> {
             money,
             explain: tree.in_unit(&currency),
         })
-    }
-
-    /// The margin of a device and month, down to the lines of the blueprint.
-    fn explain(&self, meeting: &Meeting) -> Explain {
-        let currency = self.economics.currency.to_string();
-        let amount = |money: model::Money| f64::try_from(money.amount()).unwrap_or(f64::NAN);
-        let states: BTreeSet<&str> =
-            self.economics.sources.iter().map(|source| source.state.as_str()).collect();
-        let states = states.into_iter().collect::<Vec<_>>().join(", ");
-        let mut inputs = vec![Explain::leaf(
-            "revenue",
-            amount(self.sum.revenue),
-            &currency,
-            self.basis,
-            &format!("documents of {}: {states}", self.economics.month.strftime("%Y-%m")),
-        )];
-        for cost in self.recurring() {
-            let places = places_of_cost(&meeting.found, cost.name.as_str());
-            let lines: Vec<String> = places.iter().map(Place::words).collect();
-            let leaf = Explain::computed(
-                &format!("cost {}", cost.name),
-                &cost.formula,
-                amount(cost.amount),
-                Vec::new(),
-            );
-            inputs.push(leaf.in_unit(&currency).by(&lines.join("; ")));
-        }
-        let months = f64::try_from(self.sum.months).unwrap_or(f64::NAN);
-        inputs.push(Explain::leaf("device-months", months, "", self.basis, "contracts"));
-        let formula = "(revenue - costs) / device-months";
-        let unit = format!("{currency}/device/month");
-        Explain::computed("margin", formula, self.each, inputs).in_unit(&unit)
     }
 }

@@ -288,11 +288,12 @@ async fn a_margin_below_its_gate_is_money_to_fix_and_opens_down_to_its_lines() {
     let place = target["source"].as_str().unwrap();
     let line = VENTURE.lines().position(|line| line.starts_with("margin")).unwrap() + 1;
     assert_eq!(place, format!("line {line}: gate.scale.must.margin"));
-    assert_eq!((&margin["label"], &devices["value"]), (&json!("margin"), &json!(3.0)));
+    assert_eq!((&margin["label"], &devices["value"]), (&json!("economics.margin"), &json!(3.0)));
     let support = margin["inputs"].as_array().unwrap().iter();
     let support = support.clone().find(|leaf| leaf["label"] == "cost support").unwrap();
     assert_eq!(support["value"], 10.0);
     assert!(support["source"].as_str().unwrap().contains("case.cost.support"), "{support}");
+    assert_eq!(shop.margin().await["explain"], *margin, "the gate opens to the same");
     // The plan leaves 9.00 - 0.333 - 10 / 10 and some.
     assert!(of("plan.care")["money"].as_f64().unwrap() > missing, "{next}");
     let engineer = shop.site.person(shop.tenant, "engineer").await;
