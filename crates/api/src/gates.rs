@@ -224,7 +224,7 @@ fn gate_json(standing: &Standing, found: &InForce) -> GateJson {
     let Standing { evaluation, economics, .. } = standing;
     let deeper = |judged: &Judged| {
         let what = judged.criterion.metric.strip_prefix("economics.")?;
-        economics.as_ref()?.explain(what, found)
+        economics.as_ref()?.explain(what)
     };
     let explained = evaluation.judged.iter().zip(evaluation.explain());
     let explained = explained.map(|(judged, tree)| deeper(judged).unwrap_or(tree).json());

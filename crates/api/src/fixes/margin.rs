@@ -53,7 +53,7 @@ pub(super) async fn missing(
     }
     let Some(economics) = newest(app, meeting).await? else { return Ok(Vec::new()) };
     let Some(margin) = Margin::of(&economics) else { return Ok(Vec::new()) };
-    Ok(targets.iter().filter_map(|target| margin.fix(meeting, target)).collect())
+    Ok(targets.iter().filter_map(|target| margin.fix(target)).collect())
 }
 
 /// The newest closed month, as gates take it; before the first one is closed this month so far.
@@ -106,7 +106,7 @@ impl<'a> Margin<'a> {
         self.economics.costs.iter().filter(|cost| cost.recurring == Recurring::Yes)
     }
 
-    fn fix(&self, meeting: &Meeting, target: &Target) -> Option<Fix> {
+    fn fix(&self, target: &Target) -> Option<Fix> {
         let money = (target.wanted - self.each) * self.devices;
         if money <= 0.0 {
             return None;
@@ -119,7 +119,7 @@ impl<'a> Margin<'a> {
         let asks = if target.name.starts_with("gate.") { "asks for" } else { "plans" };
         let inputs = vec![
             Explain::leaf("target", target.wanted, &currency, Basis::Assumed, &target.source),
-            self.economics.explain("margin", &meeting.found)?,
+            self.economics.explain("margin")?,
             Explain::leaf("devices", self.devices, "device", self.basis, "under contract"),
         ];
         let tree = Explain::computed("missing", "(target - margin) x devices", money, inputs);

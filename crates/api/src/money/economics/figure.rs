@@ -8,11 +8,10 @@ use std::collections::BTreeSet;
 
 use bizcase::{Basis as Sure, Explain};
 use model::Money;
-use pipeline::InForce;
 use venture::gate::Aggregates;
 
 use super::{Basis, Economics, Recurring, Sum};
-use crate::place::{Place, places_of_cost};
+use crate::place::Place;
 
 /// A figure with what it rests on.
 #[derive(Debug, Clone, Copy)]
@@ -53,7 +52,7 @@ impl Economics {
     }
 
     /// How a figure came to be, down to the lines of the blueprint.
-    pub(crate) fn explain(&self, what: &str, found: &InForce) -> Option<Explain> {
+    pub(crate) fn explain(&self, what: &str) -> Option<Explain> {
         let made = self.figure(what)?;
         let sum = Sum::of(self.rows.iter(), self.currency).ok()?;
         let currency = self.currency.to_string();
@@ -66,7 +65,7 @@ impl Economics {
         );
         let months = f64::try_from(sum.months).unwrap_or(f64::NAN);
         let months = Explain::leaf("device-months", months, "", made.basis, "contracts");
-        let costs = || self.cost_trees(found);
+        let costs = || self.cost_trees();
         let (formula, mut inputs) = match what {
             "revenue" => ("revenue / device-months", vec![revenue]),
             "cost" => ("costs / device-months", costs()),
@@ -96,11 +95,10 @@ impl Economics {
         format!("documents of {}: {states}", self.month.strftime("%Y-%m"))
     }
 
-    fn cost_trees(&self, found: &InForce) -> Vec<Explain> {
+    fn cost_trees(&self) -> Vec<Explain> {
         let recurring = self.costs.iter().filter(|cost| cost.recurring == Recurring::Yes);
         let tree = |cost: &super::CostTotal| {
-            let places = places_of_cost(found, cost.name.as_str());
-            let lines: Vec<String> = places.iter().map(Place::words).collect();
+            let lines: Vec<String> = cost.places.iter().map(Place::words).collect();
             let label = format!("cost {}", cost.name);
             let tree = Explain::computed(&label, &cost.formula, number(cost.amount), Vec::new());
             tree.in_unit(&self.currency.to_string()).by(&lines.join("; "))
