@@ -293,7 +293,7 @@ fn input(
         }
     });
     let unit = variable.unit.to_string();
-    let explain = self::explain::explain(meeting, (variable, binding), (measured.as_ref(), basis));
+    let explain = explain::explain(meeting, (variable, binding), (measured.as_ref(), basis));
     let json = InputJson {
         input: variable.name.clone(),
         metric: binding.metric.clone(),

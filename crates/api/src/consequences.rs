@@ -124,9 +124,9 @@ async fn figures(
     let made = tokio::task::spawn_blocking(move || case.run(run)).await;
     let made = made.map_err(|error| Problem::from_kind(ErrorKind::Internal, &error))?;
     let Ok(results) = made else { return Ok(BTreeMap::new()) };
-    let sides = asked.into_iter().filter_map(|(path, criterion)| {
-        Some((path, side(source.blueprint, criterion, &results)?))
-    });
+    let sides = asked
+        .into_iter()
+        .filter_map(|(path, criterion)| Some((path, side(source.blueprint, criterion, &results)?)));
     Ok(sides.collect())
 }
 

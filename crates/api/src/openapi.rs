@@ -21,9 +21,8 @@ use crate::{
     actual, alarms, authorities, backfill, case, certificates, claims, code, commands, connect,
     console, credentials, days, desired, devices, erase, evidence, expiry, export, fixes,
     forecasts, gates, health, history, ideas, import, joint, measure, messages, money, notices,
-    people,
-    provision, quarantine, rederive, refusals, revisions, service_life, session, sites, status,
-    stream, tokens, ventures,
+    people, provision, quarantine, rederive, refusals, revisions, service_life, session, sites,
+    status, stream, tokens, ventures,
 };
 
 /// The largest request body.

@@ -40,9 +40,7 @@ pub use alarm::{Alarm, Escalation, KindScope, WINDOW_READINGS_MAX};
 pub use blueprint::{Blueprint, FORMAT, Parsed, SECTIONS, SOURCE_BYTES_MAX, based_on, marked};
 pub use case::{Basis, Case, Cost, CostKind};
 pub use codes::{CODES, Code};
-pub use consequence::{
-    Consequence, PlannedMargin, Side, Touched, consequences, planned_margin,
-};
+pub use consequence::{Consequence, PlannedMargin, Side, Touched, consequences, planned_margin};
 pub use device::{
     COMMAND_TIMEOUT, Command, Counter, Dated, Event, Kind, Lane, Property, PropertyKind, Setting,
 };

@@ -11,9 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use model::{
-    ClaimId, CredentialId, DeviceId, Name, Origin, Returned, SiteId, Timestamp, UserId,
-};
+use model::{ClaimId, CredentialId, DeviceId, Name, Origin, Returned, SiteId, Timestamp, UserId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;

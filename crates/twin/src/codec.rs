@@ -157,9 +157,8 @@ pub(crate) fn device(r: &mut Reader<'_>, layout: Layout) -> Result<DeviceTwin, W
         tags: (0..r.count()?).map(|_| r.text().map(str::to_owned)).collect::<Result<_, _>>()?,
         links: map(r, |r| r.u128().map(DeviceId::from_u128))?,
         profile: r.option(Reader::u64)?,
-        retired: layout.since(Layout::WithoutCommands, || {
-            r.option(|r| r.i64().map(Timestamp::from_millis))
-        })?,
+        retired: layout
+            .since(Layout::WithoutCommands, || r.option(|r| r.i64().map(Timestamp::from_millis)))?,
         returns: layout.since(Layout::Current, || {
             (0..r.count()?).map(|_| returned(r)).collect::<Result<_, _>>()
         })?,

@@ -87,7 +87,11 @@ fn targets(meeting: &Meeting) -> Vec<Target> {
     }
     let revenue = blueprint.case.as_ref().and_then(|case| case.revenue.as_ref());
     if let (Some(plan), Some(planned)) = (revenue, blueprint::planned_margin(blueprint)) {
-        all.push(Target { name: format!("plan.{plan}"), wanted: planned.left, source: planned.how });
+        all.push(Target {
+            name: format!("plan.{plan}"),
+            wanted: planned.left,
+            source: planned.how,
+        });
     }
     all
 }

@@ -169,7 +169,10 @@ async fn all_assumptions_together_have_a_product_and_bounds() {
     near("product", a * b);
     near("low", (a + b - 1.0).max(0.0));
     near("high", a.min(b));
-    assert_eq!((&joint["assumptions"], &joint["explain"]["label"]), (&json!(2), &json!("all hold")));
+    assert_eq!(
+        (&joint["assumptions"], &joint["explain"]["label"]),
+        (&json!(2), &json!("all hold"))
+    );
 }
 
 #[tokio::test]

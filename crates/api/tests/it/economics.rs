@@ -277,7 +277,10 @@ async fn a_margin_below_its_gate_is_money_to_fix_and_opens_down_to_its_lines() {
     let items = next["items"].as_array().unwrap();
     let of = |name: &str| items.iter().find(|item| item["name"] == name).unwrap();
     let gate = of("gate.scale");
-    assert_eq!((&gate["matter"], &gate["meaning"]), (&json!("margin"), &json!("missing in a month")));
+    assert_eq!(
+        (&gate["matter"], &gate["meaning"]),
+        (&json!("margin"), &json!("missing in a month"))
+    );
     // 9.30 - 11.00 over three device-months, where each should leave 0.50.
     let missing = (0.50 + 1.70 / 3.0) * 3.0;
     assert!((gate["money"].as_f64().unwrap() - missing).abs() < 1e-9, "{gate}");
@@ -300,5 +303,8 @@ async fn a_margin_below_its_gate_is_money_to_fix_and_opens_down_to_its_lines() {
     let path = format!("{PATH}/next?trials=50");
     let seen = shop.site.call("GET", &path, &engineer, &Value::Null).await.json();
     let matters = seen["items"].as_array().unwrap().iter();
-    assert!(matters.clone().all(|item| item["matter"] != "margin"), "who may not see money: {seen}");
+    assert!(
+        matters.clone().all(|item| item["matter"] != "margin"),
+        "who may not see money: {seen}"
+    );
 }

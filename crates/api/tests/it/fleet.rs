@@ -118,7 +118,10 @@ async fn the_radio_of_the_plan_meets_what_was_sent_as_its_tariff_bills_it() {
     assert!(saved["npv"].as_f64().unwrap() > 0.0, "it costs less than planned: {saved}");
     let tree = radio["explain"]["inputs"].as_array().unwrap();
     let leaf = |label: &str| tree.iter().find(|leaf| leaf["label"] == label).unwrap();
-    assert_eq!((&leaf("messages")["value"], &leaf("sessions")["value"]), (&json!(2.0), &json!(2.0)));
+    assert_eq!(
+        (&leaf("messages")["value"], &leaf("sessions")["value"]),
+        (&json!(2.0), &json!(2.0))
+    );
     assert_eq!(leaf("bytes billed")["value"], 30_000.0);
     let line = VENTURE.lines().position(|line| line.starts_with("temperature")).unwrap() + 1;
     let place = format!("line {line}: device.box.readings.temperature.every");

@@ -125,12 +125,7 @@ impl Shard {
             Some((at, time)) if !whole => Begins::At(at, time),
             Some(_) | None => Begins::Whole,
         };
-        Ok(Some(Rebuilt {
-            by_day: by_day(&state),
-            picture: picture(&state, None),
-            begins,
-            frames,
-        }))
+        Ok(Some(Rebuilt { by_day: by_day(&state), picture: picture(&state, None), begins, frames }))
     }
 }
 

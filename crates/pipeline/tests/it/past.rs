@@ -43,8 +43,7 @@ fn the_folds_of_a_past_offset_are_what_they_were() {
     }
     let then = decide(&log, "evidence", "evi_1", 1, &evidence.to_string());
     let before = picture(&shard, then);
-    let (moment, by_day) =
-        block(shard.moment(TENANT, Asked::DeliveryAndTraffic)).unwrap();
+    let (moment, by_day) = block(shard.moment(TENANT, Asked::DeliveryAndTraffic)).unwrap();
     assert_eq!(moment.offset, then);
     for n in 0..20 {
         site.clock.advance(Duration::from_secs(60));

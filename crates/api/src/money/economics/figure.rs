@@ -56,13 +56,8 @@ impl Economics {
         let made = self.figure(what)?;
         let sum = Sum::of(self.rows.iter(), self.currency).ok()?;
         let currency = self.currency.to_string();
-        let revenue = Explain::leaf(
-            "revenue",
-            number(sum.revenue),
-            &currency,
-            made.basis,
-            &self.documents(),
-        );
+        let revenue =
+            Explain::leaf("revenue", number(sum.revenue), &currency, made.basis, &self.documents());
         let months = f64::try_from(sum.months).unwrap_or(f64::NAN);
         let months = Explain::leaf("device-months", months, "", made.basis, "contracts");
         let costs = || self.cost_trees();
@@ -79,7 +74,8 @@ impl Economics {
                 ("given back / (revenue + given back)", vec![revenue, back])
             }
         };
-        let unit = if what == "credits" { String::new() } else { format!("{currency}/device/month") };
+        let unit =
+            if what == "credits" { String::new() } else { format!("{currency}/device/month") };
         if what != "credits" {
             inputs.push(months);
         }

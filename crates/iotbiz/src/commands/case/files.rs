@@ -31,9 +31,8 @@ pub(super) fn diff(args: &DiffArgs, format: Format) -> anyhow::Result<()> {
     };
     let (before, after) = (read(&args.before)?, read(&args.after)?);
     let run = Run { trials: args.trials, seed: args.seed, threads: 0 };
-    let found = before
-        .diff(&after, run)
-        .map_err(|error| Failure::new(exit::USAGE, error.to_string()))?;
+    let found =
+        before.diff(&after, run).map_err(|error| Failure::new(exit::USAGE, error.to_string()))?;
     if format == Format::Json {
         return output::json(&found.json());
     }
