@@ -25,7 +25,8 @@ fn collect(tree: &Value, depth: usize, lines: &mut Vec<String>) {
     let mut line = format!("{:indent$}{} = {value}", "", text(&tree["label"]), indent = depth * 2);
     let mut add = |before: &str, key: &str, after: &str| {
         let said = tree[key].as_str().unwrap_or_default();
-        if !said.is_empty() && !(key == "basis" && said == "computed") {
+        let plain = key == "basis" && said == "computed";
+        if !said.is_empty() && !plain {
             line.push_str(&format!("{before}{said}{after}"));
         }
     };
