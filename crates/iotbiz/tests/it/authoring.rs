@@ -306,7 +306,7 @@ fn two_case_files_differ_input_by_input_and_costs_to_start_from_have_a_source() 
     let found: Value = serde_json::from_slice(&output.stdout).unwrap();
     let changes = found["changes"].as_array().unwrap();
     assert_eq!(changes.len(), 1, "{found}");
-    assert_eq!(changes[0]["input"], "cost.bom", "{found}");
+    assert!(changes[0]["input"].as_str().unwrap().starts_with("cost.bom"), "{found}");
     let gained = changes[0]["npv"].as_f64().unwrap();
     let (before, after) = (&found["npv_before"], &found["npv_after"]);
     let whole = after.as_f64().unwrap() - before.as_f64().unwrap();
