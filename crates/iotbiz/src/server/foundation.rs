@@ -38,15 +38,18 @@ pub(super) struct Foundation {
     pub(super) audience: Arc<Audience>,
 }
 
+fn disk(config: &Config) -> Arc<dyn Disk> {
+    if config.flush_delay.is_zero() {
+        return Arc::new(OsDisk);
+    }
+    tracing::warn!(delay = ?config.flush_delay, "every flush is slowed down, for measuring");
+    Arc::new(SlowFlush { disk: OsDisk, delay: config.flush_delay })
+}
+
 pub(super) async fn open(config: &Config, time: &Time) -> anyhow::Result<(Foundation, RelayTask)> {
     formats::admit(&config.data)?;
     let clock = time.clock();
-    let disk: Arc<dyn Disk> = if config.flush_delay.is_zero() {
-        Arc::new(OsDisk)
-    } else {
-        tracing::warn!(delay = ?config.flush_delay, "every flush is slowed down, for measuring");
-        Arc::new(SlowFlush { disk: OsDisk, delay: config.flush_delay })
-    };
+    let disk = disk(config);
     let database = config.data.join("registry.db");
     let url = format!("sqlite://{}", database.display());
     let registry = Registry::open(&url, Arc::clone(&clock)).await.context("open the records")?;
