@@ -6,6 +6,7 @@ mod files;
 use std::path::PathBuf;
 
 use bizcase::case::SOBOL_POINTS;
+use bizcase::text::short;
 use bizcase::{Case, Finding, Run};
 use clap::{Args, Subcommand};
 use model::ErrorKind;
