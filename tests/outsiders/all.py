@@ -8,6 +8,7 @@ import alarms
 import backup
 import clients
 import formulas
+import full
 import holds
 import invoices
 import kills
@@ -129,6 +130,7 @@ def main():
     formulas.facts()
     rating.facts()
     holds.facts()
+    full.facts()
     kills.facts(arguments.kills, arguments.seed)
     backup.facts(arguments.seed)
     sys.exit(1 if verdicts.failed else 0)

@@ -71,7 +71,11 @@ const routes = [
   ['PATCH', '/api/v1/devices/:id/desired', (r) => [202, desired(r)]],
   ['POST', '/api/v1/desired', (r) => [202, desiredOfMany(r)]],
   ['GET', '/api/v1/alarms/held-back', () => ({ items: [] })],
-  ['GET', '/api/v1/maintenance', () => list(world.devices.filter((one) => one.care && (one.care.maintenance || Object.keys(one.care.ignored).length > 0)).map((one) => ({ device: { id: one.id, name: one.name }, ...one.care })))],
+  ['GET', '/api/v1/delivery', (r) => delivery(r.search)],
+  ['GET', '/api/v1/maintenance/windows', () => list(windows().filter((one) => Date.parse(one.until) > Date.now()))],
+  ['POST', '/api/v1/maintenance/windows', (r) => [201, { window: planWindow(r.body), failed: [] }]],
+  ['DELETE', '/api/v1/maintenance/windows/:id', (r) => takeBack(r.params.id)],
+  ['GET', '/api/v1/maintenance', () => list(world.devices.filter((one) => one.care && (one.care.maintenance || Object.keys(one.care.ignored).length > 0 || one.care.planned.length > 0)).map((one) => ({ device: { id: one.id, name: one.name }, ...one.care })))],
   ['GET', '/api/v1/devices/:id/maintenance', (r) => care(r)],
   ['PUT', '/api/v1/devices/:id/maintenance', (r) => care(r, (now, until) => (now.maintenance = until))],
   ['DELETE', '/api/v1/devices/:id/maintenance', (r) => care(r, (now) => (now.maintenance = null))],
@@ -297,14 +301,60 @@ function desiredOfMany(r) {
   return { offset: world.offset, set, failed: [] };
 }
 
+/** What was due: one device misses some, all others deliver. */
+function delivery(search) {
+  const only = search?.get('device');
+  const chosen = world.devices.filter((one) => !only || one.id === only || one.name === only);
+  const of = (due, on_time, complete) => ({ due, on_time, complete, on_time_share: due ? on_time / due : null, completeness: due ? complete / due : null });
+  const missed = chosen.some((one) => one === world.devices[3]) ? 21 : 0;
+  const due = chosen.length * 672;
+  const worst = missed ? [{ device: { id: world.devices[3].id, name: world.devices[3].name }, ...of(672, 672 - missed, 672 - missed + 5) }] : [];
+  return { devices: chosen.length, ...of(due, due - missed, due - missed + (missed ? 5 : 0)), days: [], worst };
+}
+
 /** Held back until then; "2 h" as the server reads it. */
 function care(r, change = () => {}) {
   const own = device(r);
-  own.care ??= { maintenance: null, ignored: {} };
-  const [, count, unit] = /^(\d+) (min|h|day)$/.exec(r.body?.for ?? '') ?? [];
-  const ms = Number(count ?? 0) * { min: 60_000, h: 3_600_000, day: 86_400_000 }[unit ?? 'h'];
-  change(own.care, new Date(Date.now() + ms).toISOString());
+  own.care ??= { maintenance: null, ignored: {}, planned: [] };
+  change(own.care, new Date(Date.now() + lengthOf(r.body?.for)).toISOString());
   return own.care;
+}
+
+function lengthOf(text) {
+  const [, count, unit] = /^(\d+) (min|h|day)$/.exec(text ?? '') ?? [];
+  return Number(count ?? 0) * { min: 60_000, h: 3_600_000, day: 86_400_000 }[unit ?? 'h'];
+}
+
+/** Windows as all devices have them, each once. */
+function windows() {
+  const all = new Map();
+  for (const one of world.devices) {
+    for (const window of one.care?.planned ?? []) {
+      const of = all.get(window.id) ?? { ...window, state: Date.parse(window.from) <= Date.now() ? 'running' : 'planned', devices: 0, names: [] };
+      of.devices += 1;
+      of.names.push({ id: one.id, name: one.name });
+      all.set(window.id, of);
+    }
+  }
+  return [...all.values()].sort((a, b) => Date.parse(a.from) - Date.parse(b.from));
+}
+
+function planWindow(body) {
+  const from = new Date(body.from ?? Date.now());
+  const window = { id: `mnt_${Date.now()}`, from: from.toISOString(), until: new Date(from.getTime() + lengthOf(body.for)).toISOString(), by: 'this machine', note: body.note ?? null };
+  for (const name of body.devices) {
+    const own = world.find(name);
+    own.care ??= { maintenance: null, ignored: {}, planned: [] };
+    own.care.planned.push(window);
+  }
+  return windows().find((one) => one.id === window.id);
+}
+
+function takeBack(id) {
+  const found = windows().find((one) => one.id === id);
+  if (!found) throw new Refused(404, 'E0201', 'not found', `there is no planned maintenance "${id}"`);
+  for (const one of world.devices) if (one.care) one.care.planned = one.care.planned.filter((window) => window.id !== id);
+  return found;
 }
 
 function desired(r) {

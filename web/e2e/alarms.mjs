@@ -120,6 +120,22 @@ const all = [
     await card.locator('[data-held="maintenance"]').getByRole('button', { name: 'End it now' }).click();
     await card.locator('[data-held="maintenance"]').waitFor({ state: 'detached' });
 
+    // Planned for tomorrow it holds nothing back yet, is listed here and on the page, and is taken back.
+    await acts.getByRole('button', { name: 'Maintenance' }).click();
+    await card.getByText('later', { exact: true }).click();
+    const tomorrow = new Date(Date.now() + 86_400_000);
+    const local = new Date(tomorrow.getTime() - tomorrow.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+    await card.getByLabel('Begin, in the time of this machine').fill(local);
+    await card.getByRole('button', { name: 'Plan maintenance, 2 h' }).click();
+    await card.getByText('maintenance is planned').waitFor();
+    const [planned] = (await world.get('/api/v1/maintenance/windows')).items;
+    assert.equal(new Date(planned.from).getTime(), new Date(local).getTime(), 'planned at another minute');
+    const quiet = page.getByRole('region', { name: 'Held back now' });
+    await quiet.locator(`[data-planned="${planned.id}"]`).getByText(device.name).waitFor();
+    await card.locator(`[data-planned="${planned.id}"]`).getByRole('button', { name: 'Take it back' }).click();
+    await card.locator(`[data-planned="${planned.id}"]`).waitFor({ state: 'detached' });
+    await quiet.locator(`[data-planned="${planned.id}"]`).waitFor({ state: 'detached' });
+
     await acts.getByRole('button', { name: 'A sensor is broken' }).click();
     await card.getByRole('radiogroup', { name: 'Which reading' }).getByText(property, { exact: true }).click();
     await card.getByRole('button', { name: `Ignore ${property} for 7 day` }).click();

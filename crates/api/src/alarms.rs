@@ -9,15 +9,14 @@ mod held;
 mod quiet;
 mod server;
 mod shown;
-
-use std::time::Duration;
+mod windows;
 
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use identity::Action;
 use model::{AlarmId, Severity, TenantId, Timestamp};
-use rules::{Alarm, Verdict};
+use rules::{Alarm, QUIET_MAX, Verdict};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -37,14 +36,19 @@ pub(crate) use dry::{__path_dry_run, Raised, dry_run, raised_by};
 pub use dry::{Recording, Said, Take};
 pub(crate) use held::{__path_held_back, held_back};
 pub(crate) use quiet::{__path_quiet, quiet};
-pub(crate) use server::{__path_server, server};
-pub use server::{ServerAlarm, ServerAlarms};
+pub(crate) use server::{
+    __path_server, __path_shelve_server_alarm, __path_take_server_alarm,
+    __path_unshelve_server_alarm, server, shelve_server_alarm, take_server_alarm,
+    unshelve_server_alarm,
+};
+pub use server::{
+    ActOnServerAlarm, ListServerAlarms, ServerAct, ServerAlarm, ServerAlarms, ServerSigned,
+};
 pub(crate) use shown::{AlarmJson, alarm_json};
+pub(crate) use windows::{__path_cancel, __path_plan, __path_windows, cancel, plan, windows};
 
 /// The longest note, in characters.
 const NOTE_CHARS_MAX: usize = 1_000;
-/// The longest time for which an alarm is shelved or a device is cared for.
-const QUIET_MAX: Duration = Duration::from_secs(90 * 86_400);
 
 /// Which alarms.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]

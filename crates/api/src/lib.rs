@@ -16,6 +16,7 @@ mod backfill;
 mod caller;
 mod case;
 mod certificates;
+mod chosen;
 mod claims;
 mod code;
 mod commands;
@@ -24,6 +25,7 @@ mod consequences;
 mod console;
 mod credentials;
 mod days;
+mod delivery;
 mod desired;
 mod devices;
 mod erase;
@@ -71,7 +73,10 @@ mod ventures;
 mod write;
 
 pub use admission::admit;
-pub use alarms::{Recording, Said, ServerAlarm, ServerAlarms, Take};
+pub use alarms::{
+    ActOnServerAlarm, ListServerAlarms, Recording, Said, ServerAct, ServerAlarm, ServerAlarms,
+    ServerSigned, Take,
+};
 pub use app::{Access, App, Facts, HttpTls, Metrics, Mode, PhonePage, Presence};
 pub use audience::Audience;
 pub use authorities::Challenges;

@@ -19,7 +19,7 @@ use crate::idempotency::{self, Answers};
 use crate::problem::Problem;
 use crate::{
     actual, alarms, authorities, backfill, case, certificates, claims, code, commands, connect,
-    console, credentials, days, desired, devices, erase, evidence, expiry, export, fixes,
+    console, credentials, days, delivery, desired, devices, erase, evidence, expiry, export, fixes,
     forecasts, gates, health, history, ideas, import, joint, measure, messages, money, notices,
     people, provision, quarantine, rederive, refusals, revisions, service_life, session, sites,
     status, stream, tokens, ventures,
@@ -70,6 +70,7 @@ fn devices_routes() -> OpenApiRouter<App> {
         .routes(routes!(credentials::revoke))
         .routes(routes!(history::show))
         .routes(routes!(days::show))
+        .routes(routes!(delivery::show))
         .routes(routes!(export::show))
         .routes(routes!(erase::erase))
         .routes(routes!(erase::list))
@@ -82,6 +83,9 @@ fn alarms_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(alarms::list))
         .routes(routes!(alarms::server))
+        .routes(routes!(alarms::take_server_alarm))
+        .routes(routes!(alarms::shelve_server_alarm))
+        .routes(routes!(alarms::unshelve_server_alarm))
         .routes(routes!(alarms::held_back))
         .routes(routes!(alarms::show))
         .routes(routes!(alarms::acknowledge))
@@ -92,6 +96,8 @@ fn alarms_routes() -> OpenApiRouter<App> {
         .routes(routes!(alarms::care, alarms::maintain, alarms::end))
         .routes(routes!(alarms::ignore, alarms::heed))
         .routes(routes!(alarms::quiet))
+        .routes(routes!(alarms::windows, alarms::plan))
+        .routes(routes!(alarms::cancel))
         .routes(routes!(alarms::dry_run))
         .routes(routes!(people::list, people::add))
         .routes(routes!(people::notify, people::change))

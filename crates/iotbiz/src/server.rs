@@ -172,6 +172,7 @@ impl Server {
         tasks.spawn(alarms.clone().watch(watched, stop.clone()));
         let parts = facts::Seen {
             alarms,
+            clock: Arc::clone(&on.clock),
             ingress: Arc::clone(&ingress),
             history: Arc::clone(&history),
             notices: Arc::clone(&notices),

@@ -183,6 +183,10 @@ id!(
     AlarmId, "alm"
 );
 id!(
+    /// One planned window of maintenance.
+    MaintenanceId, "mnt"
+);
+id!(
     /// One request to a device.
     CommandId, "cmd"
 );

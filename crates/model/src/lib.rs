@@ -30,7 +30,7 @@ pub use frame::{
 };
 pub use id::{
     AlarmId, AuthorityId, ClaimId, CommandId, ContractId, CostId, CredentialId, CustomerId,
-    DeviceId, EvidenceId, GateDecisionId, IdError, IdeaId, InvoiceId, SiteId, TenantId, UserId,
+    DeviceId, EvidenceId, GateDecisionId, IdError, IdeaId, InvoiceId, MaintenanceId, SiteId, TenantId, UserId,
     VentureId,
 };
 pub use money::{Currency, Money, MoneyError, Price};

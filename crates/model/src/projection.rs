@@ -104,7 +104,8 @@ pub enum Output {
     },
     /// Something happened to an alarm, and people may want to know.
     Notify(Box<Notice>),
-    /// A decision for the main log: what an urgent rule wants of a device, whose twin is there.
+    /// A decision for the log of the other lane: what an urgent rule wants of a device, whose twin
+    /// is in the main one; that the twin refused it, which the alarm in the urgent one says.
     Act {
         /// As of [`Decided::kind`].
         kind: String,

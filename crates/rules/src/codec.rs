@@ -3,22 +3,24 @@
 //! *Invariant:* equal states give equal bytes, and a restored state goes on exactly like the one
 //! that was written. Inputs and rules carry their names, so a newer blueprint finds them again.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::wire::{Reader, WireError, Writer};
 use model::{AlarmId, DeviceId, Name, RestoreError, TenantId, Timestamp};
 
 use crate::alarm::Alarm;
+use crate::care::Care;
 use crate::counter::Counter;
 use crate::delivery::Delivery;
-use crate::device::{Care, Device, HeldBack, Input, Moment, RuleState};
+use crate::device::{Device, HeldBack, Input, Moment, RuleState};
 use crate::fold::{Rules, timer_id};
 use crate::plan::{Need, Spec};
 use crate::window::{Sample, Window};
 
 /// Layout version of the snapshot.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
+/// The layout before maintenance could be planned; still read.
+const VERSION_WITHOUT_PLANNED: u32 = 2;
 /// The layout before it was kept what is held back; still read.
 const VERSION_WITHOUT_HELD: u32 = 1;
 
@@ -40,7 +42,7 @@ pub(crate) fn put(rules: &Rules, out: &mut Vec<u8>) {
 pub(crate) fn read(bytes: &[u8]) -> Result<Rules, RestoreError> {
     let mut r = Reader::new(bytes);
     let found = r.u32()?;
-    if found != VERSION && found != VERSION_WITHOUT_HELD {
+    if !(VERSION_WITHOUT_HELD..=VERSION).contains(&found) {
         return Err(RestoreError::Version { fold: "rules", found, expected: VERSION });
     }
     let mut rules = Rules::default();
@@ -100,6 +102,7 @@ fn put_device(out: &mut Vec<u8>, device: &Device) {
         out.put_text(reading.as_str());
         put_time(out, *until);
     }
+    device.care.put_planned(out);
     out.put_count(device.settings.len());
     for (setting, value) in &device.settings {
         out.put_text(setting.as_str());
@@ -123,9 +126,12 @@ fn device(r: &mut Reader<'_>, version: u32) -> Result<Device, WireError> {
     let mut device = Device::new(id, TenantId::from_u128(r.u128()?));
     device.heard = r.option(time)?;
     device.newest = r.option(moment)?;
-    device.care = Care { maintenance: r.option(time)?, ignored: BTreeMap::new() };
+    device.care = Care { maintenance: r.option(time)?, ..Care::default() };
     for _ in 0..r.count()? {
         device.care.ignored.insert(name(r)?, time(r)?);
+    }
+    if version > VERSION_WITHOUT_PLANNED {
+        device.care.read_planned(r)?;
     }
     for _ in 0..r.count()? {
         device.settings.insert(name(r)?, r.f64()?);

@@ -10,6 +10,7 @@ use std::time::Duration;
 use blueprint::{Effect, PropertyKind};
 use model::{AlarmId, DeviceId, Name, Origin, TenantId, Timestamp, Value};
 
+use crate::care::Care;
 use crate::counter::Counter;
 use crate::delivery::Delivery;
 use crate::plan::{KindPlan, Need, PropertyPlan, RulePlan, Spec};
@@ -131,15 +132,6 @@ pub(crate) struct Facts {
     pub(crate) links: BTreeMap<Name, DeviceId>,
     pub(crate) profile: Option<u64>,
     pub(crate) retired: Option<Timestamp>,
-}
-
-/// What people said about the device.
-#[derive(Debug, Default, Clone, PartialEq)]
-pub struct Care {
-    /// Nothing is raised before.
-    pub maintenance: Option<Timestamp>,
-    /// Readings that count as missing until then.
-    pub ignored: BTreeMap<Name, Timestamp>,
 }
 
 /// Whether a device was given a plan since the start.

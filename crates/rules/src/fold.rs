@@ -27,9 +27,10 @@ use model::{
 };
 
 use crate::alarm::Alarm;
+use crate::care::Care;
 use crate::codec;
 use crate::delivery::Due;
-use crate::device::{Care, Device, Moment, Taken};
+use crate::device::{Device, Moment, Taken};
 use crate::evaluate::{Devices, Making};
 use crate::plan::{KindPlan, Scope, Watched};
 use crate::store::AlarmView;
@@ -49,6 +50,10 @@ pub struct Wanted {
     pub what: Want,
     /// Who wants it: `alarm.too_cold`.
     pub by: String,
+    /// The alarm that is told when it is refused.
+    pub alarm: Option<AlarmId>,
+    /// The largest step from what the device reports, where the rules do not know what it does.
+    pub step: Option<f64>,
 }
 
 /// What can be wanted.
@@ -183,8 +188,8 @@ impl Rules {
         found.map(|device| device.delivery.days(&device.plan.every, self.now)).unwrap_or_default()
     }
 
-    /// What people said about a device: until when it is in maintenance, which readings count as
-    /// missing. What is over is left out.
+    /// What people said about a device: until when it is in maintenance, what is planned, which
+    /// readings count as missing. What is over is left out.
     #[must_use]
     pub fn care(&self, tenant: TenantId, device: DeviceId) -> Care {
         let device = self.devices.get(device).filter(|device| device.tenant == tenant);
@@ -192,13 +197,11 @@ impl Rules {
     }
 
     fn care_now(&self, device: &Device) -> Care {
-        let mut care = device.care.clone();
-        care.maintenance = care.maintenance.filter(|until| *until > self.now);
-        care.ignored.retain(|_, until| *until > self.now);
-        care
+        device.care.clone().at(self.now)
     }
 
-    /// The devices of a tenant that are in maintenance or have a reading that is ignored.
+    /// The devices of a tenant that are in maintenance, now or later, or have a reading that is
+    /// ignored.
     #[must_use]
     pub fn cared(&self, tenant: TenantId) -> Vec<(DeviceId, Care)> {
         let all = self.devices.list.iter().flatten().filter(|device| device.tenant == tenant);

@@ -8,6 +8,7 @@
 //! recorded readings.
 
 mod alarm;
+mod care;
 mod codec;
 mod counter;
 mod delivery;
@@ -22,8 +23,8 @@ mod trace;
 mod window;
 
 pub use alarm::{Alarm, Change, Signed, Transition, Verdict};
+pub use care::{Care, Maintenance, PLANNED_AHEAD_MAX, PLANNED_MAX, QUIET_MAX};
 pub use delivery::{DELIVERY_DAYS_MAX, Due};
-pub use device::Care;
 pub use dry::{DryError, DryRun, Happened, Row};
 pub use fold::{Explained, Happening, Held, Rules, Want, Wanted};
 pub use plan::Scope;

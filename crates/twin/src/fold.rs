@@ -133,7 +133,10 @@ impl Twins {
         match decided.kind {
             "device" if decided.content == "null" => self.remove(device),
             "device" => self.device_record(decided, device),
-            "desired" | "command" => self.act(step, decided, None, out),
+            "desired" | "command" => {
+                // Without a kind there is nobody who would be told.
+                let _refused = self.act(step, decided, None, out);
+            }
             _ => {}
         }
     }

@@ -49,6 +49,10 @@ export interface ServerAlarm {
   fix: string;
   raised: string;
   cleared: string | null;
+  /** Who takes care of it, in the tenant of whoever asks; absent from an older server. */
+  acknowledged?: { by: string; at: string; note: string | null } | null;
+  /** Nobody of that tenant is told of it or the next of its kind until then. */
+  shelved?: string | null;
 }
 /** A value that a condition looked at; neither value nor text: it was missing. */
 export interface Looked {
@@ -114,6 +118,8 @@ const act = (alarm: string, what: string, body: Record<string, unknown>) =>
 export const alarmsApi = {
   list: (values: Query, signal?: AbortSignal) => request<Page<Alarm>>(`/alarms${query(values)}`, { signal }),
   server: (state: 'open' | 'all') => request<{ items: ServerAlarm[] }>(`/server/alarms${query({ state })}`),
+  actOnServer: (alarm: string, what: 'acknowledge' | 'shelve' | 'unshelve', body: Record<string, unknown>) =>
+    request<ServerAlarm>(`/server/alarms/${id(alarm)}/${what}`, { method: 'POST', body }),
   held: () => request<{ items: Held[] }>('/alarms/held-back'),
   one: (alarm: string) => request<AlarmDetail>(`/alarms/${id(alarm)}`),
   acknowledge: (alarm: string, note: string) => act(alarm, 'acknowledge', noted(note)),

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::extract::{Path, State};
 use identity::Action;
-use model::{DeviceId, TenantId, Timestamp};
-use rules::Explained;
+use model::{DeviceId, MaintenanceId, TenantId, Timestamp};
+use rules::{Explained, Maintenance};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -47,6 +47,26 @@ pub(crate) struct CareJson {
     /// Readings that count as missing until then.
     #[schema(value_type = BTreeMap<String, String>)]
     ignored: BTreeMap<String, Timestamp>,
+    /// Windows of maintenance, planned or running, the first to begin first.
+    planned: Vec<PlannedJson>,
+}
+
+/// A window of maintenance of a device.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct PlannedJson {
+    #[schema(value_type = String)]
+    id: MaintenanceId,
+    #[schema(value_type = String)]
+    from: Timestamp,
+    #[schema(value_type = String)]
+    until: Timestamp,
+    by: String,
+    note: Option<String>,
+}
+
+pub(super) fn planned_json(window: Maintenance) -> PlannedJson {
+    let Maintenance { id, from, until, by, note } = window;
+    PlannedJson { id, from, until, by, note }
 }
 
 /// Why a rule did or did not fire for a device.
@@ -101,9 +121,10 @@ pub(crate) async fn care(
 }
 
 async fn cared(app: &App, tenant: TenantId, device: DeviceId) -> Result<Json<CareJson>, Problem> {
-    let care = app.shard.care(tenant, device).await?;
+    let care = app.shard.care(tenant, device).await?.at(app.clock.now());
     let ignored = care.ignored.into_iter().map(|(name, until)| (name.to_string(), until));
-    Ok(Json(CareJson { maintenance: care.maintenance, ignored: ignored.collect() }))
+    let planned = care.planned.into_iter().map(planned_json).collect();
+    Ok(Json(CareJson { maintenance: care.maintenance, ignored: ignored.collect(), planned }))
 }
 
 /// Appends what somebody said of a device and waits until it is applied.
@@ -136,7 +157,7 @@ pub(crate) async fn maintain(
     say(&app, (tenant, &caller), &device, content).await
 }
 
-/// Ends the maintenance of a device.
+/// Ends the maintenance of a device; what is planned for later stays.
 #[utoipa::path(delete, path = "/devices/{device}/maintenance", tag = "alarms",
     params(("device" = String, Path, description = "id or name")),
     responses((status = 200, body = CareJson), (status = "default", body = Problem)))]

@@ -1,4 +1,4 @@
-//! Which devices raise nothing now, because somebody said so: nobody shall forget them.
+//! Which devices raise nothing now or later, because somebody said so: nobody shall forget them.
 //!
 //! *Invariant:* what is over is not listed; a device that was removed has nothing to be held back.
 
@@ -8,8 +8,10 @@ use axum::Json;
 use axum::extract::State;
 use identity::Action;
 use model::Timestamp;
+use rules::Care;
 use serde::Serialize;
 
+use super::care::{PlannedJson, planned_json};
 use crate::app::App;
 use crate::caller::Caller;
 use crate::json::Named;
@@ -29,9 +31,11 @@ pub(crate) struct CaredJson {
     /// Readings that count as missing until then.
     #[schema(value_type = BTreeMap<String, String>)]
     ignored: BTreeMap<String, Timestamp>,
+    /// Windows of maintenance, planned or running, the first to begin first.
+    planned: Vec<PlannedJson>,
 }
 
-/// Devices in maintenance, and readings that are ignored; the first 1,000 by name.
+/// Devices in maintenance now or later, and readings that are ignored; the first 1,000 by name.
 #[utoipa::path(get, path = "/maintenance", tag = "alarms",
     responses((status = 200, body = Page<CaredJson>), (status = "default", body = Problem)))]
 pub(crate) async fn quiet(
@@ -40,16 +44,19 @@ pub(crate) async fn quiet(
 ) -> Result<Json<Page<CaredJson>>, Problem> {
     let tenant = caller.may(Action::Read)?;
     let cared = app.shard.cared(tenant).await?;
-    let picture = app.shard.picture();
+    let (picture, now) = (app.shard.picture(), app.clock.now());
     let mut items: Vec<CaredJson> = cared
         .into_iter()
+        .filter(|(_, care)| care.clone().at(now) != Care::default())
         .filter_map(|(id, care)| {
             let twin = picture.twins.get(tenant, id)?;
+            let care = care.at(now);
             let ignored = care.ignored.into_iter().map(|(name, until)| (name.to_string(), until));
             Some(CaredJson {
                 device: Named { id: id.to_string(), name: twin.name.clone() },
                 maintenance: care.maintenance,
                 ignored: ignored.collect(),
+                planned: care.planned.into_iter().map(planned_json).collect(),
             })
         })
         .collect();

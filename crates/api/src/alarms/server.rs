@@ -1,22 +1,35 @@
 //! Alarms of the server itself: what a disk, a store or a clock does to it.
 //!
 //! *Invariant:* none of them is an event of the log, because a disk that is full takes no event;
-//! none of them names a tenant, a device or a person.
+//! none of them names a tenant or a device. What somebody says of one (he takes care of it, he wants
+//! to hear nothing for a while) is of his tenant alone: another sees neither the word nor the name.
 
 use std::fmt;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use identity::Action;
-use model::{AlarmId, Timestamp};
+use model::{AlarmId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::word;
+use super::{Note, Until, noted, word};
 use crate::app::App;
 use crate::caller::Caller;
-use crate::extract::Params;
+use crate::extract::{Body, Params};
 use crate::problem::Problem;
+
+/// What somebody said of an alarm of the server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ServerSigned {
+    /// Who.
+    pub by: String,
+    /// When.
+    #[schema(value_type = String)]
+    pub at: Timestamp,
+    /// Why.
+    pub note: Option<String>,
+}
 
 /// An alarm of the server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -41,11 +54,48 @@ pub struct ServerAlarm {
     /// When it was over.
     #[schema(value_type = Option<String>)]
     pub cleared: Option<Timestamp>,
+    /// Who takes care of it, in the tenant of whoever asks.
+    #[serde(default)]
+    pub acknowledged: Option<ServerSigned>,
+    /// Nobody of that tenant is told of it, or of another of its condition, until then.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub shelved: Option<Timestamp>,
 }
 
-/// All alarms of the server that are kept, newest first.
+/// What a person does about an alarm of the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServerAct {
+    /// Takes care of it.
+    Acknowledge,
+    /// Tells nobody of its condition until then.
+    Shelve(Timestamp),
+    /// Tells of it again.
+    Unshelve,
+}
+
+/// Lists all that are kept, newest first, as a tenant sees them.
+pub type ListServerAlarms = Arc<dyn Fn(TenantId) -> Vec<ServerAlarm> + Send + Sync>;
+/// Does something about one; what became of it, or none when there is no such alarm.
+pub type ActOnServerAlarm =
+    Arc<dyn Fn(TenantId, AlarmId, (ServerAct, ServerSigned)) -> Option<ServerAlarm> + Send + Sync>;
+
+/// The alarms of the server, and what can be done about them.
 #[derive(Clone)]
-pub struct ServerAlarms(pub Arc<dyn Fn() -> Vec<ServerAlarm> + Send + Sync>);
+pub struct ServerAlarms {
+    /// Lists them.
+    pub list: ListServerAlarms,
+    /// Acts on one.
+    pub act: ActOnServerAlarm,
+}
+
+impl ServerAlarms {
+    /// None, for whoever has no server behind the API.
+    #[must_use]
+    pub fn none() -> Self {
+        Self { list: Arc::new(|_| Vec::new()), act: Arc::new(|_, _, _| None) }
+    }
+}
 
 impl fmt::Debug for ServerAlarms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -81,10 +131,66 @@ pub(crate) async fn server(
     caller: Caller,
     Params(query): Params<ServerAlarmQuery>,
 ) -> Result<Json<ServerAlarmList>, Problem> {
-    caller.may(Action::Read)?;
+    let tenant = caller.may(Action::Read)?;
     let which = query.state.as_deref().unwrap_or("open");
     let which = word("state", which, &[("open", Which::Open), ("all", Which::All)])?;
-    let mut items = (app.facts.server_alarms.0)();
+    let mut items = (app.facts.server_alarms.list)(tenant);
     items.retain(|alarm| which == Which::All || alarm.cleared.is_none());
     Ok(Json(ServerAlarmList { items }))
+}
+
+/// Does something about one of them, as somebody of a tenant.
+fn acts(
+    (app, caller): (&App, &Caller),
+    alarm: &str,
+    (act, note): (ServerAct, Option<String>),
+) -> Result<Json<ServerAlarm>, Problem> {
+    let tenant = caller.may(Action::Operate)?;
+    noted(note.as_ref())?;
+    let missing = || Problem::not_found("alarm of the server", alarm).fix("iotbiz alarm server");
+    let id: AlarmId = alarm.parse().map_err(|_no_id| missing())?;
+    let signed = ServerSigned { by: caller.actor(), at: app.clock.now(), note };
+    (app.facts.server_alarms.act)(tenant, id, (act, signed)).map(Json).ok_or_else(missing)
+}
+
+/// Says that somebody takes care of an alarm of the server.
+#[utoipa::path(post, path = "/server/alarms/{alarm}/acknowledge", tag = "server",
+    request_body = Note, params(("alarm" = String, Path, description = "id")),
+    responses((status = 200, body = ServerAlarm), (status = "default", body = Problem)))]
+pub(crate) async fn take_server_alarm(
+    State(app): State<App>,
+    caller: Caller,
+    Path(alarm): Path<String>,
+    Body(asked): Body<Note>,
+) -> Result<Json<ServerAlarm>, Problem> {
+    acts((&app, &caller), &alarm, (ServerAct::Acknowledge, asked.note))
+}
+
+/// Tells nobody of the tenant of an alarm of the server, or of the next of its condition, until
+/// then.
+#[utoipa::path(post, path = "/server/alarms/{alarm}/shelve", tag = "server",
+    request_body = Until, params(("alarm" = String, Path, description = "id")),
+    responses((status = 200, body = ServerAlarm), (status = "default", body = Problem)))]
+pub(crate) async fn shelve_server_alarm(
+    State(app): State<App>,
+    caller: Caller,
+    Path(alarm): Path<String>,
+    Body(asked): Body<Until>,
+) -> Result<Json<ServerAlarm>, Problem> {
+    caller.may(Action::Operate)?;
+    let until = asked.instant(app.clock.now())?;
+    acts((&app, &caller), &alarm, (ServerAct::Shelve(until), asked.note))
+}
+
+/// Tells of it again.
+#[utoipa::path(post, path = "/server/alarms/{alarm}/unshelve", tag = "server",
+    request_body = Note, params(("alarm" = String, Path, description = "id")),
+    responses((status = 200, body = ServerAlarm), (status = "default", body = Problem)))]
+pub(crate) async fn unshelve_server_alarm(
+    State(app): State<App>,
+    caller: Caller,
+    Path(alarm): Path<String>,
+    Body(asked): Body<Note>,
+) -> Result<Json<ServerAlarm>, Problem> {
+    acts((&app, &caller), &alarm, (ServerAct::Unshelve, asked.note))
 }

@@ -4,7 +4,6 @@
 //! none of the others.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
@@ -18,15 +17,12 @@ use twin::DeviceTwin;
 use super::{checked, refusal};
 use crate::app::App;
 use crate::caller::Caller;
-use crate::code;
-use crate::devices::{find, parse_filter};
+use crate::chosen::{Asked, Chosen, chosen};
+use crate::devices::find;
 use crate::extract::Body;
 use crate::json::Look;
 use crate::problem::Problem;
 use crate::write::PATIENCE;
-
-/// Devices that one request may change.
-const BULK_DEVICES_MAX: usize = 10_000;
 
 /// Settings for many devices.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -89,7 +85,12 @@ pub(crate) async fn change_all(
     let (picture, now) = (app.shard.picture(), app.clock.now());
     let mut all = BulkSet { offset: None, set: Vec::new(), failed: Vec::new() };
     let mut decided = Vec::new();
-    for twin in chosen(&app, (&picture, tenant), &asked, &mut all)? {
+    let which = Asked { filter: asked.filter.as_deref(), devices: asked.devices.as_deref() };
+    let Chosen { found, unknown } = chosen(&app, (&picture, tenant), which)?;
+    for (name, problem) in &unknown {
+        all.fail((name, name), problem);
+    }
+    for twin in found {
         let look = Look { picture: &picture, twin: &twin, now };
         let one = caller.may_with(Action::Operate, twin.id);
         let one = one.and_then(|_| checked(&look, asked.set.clone())).and_then(|values| {
@@ -111,48 +112,6 @@ pub(crate) async fn change_all(
         became((&picture, tenant), (&before, offset), &mut all);
     }
     Ok((StatusCode::ACCEPTED, Json(all)))
-}
-
-/// The devices that are meant; a name that nobody has is one that failed.
-fn chosen(
-    app: &App,
-    (picture, tenant): (&Picture, TenantId),
-    asked: &BulkDesired,
-    all: &mut BulkSet,
-) -> Result<Vec<Arc<DeviceTwin>>, Problem> {
-    let found = match (asked.filter.as_deref().map(str::trim), &asked.devices) {
-        (None, None) | (Some(_), Some(_)) => {
-            let why = "the devices are chosen by filter or by devices, by one of them";
-            return Err(Problem::invalid("/filter", why));
-        }
-        (Some(""), None) => {
-            let problem = Problem::invalid("/filter", "an empty filter would change all devices");
-            return Err(problem.fix("name what you mean, for example kind:box"));
-        }
-        (Some(filter), None) => {
-            let (filter, now) = (parse_filter(Some(filter))?, app.clock.now());
-            let matching = picture
-                .twins
-                .devices_by_name(tenant, None)
-                .filter(|twin| filter.matches(twin, Look { picture, twin, now }.facts()));
-            matching.take(BULK_DEVICES_MAX + 1).map(Arc::clone).collect::<Vec<_>>()
-        }
-        (None, Some(names)) => {
-            let mut found = Vec::new();
-            for name in names.iter().take(BULK_DEVICES_MAX + 1) {
-                match find(picture, tenant, name) {
-                    Ok(twin) => found.push(twin),
-                    Err(problem) => all.fail((name, name), &problem),
-                }
-            }
-            found
-        }
-    };
-    if found.len() + all.failed.len() > BULK_DEVICES_MAX {
-        let why = format!("more than {BULK_DEVICES_MAX} devices: choose fewer at a time");
-        return Err(Problem::new(code::TOO_LARGE, why));
-    }
-    Ok(found)
 }
 
 /// What the fold made of one decision.

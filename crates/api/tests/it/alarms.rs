@@ -1,7 +1,7 @@
 //! Alarms by HTTP: raised by a device, seen with their reason, and answered by people.
 
 use axum::http::StatusCode;
-use model::{DeviceId, TenantId};
+use model::{DeviceId, TenantId, Timestamp};
 use serde_json::{Value, json};
 
 use crate::site::{BLUEPRINT, Site};
@@ -148,7 +148,7 @@ async fn nothing_is_raised_in_maintenance_or_on_a_broken_sensor() {
         assert_eq!(held, expected);
         world.says(r#"{"temperature":4.0}"#).await;
         let ended = world.site.call("DELETE", &path, &world.owner, &Value::Null).await.json();
-        assert_eq!(ended, json!({ "maintenance": null, "ignored": {} }));
+        assert_eq!(ended, json!({ "maintenance": null, "ignored": {}, "planned": [] }));
         assert_eq!(world.get("/api/v1/maintenance").await["items"], json!([]));
     }
     world.says(r#"{"temperature":9.0}"#).await;
@@ -157,6 +157,113 @@ async fn nothing_is_raised_in_maintenance_or_on_a_broken_sensor() {
     let unknown = format!("{base}/ignored/pressure");
     let refused = world.site.call("PUT", &unknown, &world.owner, &body).await;
     assert_eq!(refused.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn maintenance_is_planned_for_a_filter_listed_and_taken_back() {
+    let world = World::new().await;
+    let path = "/api/v1/maintenance/windows";
+    let body = json!({ "filter": "kind:box", "from": "in 1 h", "for": "2 h", "note": "filters" });
+    let planned = world.site.call("POST", path, &world.owner, &body).await;
+    assert_eq!(planned.status, StatusCode::CREATED, "{}", planned.text);
+    let window = &planned.json()["window"];
+    assert_eq!((&window["state"], &window["devices"]), (&json!("planned"), &json!(1)));
+    assert_eq!(
+        (&window["note"], &window["names"][0]["name"]),
+        (&json!("filters"), &json!("box-0001"))
+    );
+    assert!(window["by"].as_str().unwrap().starts_with("usr_"));
+    let span = |at: &str| window[at].as_str().unwrap().parse::<Timestamp>().unwrap();
+    assert_eq!(span("until").since(span("from")).as_secs(), 7_200);
+    // It is no maintenance yet, and everything is raised as always.
+    let care = world.get("/api/v1/devices/box-0001/maintenance").await;
+    assert_eq!((&care["maintenance"], &care["planned"][0]["id"]), (&Value::Null, &window["id"]));
+    assert_eq!(world.get(path).await["items"][0]["id"], window["id"]);
+    assert_eq!(
+        world.get("/api/v1/maintenance").await["items"][0]["planned"][0]["id"],
+        window["id"]
+    );
+    let one = format!("{path}/{}", window["id"].as_str().unwrap());
+    let taken_back = world.site.call("DELETE", &one, &world.owner, &Value::Null).await;
+    assert_eq!(taken_back.status, StatusCode::OK, "{}", taken_back.text);
+    assert_eq!(world.get(path).await["items"], json!([]));
+    assert_eq!(world.get("/api/v1/maintenance").await["items"], json!([]));
+    let again = world.site.call("DELETE", &one, &world.owner, &Value::Null).await;
+    assert_eq!(again.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_window_that_has_begun_is_maintenance_and_ends_with_it() {
+    let world = World::new().await;
+    world.says(r#"{"temperature":4.0}"#).await;
+    let body = json!({ "devices": ["box-0001", "nobody"], "until": "in 1 h" });
+    let path = "/api/v1/maintenance/windows";
+    let planned = world.site.call("POST", path, &world.owner, &body).await.json();
+    assert_eq!(planned["window"]["state"], "running", "{planned}");
+    assert_eq!(planned["failed"][0]["name"], "nobody");
+    world.says(r#"{"temperature":9.0}"#).await;
+    assert_eq!(world.get("/api/v1/alarms").await["items"], json!([]));
+    let held = world.get("/api/v1/alarms/held-back").await;
+    assert_eq!(held["items"][0]["why"], "the device is in maintenance");
+    let care = "/api/v1/devices/box-0001/maintenance";
+    assert_eq!(world.get(care).await["maintenance"], planned["window"]["until"]);
+    let ended = world.site.call("DELETE", care, &world.owner, &Value::Null).await.json();
+    assert_eq!(ended, json!({ "maintenance": null, "ignored": {}, "planned": [] }));
+    assert_eq!(world.get("/api/v1/alarms").await["items"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_window_that_makes_no_sense_is_refused_with_its_place() {
+    let world = World::new().await;
+    let refused = [
+        (json!({ "devices": ["box-0001"], "from": "in 1 h" }), "/until", "one of the two"),
+        (json!({ "devices": ["box-0001"], "from": "tomorrow", "for": "1 h" }), "/from", "no time"),
+        (json!({ "devices": ["box-0001"], "from": "in 1 kg", "for": "1 h" }), "/from", "length"),
+        (
+            json!({ "devices": ["box-0001"], "from": "2020-01-01T00:00:00Z", "for": "1 h" }),
+            "/from",
+            "in the past",
+        ),
+        (
+            json!({ "devices": ["box-0001"], "from": "in 2 h", "until": "in 1 h" }),
+            "/until",
+            "after",
+        ),
+        (json!({ "devices": ["box-0001"], "from": "in 400 day", "for": "1 h" }), "/from", "366"),
+        (json!({ "devices": ["box-0001"], "for": "91 day" }), "/for", "90 days"),
+        (json!({ "devices": ["nobody"], "for": "1 h" }), "/devices", "no device"),
+        (json!({ "filter": "kind:lamp", "for": "1 h" }), "/filter", "no device is meant"),
+        (json!({ "filter": " ", "for": "1 h" }), "/filter", "empty filter"),
+        (json!({ "for": "1 h" }), "/filter", "by one of them"),
+    ];
+    for (body, place, said) in refused {
+        let path = "/api/v1/maintenance/windows";
+        let answer = world.site.call("POST", path, &world.owner, &body).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", answer.text);
+        let answer = answer.json();
+        assert_eq!(answer["errors"][0]["pointer"], place, "{answer}");
+        assert!(answer["detail"].as_str().unwrap().contains(said), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_due_and_did_not_come_is_counted_for_the_fleet_and_named_by_device() {
+    let world = World::new().await;
+    let now = model::Clock::now(&model::SystemClock::new()).as_millis();
+    // Due every minute: of the four minutes since the first, three said nothing.
+    world.says(&format!(r#"{{"ts":{},"values":{{"temperature":4.0}}}}"#, now + 240_000)).await;
+    let found = world.get("/api/v1/delivery?days=2").await;
+    assert_eq!((&found["devices"], &found["due"]), (&json!(1), &json!(4)), "{found}");
+    assert_eq!((&found["on_time"], &found["complete"]), (&json!(1), &json!(1)), "{found}");
+    assert_eq!(found["worst"][0]["device"]["name"], "box-0001", "{found}");
+    assert_eq!(found["completeness"], 0.25);
+    let one = world.get("/api/v1/delivery?device=box-0001&days=2").await;
+    assert_eq!((&one["due"], &one["days"]), (&found["due"], &found["days"]));
+    let none = world.get("/api/v1/delivery?filter=kind:lamp").await;
+    assert_eq!((&none["devices"], &none["on_time_share"]), (&json!(0), &Value::Null));
+    let refused = world.site.get("/api/v1/delivery?days=65", &world.owner).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(refused.text.contains("between 1 and 64"), "{}", refused.text);
 }
 
 #[tokio::test]

@@ -130,14 +130,21 @@ fn body(method: &str, path: &str) -> Value {
         }),
         ("post", "/billing/steps") => json!({ "month": "2026-10", "step": "approve" }),
         ("post", "/invoices/{invoice}/steps") => json!({ "step": "approve" }),
-        ("post", "/alarms/{alarm}/acknowledge" | "/alarms/{alarm}/unshelve") => {
+        (
+            "post",
+            "/alarms/{alarm}/acknowledge"
+            | "/alarms/{alarm}/unshelve"
+            | "/server/alarms/{alarm}/acknowledge"
+            | "/server/alarms/{alarm}/unshelve",
+        ) => {
             json!({ "note": "seen" })
         }
         ("post", "/alarms/{alarm}/verdict") => json!({ "verdict": "real" }),
-        ("post", "/alarms/{alarm}/shelve")
+        ("post", "/alarms/{alarm}/shelve" | "/server/alarms/{alarm}/shelve")
         | ("put", "/devices/{device}/maintenance" | "/devices/{device}/ignored/{reading}") => {
             json!({ "for": "2 h" })
         }
+        ("post", "/maintenance/windows") => json!({ "filter": "kind:box", "for": "2 h" }),
         ("post", "/ventures/{venture}/rules/dry-run") => json!({}),
         ("post", "/people") => json!({ "name": "ann", "role": "viewer" }),
         ("patch", "/people/{person}/notify") => json!({ "severity": "info" }),
@@ -222,6 +229,7 @@ fn address(path: &str, known: &Known) -> String {
         .replace("{token}", "cre_01J0000000000000000000000")
         .replace("{alarm}", &known.alarm)
         .replace("{idea}", &known.idea)
+        .replace("{window}", "mnt_01J0000000000000000000000")
         .replace("{rule}", "warm")
         .replace("{reading}", "temperature")
         .replace("{person}", "usr_01J0000000000000000000000")

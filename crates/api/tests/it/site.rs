@@ -188,7 +188,7 @@ fn facts(folder: &Path, said: &Said, started_at: Timestamp) -> Facts {
         usage_events: api::UsageEvents::new(Arc::new(OsDisk), &folder.join("events")),
         presence: api::Presence(Arc::new(|_| false)),
         metrics: Metrics(Arc::new(String::new)),
-        server_alarms: ServerAlarms(Arc::new(Vec::new)),
+        server_alarms: ServerAlarms::none(),
     }
 }
 

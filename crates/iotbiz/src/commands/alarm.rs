@@ -2,12 +2,17 @@
 //!
 //! *Invariant:* an act is printed only after the server has applied it.
 
+mod maintenance;
+mod server;
+
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::cli::Format;
 use crate::client::{Client, encoded};
 use crate::output::{self, text};
+
+use maintenance::{EXAMPLES, MaintenanceArgs};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum AlarmCommand {
@@ -20,7 +25,8 @@ pub(crate) enum AlarmCommand {
     )]
     List(ListArgs),
     /// Alarms of the server itself: its disk, its history, its clock. They clear by themselves.
-    #[command(after_help = "Examples:\n  iotbiz alarm server\n  iotbiz alarm server --all --json")]
+    #[command(after_help = "Examples:\n  iotbiz alarm server\n  iotbiz alarm server --all \
+                            --json\n  iotbiz alarm ack alm_01J... --note 'ordered a disk'")]
     Server {
         /// Those that are over too.
         #[arg(long)]
@@ -31,7 +37,7 @@ pub(crate) enum AlarmCommand {
         /// Id, as `alarm ls` prints it.
         alarm: String,
     },
-    /// Take care of an alarm: it does not escalate any more.
+    /// Take care of an alarm, of a device or of the server: it does not escalate any more.
     #[command(
         visible_alias = "acknowledge",
         after_help = "Example: iotbiz alarm ack alm_01J... --note 'on my way'"
@@ -48,7 +54,7 @@ pub(crate) enum AlarmCommand {
         #[arg(long)]
         note: Option<String>,
     },
-    /// Tell nobody of it for a while.
+    /// Tell nobody of it for a while; of the server, of the next of its kind neither.
     #[command(after_help = "Examples:\n  iotbiz alarm shelve alm_01J... --for '2 h'\n  iotbiz \
                             alarm shelve alm_01J... --until 2026-12-01T06:00:00Z")]
     Shelve(ShelveArgs),
@@ -67,10 +73,9 @@ pub(crate) enum AlarmCommand {
         /// Name of the rule in the blueprint.
         rule: String,
     },
-    /// Raise nothing for a device for a while.
-    #[command(after_help = "Examples:\n  iotbiz alarm maintenance box-0001 --for '2 h'\n  iotbiz \
-                            alarm maintenance box-0001 --end")]
-    Maintenance(CareArgs),
+    /// Raise nothing for a device for a while, from now or from a time that is planned.
+    #[command(after_help = EXAMPLES)]
+    Maintenance(MaintenanceArgs),
     /// Count a reading of a device as missing for a while: its sensor is broken.
     #[command(after_help = "Example: iotbiz alarm ignore box-0001 temperature --for '7 day'")]
     Ignore {
@@ -80,7 +85,7 @@ pub(crate) enum AlarmCommand {
         #[command(flatten)]
         care: CareArgs,
     },
-    /// Devices in maintenance and readings that are ignored, so that none is forgotten.
+    /// Devices in maintenance, now or later, and readings that are ignored: none is forgotten.
     #[command(after_help = "Example: iotbiz alarm quiet")]
     Quiet,
     /// How often rules would have fired on what was recorded; changes nothing.
@@ -175,7 +180,7 @@ pub(crate) fn run(command: &AlarmCommand, client: &Client, format: Format) -> an
         AlarmCommand::List(args) => list(args, client, format),
         AlarmCommand::Server { all } => {
             let state = if *all { "all" } else { "open" };
-            server(&client.get(&format!("/api/v1/server/alarms?state={state}"))?, format)
+            server::list(state, client, format)
         }
         AlarmCommand::Show { alarm } => show(&read(alarm, client)?, format),
         AlarmCommand::Trace { alarm } => trace(&read(alarm, client)?, format),
@@ -196,7 +201,7 @@ pub(crate) fn run(command: &AlarmCommand, client: &Client, format: Format) -> an
             act(&args.alarm, "unshelve", &body, (client, format))
         }
         AlarmCommand::Explain { device, rule } => explain((device, rule), client, format),
-        AlarmCommand::Maintenance(args) => care("maintenance", args, client, format),
+        AlarmCommand::Maintenance(args) => maintenance::run(args, client, format),
         AlarmCommand::Ignore { reading, care: args } => {
             care(&format!("ignored/{}", encoded(reading)), args, client, format)
         }
@@ -231,17 +236,6 @@ fn list(args: &ListArgs, client: &Client, format: Format) -> anyhow::Result<()> 
         output::talk("there are more: raise --limit, or choose with --device, --rule, --severity");
     }
     Ok(())
-}
-
-fn server(found: &Value, format: Format) -> anyhow::Result<()> {
-    if format == Format::Json {
-        return output::json(found);
-    }
-    let rows = found["items"].as_array().into_iter().flatten().map(|alarm| {
-        let keys = ["raised", "cleared", "severity", "title", "why", "fix"];
-        keys.into_iter().map(|key| text(&alarm[key])).collect()
-    });
-    output::table(&["RAISED", "CLEARED", "SEVERITY", "WHAT", "WHY", "WHAT TO DO"], rows.collect())
 }
 
 fn held_back(client: &Client, format: Format) -> anyhow::Result<()> {
@@ -337,7 +331,10 @@ fn act(
     (client, format): (&Client, Format),
 ) -> anyhow::Result<()> {
     let path = format!("/api/v1/alarms/{}/{what}", encoded(alarm));
-    let done = client.call("POST", &path, Some(body))?;
+    let done = match client.call("POST", &path, Some(body)) {
+        Ok(done) => done,
+        Err(refused) => return server::act((alarm, what), body, refused, (client, format)),
+    };
     if format == Format::Json {
         output::json(&done)
     } else {
@@ -366,14 +363,24 @@ fn care(what: &str, args: &CareArgs, client: &Client, format: Format) -> anyhow:
     } else {
         client.get(&format!("/api/v1/devices/{}/maintenance", encoded(&args.device)))?
     };
+    care_table(&care, format)
+}
+
+/// What is held back for one device, now and later.
+fn care_table(care: &Value, format: Format) -> anyhow::Result<()> {
     if format == Format::Json {
-        return output::json(&care);
+        return output::json(care);
     }
-    let mut rows = vec![vec!["maintenance".to_owned(), text(&care["maintenance"])]];
+    let now = text(&care["maintenance"]);
+    let mut rows = vec![vec!["maintenance".to_owned(), String::new(), now]];
     for (reading, until) in care["ignored"].as_object().into_iter().flatten() {
-        rows.push(vec![format!("ignored: {reading}"), text(until)]);
+        rows.push(vec![format!("ignored: {reading}"), String::new(), text(until)]);
     }
-    output::table(&["WHAT", "UNTIL"], rows)
+    for window in care["planned"].as_array().into_iter().flatten() {
+        let what = format!("planned: {}", text(&window["id"]));
+        rows.push(vec![what, text(&window["from"]), text(&window["until"])]);
+    }
+    output::table(&["WHAT", "FROM", "UNTIL"], rows)
 }
 
 fn quiet(client: &Client, format: Format) -> anyhow::Result<()> {
@@ -385,16 +392,22 @@ fn quiet(client: &Client, format: Format) -> anyhow::Result<()> {
     for one in found["items"].as_array().into_iter().flatten() {
         let name = text(&one["device"]["name"]);
         if !one["maintenance"].is_null() {
-            rows.push(vec![name.clone(), "maintenance".to_owned(), text(&one["maintenance"])]);
+            let until = text(&one["maintenance"]);
+            rows.push(vec![name.clone(), "maintenance".to_owned(), String::new(), until]);
         }
         for (reading, until) in one["ignored"].as_object().into_iter().flatten() {
-            rows.push(vec![name.clone(), format!("ignored: {reading}"), text(until)]);
+            let what = format!("ignored: {reading}");
+            rows.push(vec![name.clone(), what, String::new(), text(until)]);
+        }
+        for window in one["planned"].as_array().into_iter().flatten() {
+            let what = format!("planned: {}", text(&window["id"]));
+            rows.push(vec![name.clone(), what, text(&window["from"]), text(&window["until"])]);
         }
     }
     if rows.is_empty() {
         output::talk("nothing is held back: every device raises what its rules say");
     }
-    output::table(&["DEVICE", "WHAT", "UNTIL"], rows)
+    output::table(&["DEVICE", "WHAT", "FROM", "UNTIL"], rows)
 }
 
 fn dry_run(args: &TryArgs, client: &Client, format: Format) -> anyhow::Result<()> {

@@ -1,6 +1,7 @@
 //! `iotbiz device`: list, add, show, change and remove devices.
 
 mod credential;
+mod delivery;
 
 use std::collections::BTreeMap;
 
@@ -56,6 +57,16 @@ pub(crate) enum DeviceCommand {
         /// As it was at this time, RFC 3339: its readings, from history.
         #[arg(long, value_name = "TIME")]
         at: Option<String>,
+    },
+    /// Whether what was due came, and in time: of the fleet, or of what a filter chooses.
+    #[command(after_help = "Examples:\n  iotbiz device delivery\n  iotbiz device delivery \
+                            'kind:box site:berlin' --days 30 --json")]
+    Delivery {
+        /// `kind:box site:berlin`; default: all.
+        filter: Vec<String>,
+        /// Days up to today (UTC), at most 64.
+        #[arg(long, default_value_t = 7)]
+        days: u8,
     },
     /// Change desired settings.
     #[command(after_help = "Examples:\n  iotbiz device set box-0001 interval='15 min'\n  iotbiz \
@@ -140,6 +151,9 @@ pub(crate) fn run(command: &DeviceCommand, client: &Client, format: Format) -> a
             add(client, &body, format)
         }
         DeviceCommand::Show { device, at } => show(client, device, at.as_deref(), format),
+        DeviceCommand::Delivery { filter, days } => {
+            delivery::run((&filter.join(" "), *days), client, format)
+        }
         DeviceCommand::Set { settings, filter: Some(filter) } => {
             set_all(client, filter, settings, format)
         }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use api::{History as _, ServerAlarm};
+use api::History as _;
 use eventlog::{ClockState, Log};
 use model::{Clock, Offset, OutputKey, TenantId};
 use notify::{Handle, MessageKey, Notification, Severity, Source, Transition};
@@ -83,12 +83,14 @@ impl Alarms {
         Self { book: Arc::new(Mutex::new(book)), path }
     }
 
-    /// For the API.
-    pub(super) fn shown(&self) -> api::ServerAlarms {
-        let book = Arc::clone(&self.book);
-        api::ServerAlarms(Arc::new(move || -> Vec<ServerAlarm> {
-            book.lock().unwrap_or_else(PoisonError::into_inner).alarms()
-        }))
+    /// For the API. What people say stands in memory at once and on the disk as soon as that takes
+    /// it, like the alarms.
+    pub(super) fn shown(&self, clock: &Arc<dyn Clock>) -> api::ServerAlarms {
+        let (listed, acted, clock) = (self.clone(), self.clone(), Arc::clone(clock));
+        api::ServerAlarms {
+            list: Arc::new(move |tenant| listed.with(|book| book.alarms(tenant, clock.now()))),
+            act: Arc::new(move |tenant, id, said| acted.with(|book| book.act((tenant, id), said))),
+        }
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut Book) -> T) -> T {
@@ -131,8 +133,16 @@ impl Alarms {
                 continue;
             }
             for (number, tenant) in (change.first..).zip(&tenants) {
+                let condition = &change.alarm.condition;
+                let shelved = self.with(|book| book.shelved(*tenant, condition, now)).is_some();
                 let told = notification(change, *tenant, number, &watched.public_url);
-                if watched.handle.offer(Offset(number), told).is_err() {
+                let (handle, number) = (&watched.handle, Offset(number));
+                let taken = if shelved {
+                    handle.passed(Source::Server, number)
+                } else {
+                    handle.offer(number, told)
+                };
+                if taken.is_err() {
                     // Full: the same again at the next look, and nothing after it before.
                     return;
                 }

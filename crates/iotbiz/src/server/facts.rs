@@ -7,7 +7,7 @@ use std::sync::Arc;
 use api::{Access, Facts, Metrics, Presence, Readings, UsageEvents, UsageLedger};
 use eventlog::Log;
 use ingress::Ingress;
-use model::{Disk, Timestamp};
+use model::{Clock, Disk, Timestamp};
 
 use super::alarms::Alarms;
 use super::history::History;
@@ -23,6 +23,7 @@ pub(super) struct Seen {
     pub(super) log: Log,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) alarms: Alarms,
+    pub(super) clock: Arc<dyn Clock>,
 }
 
 /// What handlers know of this server.
@@ -48,7 +49,7 @@ pub(super) fn facts(
         readings: Readings(Arc::new(move |wanted, tell| told.readings(wanted, tell))),
         usage_ledger: UsageLedger::new(Arc::clone(&disk), &config.data.join("usage")),
         usage_events: UsageEvents::new(disk, &config.data.join("usage").join("events")),
-        server_alarms: alarms.shown(),
+        server_alarms: alarms.shown(&clock),
         metrics: Metrics(Arc::new(move || {
             let committed = log.committed();
             tasks::door_metrics(figures.figures())

@@ -217,4 +217,17 @@ fn smoke_goes_by_the_urgent_lane_through_a_kill_and_is_one_alarm_with_one_comman
     world.server.ok(&["alarm", "maintenance", "kitchen", "--for", "1 h"]);
     let held = world.server.json(&["alarm", "ls", "--held-back"]);
     assert_eq!(held["items"].as_array().unwrap().len(), 0, "{held}");
+    // It can be planned for later, is listed, and taken back before it begins.
+    let plan = ["alarm", "maintenance", "kitchen", "--from", "in 2 h", "--for", "1 h"];
+    let planned = world.server.json(&plan);
+    let id = planned["window"]["id"].as_str().unwrap();
+    assert_eq!(planned["window"]["state"], "planned", "{planned}");
+    let listed = world.server.ok(&["alarm", "maintenance", "--planned"]);
+    assert!(listed.contains(id) && listed.contains("kitchen"), "{listed}");
+    assert!(world.server.ok(&["alarm", "quiet"]).contains(id));
+    world.server.ok(&["alarm", "maintenance", "--cancel", id]);
+    let listed = world.server.json(&["alarm", "maintenance", "--planned"]);
+    assert_eq!(listed["items"].as_array().unwrap().len(), 0, "{listed}");
+    let care = world.server.json(&["alarm", "maintenance", "kitchen"]);
+    assert!(care["maintenance"].is_string(), "the maintenance of now went with it: {care}");
 }

@@ -63,12 +63,21 @@ fn history_that_cannot_be_written_is_an_alarm_that_people_hear_of_and_ends_by_it
         assert!(said["data"]["text"].as_str().unwrap().contains("What to do"), "{said}");
         let listed = server.ok(&["alarm", "server"]);
         assert!(listed.contains("History cannot be written"), "{listed}");
+        // Somebody takes care of it, by the same command as of a device's alarm.
+        let id = raised[0]["id"].as_str().unwrap();
+        let taken = server.json(&["alarm", "ack", id, "--note", "on my way"]);
+        assert_eq!(taken["acknowledged"]["note"], "on my way", "{taken}");
+        let again = server.json(&["alarm", "ack", id, "--note", "me too"]);
+        assert_eq!(again["acknowledged"], taken["acknowledged"]);
+        let nobody = server.output(&["alarm", "ack", "alm_01J00000000000000000000000"]);
+        assert_eq!(nobody.status.code(), Some(3), "{nobody:?}");
         std::fs::remove_file(&lake).unwrap();
         std::fs::rename(&away, &lake).unwrap();
         assert_eq!(erasing.join().unwrap()["state"], "done");
     });
     let over = once(&server, &|items| items.iter().all(|alarm| !alarm["cleared"].is_null()));
     assert_eq!(over.len(), 1, "{over:?}");
+    assert_eq!(over[0]["acknowledged"]["note"], "on my way");
     let said = answered(messages.recv().unwrap());
     assert_eq!(said["type"], "iotbiz.alarm.cleared.v1", "{said}");
     assert_eq!(said["data"]["alarm"], over[0]["id"]);

@@ -4,22 +4,26 @@
 //! its own that telemetry never fills; the main shard judges all other rules. Each alarm is of one
 //! lane, and people read both as one list. What an urgent rule wants of a device becomes a decision
 //! in the main log: it is durable there before the output counts as appended here, so a crash in
-//! between repeats it, and the twin knows a command by its id.
+//! between repeats it, and the twin knows a command by its id. What the twin refuses of it goes back
+//! the same way and stands at the alarm.
 //!
 //! ```text
 //!                 +-> urgent log -> urgent rules -> notices        (Source::Urgent)
-//! me/urgent ------+                      |  what they want, as Decided
-//!                 +-> main log <---------+ -> twin, billing, history, other rules
+//! me/urgent ------+        ^             |  what they want, as Decided
+//!                 |        +- refused -+ |
+//!                 +-> main log <-------|-+ -> twin, billing, history, other rules
+//!                                      +----- the twin
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use eventlog::{Batch, Log};
 use model::{
     AlarmId, Decided, DeviceId, Erased, Frame, Offset, Output, OutputFrame, OutputKey, TenantId,
 };
-use rules::Scope;
+use rules::{Care, Maintenance, Scope};
+use serde_json::json;
 
 use super::run::{Taken, later};
 use super::{PATIENCE, Shard};
@@ -27,6 +31,8 @@ use crate::error::Error;
 
 /// Definitions given to the urgent lane in one batch.
 const EQUIPPED_AT_ONCE: usize = 1_000;
+/// Devices of which one thing is said in one batch; a note has at most 4 kB.
+const SAID_AT_ONCE: usize = 200;
 
 /// The other lane of the same tenants.
 #[derive(Debug, Default)]
@@ -68,19 +74,23 @@ impl Beside {
         self.shard().map_or(Offset(0), |shard| shard.pictures.borrow().offset)
     }
 
-    /// Whether an output may be appended now. A decision for the main log is handed over first, and
-    /// once it is durable there it may; until then all others go on.
+    /// Whether an output may be appended now. A decision for the other lane's log is handed over
+    /// first, and once it is durable there it may; until then all others go on.
     pub(super) fn settles(
         &self,
         output: &OutputFrame<'_>,
         handed: &mut BTreeMap<OutputKey, Offset>,
     ) -> Result<bool, Error> {
-        let Self::MainLog(main) = self else { return Ok(true) };
+        let other = match self {
+            Self::Nothing => return Ok(true),
+            Self::UrgentLane(shard) => &shard.log,
+            Self::MainLog(main) => main,
+        };
         let Ok(Output::Act { kind, id, content }) = Output::decode(output.content) else {
             return Ok(true);
         };
         if let Some(durable) = handed.get(&output.key) {
-            let settled = main.committed() >= *durable;
+            let settled = other.committed() >= *durable;
             if settled {
                 handed.remove(&output.key);
             }
@@ -89,7 +99,7 @@ impl Beside {
         let mut batch = Batch::default();
         let (tenant, kind, id, content) = (output.tenant, &*kind, &*id, &*content);
         batch.push(&Frame::Decided(Decided { tenant, kind, id, revision: 0, content }));
-        match main.append(&mut batch) {
+        match other.append(&mut batch) {
             Ok(appended) => {
                 handed.insert(output.key, appended.last);
             }
@@ -102,9 +112,9 @@ impl Beside {
     }
 }
 
-fn append(log: &Log, frame: &Frame<'_>) -> Result<Offset, Error> {
+fn append(log: &Log, frames: &[Frame<'_>]) -> Result<Offset, Error> {
     let mut batch = Batch::default();
-    batch.push(frame);
+    frames.iter().for_each(|frame| batch.push(frame));
     Ok(log.append(&mut batch)?.last)
 }
 
@@ -132,10 +142,10 @@ impl Shard {
             self.urgent().filter(|lane| lane.picture().alarms.get(tenant, alarm).is_some());
         match urgent {
             Some(lane) => {
-                let offset = append(&lane.log, &Frame::Decided(act))?;
+                let offset = append(&lane.log, &[Frame::Decided(act)])?;
                 self.shown(offset).await
             }
-            None => self.applied(append(&self.log, &Frame::Decided(act))?, PATIENCE).await,
+            None => self.applied(append(&self.log, &[Frame::Decided(act)])?, PATIENCE).await,
         }
     }
 
@@ -152,7 +162,32 @@ impl Shard {
     ) -> Result<(), Error> {
         let id = device.to_string();
         let act = Decided { tenant, kind: "maintenance", id: &id, revision: 0, content };
-        self.both(&Frame::Decided(act)).await.map(drop)
+        self.both(&[Frame::Decided(act)]).await.map(drop)
+    }
+
+    /// Says the same of many devices, in both lanes, and waits until it is applied.
+    ///
+    /// # Errors
+    /// As of [`Shard::decide_alarm`]; what was appended before stays said.
+    pub async fn decide_cares(
+        &self,
+        tenant: TenantId,
+        devices: &[DeviceId],
+        content: &str,
+    ) -> Result<(), Error> {
+        for some in devices.chunks(SAID_AT_ONCE) {
+            let ids: Vec<String> = some.iter().map(DeviceId::to_string).collect();
+            let acts = ids.iter().map(|id| Decided {
+                tenant,
+                kind: "maintenance",
+                id,
+                revision: 0,
+                content,
+            });
+            let frames: Vec<Frame<'_>> = acts.map(Frame::Decided).collect();
+            self.both(&frames).await?;
+        }
+        Ok(())
     }
 
     /// Lets both lanes forget a device; the offset in the main log.
@@ -161,12 +196,12 @@ impl Shard {
     /// As of [`Shard::decide_alarm`].
     pub async fn erase(&self, tenant: TenantId, device: DeviceId) -> Result<Offset, Error> {
         let subject = device.to_string();
-        self.both(&Frame::Erased(Erased { tenant, subject: &subject })).await
+        self.both(&[Frame::Erased(Erased { tenant, subject: &subject })]).await
     }
 
-    async fn both(&self, frame: &Frame<'_>) -> Result<Offset, Error> {
-        let urgent = self.urgent().map(|lane| append(&lane.log, frame)).transpose()?;
-        let offset = append(&self.log, frame)?;
+    async fn both(&self, frames: &[Frame<'_>]) -> Result<Offset, Error> {
+        let urgent = self.urgent().map(|lane| append(&lane.log, frames)).transpose()?;
+        let offset = append(&self.log, frames)?;
         if let Some(urgent) = urgent {
             self.shown(urgent).await?;
         }
@@ -183,6 +218,24 @@ impl Shard {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(Error::NotApplied { offset, waited_ms }),
         }
+    }
+
+    /// What people said of devices before the urgent lane knew them.
+    async fn said_before(
+        &self,
+        devices: &BTreeSet<(TenantId, String)>,
+    ) -> Result<Vec<(TenantId, String, String)>, Error> {
+        let tenants: BTreeSet<TenantId> = devices.iter().map(|(tenant, _)| *tenant).collect();
+        let mut said = Vec::new();
+        for tenant in tenants {
+            for (device, care) in self.cared(tenant).await? {
+                let id = device.to_string();
+                if devices.contains(&(tenant, id.clone())) {
+                    said.extend(acts(care).into_iter().map(|act| (tenant, id.clone(), act)));
+                }
+            }
+        }
+        Ok(said)
     }
 
     /// Gives the urgent lane the definitions it has not yet and takes from it the devices that are
@@ -206,6 +259,13 @@ impl Shard {
         for (tenant, id) in there.difference(&here) {
             frames.push(Frame::Erased(Erased { tenant: *tenant, subject: id }));
         }
+        let new = own.keys().filter(|key| key.kind == "device" && !known.contains_key(key));
+        let new = new.map(|key| (key.tenant, key.id.clone())).collect();
+        let said = self.said_before(&new).await?;
+        frames.extend(said.iter().map(|(tenant, id, content)| {
+            let (tenant, kind) = (*tenant, "maintenance");
+            Frame::Decided(Decided { tenant, kind, id, revision: 0, content })
+        }));
         // Blueprints come before the devices that they are asked for.
         for some in frames.chunks(EQUIPPED_AT_ONCE) {
             let mut batch = Batch::default();
@@ -221,6 +281,21 @@ impl Shard {
         }
         Ok(frames.len())
     }
+}
+
+/// The acts that say the same of a device once more.
+fn acts(care: Care) -> Vec<String> {
+    let by = "server";
+    let now =
+        care.maintenance.map(|until| json!({ "act": "maintenance", "until": until, "by": by }));
+    let ignored = care.ignored.into_iter().map(
+        |(reading, until)| json!({ "act": "ignore", "reading": reading, "until": until, "by": by }),
+    );
+    let planned = care.planned.into_iter().map(|Maintenance { id, from, until, by, note }| {
+        json!({ "act": "plan", "window": id, "from": from, "until": until, "by": by, "note": note })
+    });
+    let all = now.into_iter().chain(ignored).chain(planned);
+    all.map(|act| act.to_string()).collect()
 }
 
 /// A definition that rules need.

@@ -56,7 +56,7 @@ impl State {
 }
 
 fn wish(wanted: &Wanted) -> (&'static str, String) {
-    let by = &wanted.by;
+    let (by, alarm) = (&wanted.by, &wanted.alarm);
     let (kind, content) = match &wanted.what {
         Want::Setting { name, value } => {
             let value = match value {
@@ -65,11 +65,19 @@ fn wish(wanted: &Wanted) -> (&'static str, String) {
                 Value::Text(text) => json!(&**text),
                 Value::Position { latitude, longitude } => json!([latitude, longitude]),
             };
-            ("desired", json!({ "by": by, "values": { name.as_str(): value } }))
+            let values = json!({ name.as_str(): value });
+            let mut content = json!({ "by": by, "alarm": alarm, "values": values });
+            if let Some(step) = wanted.step {
+                content["steps"] = json!({ name.as_str(): step });
+            }
+            ("desired", content)
         }
         Want::Command { id, name, timeout } => {
             let timeout = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-            ("command", json!({ "id": id, "name": name, "by": by, "timeout_ms": timeout }))
+            let content = json!({
+                "id": id, "name": name, "by": by, "alarm": alarm, "timeout_ms": timeout,
+            });
+            ("command", content)
         }
     };
     (kind, content.to_string())

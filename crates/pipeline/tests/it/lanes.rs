@@ -33,6 +33,27 @@ when = "temperature > 30 °C"
 severity = "info"
 "#;
 
+/// A fan that an urgent rule may drive, by no more than a step.
+const VENT: &str = r#"blueprint = 1
+venture = "coolbox"
+title = "Hearth"
+[device.box.readings]
+smoke = { unit = "%/m", min = 0, max = 100, urgent = true }
+temperature = { unit = "°C", min = -20, max = 60 }
+[device.box.settings]
+fan = { unit = "%", min = 0, max = 100 }
+[alarm.smoke]
+device = "box"
+when = "smoke > 10 %/m"
+severity = "critical"
+[alarm.smoke.do]
+set = "fan"
+to = "60 %"
+max = "80 %"
+step = "20 %"
+safe = "0 %"
+"#;
+
 /// Both lanes of one installation.
 struct Lanes {
     main: Log,
@@ -136,6 +157,94 @@ fn smoke_is_one_alarm_of_the_urgent_lane_one_reading_and_one_command_over_restar
     let again = lanes.alarms(lanes.smoke(50));
     assert_eq!(again.iter().filter(|alarm| alarm.rule.as_str() == "smoke").count(), 1);
     assert_eq!(lanes.commands(), 1);
+    lanes.stop();
+}
+
+impl Lanes {
+    /// Waits until the alarm of this value of smoke ends with such a change, and gives its reason;
+    /// whatever it says meanwhile is passed over.
+    fn says(&self, value: u32, transition: rules::Transition) -> String {
+        let urgent = self.smoke(value);
+        let mut pictures = self.shard.watch();
+        let last = |picture: &pipeline::Picture| {
+            let alarm = picture.alarms.newest_first(TENANT).next()?;
+            alarm.changes.last().filter(|last| last.transition == transition).cloned()
+        };
+        let picture = self.wait(async {
+            let found =
+                pictures.wait_for(|picture| picture.urgent >= urgent && last(picture).is_some());
+            Arc::clone(&*found.await.unwrap())
+        });
+        last(&picture).unwrap().why
+    }
+
+    fn desired(&self) -> Option<Value> {
+        let picture = self.shard.picture();
+        let twin = picture.twins.get(TENANT, device(7))?;
+        twin.desired.get("fan").map(|desired| desired.value.clone())
+    }
+}
+
+#[test]
+fn a_step_of_an_urgent_rule_is_kept_where_settings_are_known_and_a_refusal_stands_at_the_alarm() {
+    use rules::Transition::{Acted, Cleared, Refused};
+    let site = Site::new(5);
+    let lanes = Lanes::start(&site);
+    decide_blueprint(&lanes.main, 1, VENT);
+    let known =
+        decide(&lanes.main, "device", &device(7).to_string(), 1, &device_record(7).to_string());
+    picture(&lanes.shard, known);
+    lanes.wait(lanes.shard.equip_urgent(LONG)).unwrap();
+    let why = lanes.says(40, Refused);
+    assert!(why.contains("fan: it is not reported, so a step of 20 cannot be kept"), "{why}");
+    assert_eq!(lanes.desired(), None);
+    // What was refused holds nothing, so nothing goes back.
+    let why = lanes.says(0, Cleared);
+    assert!(!why.contains("back to"), "{why}");
+
+    append(&lanes.main, &raw(device(7), "reported", r#"{"fan":10}"#)).unwrap();
+    let why = lanes.says(41, Refused);
+    assert!(why.contains("fan: from 10 to 60 is more than a step of 20"), "{why}");
+    lanes.says(0, Cleared);
+
+    let near = append(&lanes.main, &raw(device(7), "reported", r#"{"fan":45}"#)).unwrap();
+    picture(&lanes.shard, near);
+    let why = lanes.says(42, Acted);
+    assert!(why.contains("set fan to 60, unless that is more than a step of 20"), "{why}");
+    let mut pictures = lanes.shard.watch();
+    let wanted = |value: f64| {
+        move |picture: &Arc<pipeline::Picture>| {
+            let twin = picture.twins.get(TENANT, device(7));
+            let fan = twin.and_then(|twin| twin.desired.get("fan"));
+            fan.is_some_and(|fan| fan.value == Value::Number(value))
+        }
+    };
+    lanes.wait(pictures.wait_for(wanted(60.0))).unwrap();
+    // A way into safety is never barred by a step.
+    lanes.smoke(0);
+    lanes.wait(pictures.wait_for(wanted(0.0))).unwrap();
+    lanes.stop();
+}
+
+#[test]
+fn maintenance_that_was_said_before_the_lane_knew_the_device_holds_there_too() {
+    let site = Site::new(6);
+    let lanes = Lanes::start(&site);
+    decide_blueprint(&lanes.main, 1, HEARTH);
+    let known =
+        decide(&lanes.main, "device", &device(7).to_string(), 1, &device_record(7).to_string());
+    picture(&lanes.shard, known);
+    let until = r#"{"act":"maintenance","until":"2027-01-01T00:00:00Z","by":"usr_ada"}"#;
+    lanes.wait(lanes.shard.decide_care(TENANT, device(7), until)).unwrap();
+    assert_eq!(lanes.wait(lanes.shard.equip_urgent(LONG)).unwrap(), 3);
+    let urgent = lanes.smoke(40);
+    let mut pictures = lanes.shard.watch();
+    lanes.wait(pictures.wait_for(|picture| picture.urgent >= urgent)).unwrap();
+    assert_eq!(lanes.shard.picture().alarms.newest_first(TENANT).count(), 0);
+    let held = lanes.wait(lanes.shard.held(TENANT)).unwrap();
+    let rules: Vec<_> = held.iter().map(|held| held.rule.as_str()).collect();
+    assert_eq!(rules, ["smoke"]);
+    assert_eq!(lanes.wait(lanes.shard.equip_urgent(LONG)).unwrap(), 0);
     lanes.stop();
 }
 

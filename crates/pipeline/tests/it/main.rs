@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod full;
+#[cfg(test)]
 mod lanes;
 #[cfg(test)]
 mod past;

@@ -3,15 +3,21 @@
 //! *Invariant:* nothing leaves the envelope: no value outside the bounds, no step above the
 //! largest, no second action within the dwell time, nothing without the interlock (unknown counts
 //! as no).
-//! What is refused is recorded with its reason. A changed setting goes back to its safe state when
+//! What is refused is recorded with its reason, here or by the twin, which judges every wish once
+//! more. The urgent lane knows no settings, so there a step is judged by the twin alone, in the
+//! order of the main log. A changed setting goes back to its safe state when
 //! the alarm is over or the watchdog barks, whichever comes first.
 
+use std::sync::Arc;
+
 use blueprint::{ActionBounds, Effect, PropertyKind};
-use model::{CommandId, Name, Outputs, Timestamp, Value};
+use model::{AlarmId, CommandId, Name, Outputs, Timestamp, Value};
 
 use super::life::Place;
 use super::{Rules, Want, Wanted};
 use crate::alarm::Transition;
+use crate::device::Moment;
+use crate::plan::Scope;
 use crate::trace::human;
 
 /// A number as the kind of setting has it.
@@ -66,7 +72,7 @@ impl Rules {
             Effect::Command { name, timeout } => {
                 let id = CommandId::new(place.now.log, self.next_serial());
                 let what = Want::Command { id, name: name.clone(), timeout: *timeout };
-                self.want(place, what);
+                self.want(place, what, None);
                 Ok(format!("sent the command {name}"))
             }
             Effect::Set { name, to, kind, envelope } => {
@@ -75,8 +81,11 @@ impl Rules {
                 if let Some(state) = self.state(place) {
                     state.watchdog = Some(watchdog.unwrap_or(Timestamp::MAX));
                 }
-                self.want_setting(place, name, kind, value);
-                Ok(format!("set {name} to {value}"))
+                let step = envelope.step.filter(|_| self.scope == Scope::Urgent);
+                let what = Want::Setting { name: name.clone(), value: setting_value(kind, value) };
+                self.want(place, what, step);
+                let far = step.map(|step| format!(", unless that is more than a step of {step}"));
+                Ok(format!("set {name} to {value}{}", far.unwrap_or_default()))
             }
         }
     }
@@ -93,26 +102,59 @@ impl Rules {
         if !(*min..=*max).contains(&to) {
             return Err(format!("{to} is outside {min} to {max}"));
         }
-        let Some(step) = step else { return Ok(to) };
+        let Some(step) = step.filter(|_| self.scope != Scope::Urgent) else { return Ok(to) };
         let device = self.devices.at(place.slot).ok_or("the device is gone")?;
         let Some(known) = device.settings.get(name) else {
             return Err(format!("{name} is not reported, so a step of {step} cannot be kept"));
         };
-        if (to - known).abs() > *step {
+        if (to - known).abs() > step {
             return Err(format!("from {known} to {to} is more than a step of {step}"));
         }
         Ok(to)
     }
 
-    fn want_setting(&mut self, place: Place<'_>, name: &Name, kind: &PropertyKind, value: f64) {
-        self.want(place, Want::Setting { name: name.clone(), value: setting_value(kind, value) });
-    }
-
-    fn want(&mut self, place: Place<'_>, what: Want) {
+    fn want(&mut self, place: Place<'_>, what: Want, step: Option<f64>) {
         let Some(device) = self.devices.at(place.slot) else { return };
+        let alarm = device.rules.get(place.at).and_then(|state| state.alarm);
         let (tenant, device) = (device.tenant, device.id);
         let by = format!("alarm.{}", place.rule.name);
-        self.wanted.push(Wanted { tenant, device, what, by });
+        self.wanted.push(Wanted { tenant, device, what, by, alarm, step });
+    }
+
+    /// The twin refused what an alarm wanted: it says so, and holds no setting.
+    pub(super) fn refused(&mut self, id: AlarmId, why: &str, log: Timestamp, out: &mut Outputs) {
+        let Some(alarm) = self.alarms.any(id) else { return };
+        let why = format!("the device's envelope: {why}");
+        let newest = alarm.changes.last();
+        // The other lane may hand it over twice after a crash.
+        let again = newest.is_some_and(|change| {
+            change.transition == Transition::Refused && change.why.contains(&why)
+        });
+        if again {
+            return;
+        }
+        let (device, rule, open) = (alarm.device, alarm.rule.clone(), alarm.is_open());
+        let place = self.devices.slot(device).and_then(|slot| {
+            let plan = Arc::clone(&self.devices.at(slot)?.plan);
+            Some((slot, plan.rule(rule.as_str())?, plan))
+        });
+        match place.filter(|_| open) {
+            Some((slot, at, plan)) => {
+                let (Some(rule), Some(device)) = (plan.rules.get(at), self.devices.at(slot)) else {
+                    return;
+                };
+                let place = Place { slot, at, rule, now: device.moment(log) };
+                if let Some(state) = self.state(place) {
+                    state.watchdog = None;
+                }
+                self.record(place, Transition::Refused, &why, out);
+            }
+            None => {
+                if let Some(alarm) = self.alarms.get_mut(id) {
+                    alarm.note(Transition::Refused, Moment { event: log, log }, why);
+                }
+            }
+        }
     }
 
     pub(super) fn watchdog(&mut self, place: Place<'_>, out: &mut Outputs) {
@@ -128,7 +170,8 @@ impl Rules {
         if self.state(place).and_then(|state| state.watchdog.take()).is_none() {
             return;
         }
-        self.want_setting(place, name, kind, envelope.safe);
+        let value = setting_value(kind, envelope.safe);
+        self.want(place, Want::Setting { name: name.clone(), value }, None);
         let why = format!("{why}: set {name} back to {}", envelope.safe);
         self.record(place, Transition::Acted, &why, out);
     }

@@ -8,23 +8,23 @@
 //!   {"act":"acknowledge","by":"usr_...","note":"on my way"}
 //!   {"act":"verdict","verdict":"real|false|test","by":"usr_..."}
 //!   {"act":"shelve","until":"2026-03-01T08:00:00Z","by":...}  {"act":"unshelve","by":...}
+//!   {"act":"refuse","why":"rate is 2 per 1 h","by":"twin"}   of what its action wanted
 //! kind "maintenance", id dev_...
 //!   {"act":"maintenance","until":"2026-...Z","by":...}  {"act":"end","by":...}
+//!   {"act":"plan","window":"mnt_...","from":"2026-...Z","until":"2026-...Z","by":...,"note":...}
+//!   {"act":"cancel","window":"mnt_...","by":...}
 //!   {"act":"ignore","reading":"temperature","until":"2026-...Z","by":...}
 //!   {"act":"heed","reading":"temperature","by":...}
 //! ```
 
-use std::time::Duration;
-
-use model::{AlarmId, Decided, DeviceId, Name, Outputs, Step, Timestamp};
+use model::{AlarmId, Decided, DeviceId, MaintenanceId, Name, Outputs, Step, Timestamp};
 use serde::Deserialize;
 
 use super::Rules;
 use crate::alarm::{Alarm, Signed, Transition, Verdict};
+use crate::care::{Maintenance, QUIET_MAX};
 use crate::device::Moment;
 
-/// The longest time an alarm is shelved, a device in maintenance or a reading ignored.
-const QUIET_MAX: Duration = Duration::from_secs(90 * 86_400);
 /// Readings of one device that may be ignored.
 const IGNORED_MAX: usize = 64;
 
@@ -43,6 +43,7 @@ enum AlarmAct {
     Verdict { verdict: Verdict },
     Shelve { until: Timestamp },
     Unshelve,
+    Refuse { why: String },
 }
 
 #[derive(Deserialize)]
@@ -50,6 +51,8 @@ enum AlarmAct {
 enum CareAct {
     Maintenance { until: Timestamp },
     End,
+    Plan { window: MaintenanceId, from: Timestamp, until: Timestamp },
+    Cancel { window: MaintenanceId },
     Ignore { reading: Name, until: Option<Timestamp> },
     Heed { reading: Name },
 }
@@ -95,10 +98,14 @@ impl Rules {
 
     fn alarm_act(&mut self, decided: &Decided<'_>, id: AlarmId, log: Timestamp, out: &mut Outputs) {
         let Ok(act) = serde_json::from_str::<Act<AlarmAct>>(decided.content) else { return };
-        let Some(alarm) = self.alarms.get_mut(id).filter(|alarm| alarm.tenant == decided.tenant)
-        else {
+        if self.alarms.any(id).is_none_or(|alarm| alarm.tenant != decided.tenant) {
             return;
-        };
+        }
+        if let AlarmAct::Refuse { why } = &act.what {
+            self.refused(id, why, log, out);
+            return;
+        }
+        let Some(alarm) = self.alarms.get_mut(id) else { return };
         let latest = log + QUIET_MAX;
         let (transition, shelf) = match &act.what {
             AlarmAct::Acknowledge => {
@@ -118,6 +125,7 @@ impl Rules {
                 alarm.shelved = None;
                 (Transition::Unshelved, Some(None))
             }
+            AlarmAct::Refuse { .. } => return,
         };
         signed_change(alarm, transition, log, (&act.by, act.note.as_ref()));
         let (device, rule) = (alarm.device, alarm.rule.clone());
@@ -140,7 +148,12 @@ impl Rules {
         let latest = log + QUIET_MAX;
         match act.what {
             CareAct::Maintenance { until } => device.care.maintenance = Some(until.min(latest)),
-            CareAct::End => device.care.maintenance = None,
+            CareAct::End => device.care.end(log),
+            CareAct::Plan { window, from, until } => {
+                let (by, note) = (act.by, act.note);
+                device.care.plan(Maintenance { id: window, from, until, by, note }, log);
+            }
+            CareAct::Cancel { window } => device.care.cancel(window),
             CareAct::Ignore { reading, until } => {
                 device.care.ignored.retain(|_, until| *until > log);
                 if device.care.ignored.len() < IGNORED_MAX {

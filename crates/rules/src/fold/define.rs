@@ -168,7 +168,7 @@ impl Rules {
             why.push_str(&format!("; {name} goes back to {safe}"));
             let what = Want::Setting { name, value: setting_value(&kind, safe) };
             let by = format!("alarm.{rule}");
-            self.wanted.push(Wanted { tenant, device: id, what, by });
+            self.wanted.push(Wanted { tenant, device: id, what, by, alarm: None, step: None });
         }
         left.alarms.into_iter().map(|alarm| Gone { alarm, why: why.clone() }).collect()
     }

@@ -66,7 +66,7 @@ impl Rules {
     pub(super) fn held_back(&self, place: Place<'_>) -> Option<HeldBack> {
         let Place { rule, now, .. } = place;
         let care = &self.devices.at(place.slot)?.care;
-        if care.maintenance.is_some_and(|until| now.log < until) {
+        if care.quiet_until(now.log).is_some() {
             return Some(HeldBack::Maintenance);
         }
         if rule.alarm.active.as_ref().is_some_and(|hours| !hours.holds(now.event)) {
@@ -221,7 +221,7 @@ impl Rules {
             at(state.shelved);
             at(self.escalation_due(place));
         } else if state.pending.is_some() {
-            at(device.care.maintenance);
+            at(device.care.quiet_until(now.log));
             // Hours are those of the device's clock.
             let edge = rule.alarm.active.as_ref().and_then(|hours| hours.next_edge(now.event));
             at(edge.map(|edge| now.log + edge.since(now.event)));

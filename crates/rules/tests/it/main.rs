@@ -7,6 +7,7 @@ mod blueprints;
 mod field;
 mod harness;
 mod life;
+mod planned;
 mod race;
 mod steps;
 mod windows;

@@ -214,3 +214,24 @@ fn a_scope_judges_its_lane_and_nothing_else() {
     // Both are the first of their lane in the same millisecond.
     assert_ne!(ordinary.1, urgent.1);
 }
+
+#[test]
+fn what_the_twin_refuses_stands_at_the_alarm_once_and_holds_no_setting() {
+    let mut fleet = tank(FULL);
+    fleet.now("tank", "level", 90.0);
+    assert_eq!(wanted(&mut fleet).len(), 1);
+    fleet.told();
+    let id = fleet.rules.view().newest_first(TENANT).next().unwrap().id.to_string();
+    let refuse = r#"{"act":"refuse","why":"valve: rate is 2 per 1 h","by":"twin"}"#;
+    fleet.decide("alarm", &id, 0, refuse);
+    fleet.decide("alarm", &id, 0, refuse);
+    assert_eq!(fleet.told(), ["0 full raised warning -> raised warning"]);
+    let alarm = fleet.rules.view().newest_first(TENANT).next().cloned().unwrap();
+    let last = alarm.changes.last().unwrap();
+    assert_eq!(last.transition, rules::Transition::Refused);
+    assert!(last.why.contains("the device's envelope: valve: rate is 2 per 1 h"), "{}", last.why);
+    fleet.restart();
+    fleet.now("tank", "level", 10.0);
+    assert_eq!(fleet.told(), ["0 full raised warning -> cleared"]);
+    assert_eq!(wanted(&mut fleet), []);
+}

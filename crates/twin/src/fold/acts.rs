@@ -5,6 +5,7 @@
 //! the same command; what a device says after the expiry is kept, and closes nothing.
 //!
 //! ```text
+//! decided desired {device}   {"by","values":{..}}, of a rule with "steps":{name: largest step}
 //! decided command {device}   {"id","name","args","by","key","timeout_ms"}
 //! decided delivered {device} {"command"}        by the door: the device acknowledged it
 //! me/command/{id}            {"args":{...},"expires":ms,"name":"locate"}
@@ -40,6 +41,9 @@ const WATCHDOG: &str = "watchdog";
 struct DesiredChange {
     by: String,
     values: BTreeMap<Name, Option<serde_json::Value>>,
+    /// How far a value may be from what the device reports, where a rule keeps a step.
+    #[serde(default)]
+    steps: BTreeMap<Name, f64>,
 }
 
 /// A command as it was decided.
@@ -89,23 +93,25 @@ struct Taken {
 }
 
 impl Twins {
-    /// Takes in what a person wants of a device whose kind in force is `kind`.
+    /// Takes in what a person or a rule wants of a device whose kind in force is `kind`; why it was
+    /// refused, when it was.
     pub fn act(
         &mut self,
         step: &Step<'_>,
         decided: &Decided<'_>,
         kind: Option<&Kind>,
         out: &mut Outputs,
-    ) {
-        let Ok(device) = decided.id.parse::<DeviceId>() else { return };
-        if self.get(device).is_none_or(|twin| twin.tenant != decided.tenant) {
-            return;
-        }
+    ) -> Option<String> {
+        let device = decided.id.parse::<DeviceId>().ok()?;
+        self.get(device).filter(|twin| twin.tenant == decided.tenant)?;
         match decided.kind {
             "desired" => self.desired(step, (device, decided.content), kind, out),
             "command" => self.command(step, (device, decided.content), kind, out),
-            "delivered" => self.delivered(device, decided.content),
-            _ => {}
+            "delivered" => {
+                self.delivered(device, decided.content);
+                None
+            }
+            _ => None,
         }
     }
 
@@ -115,11 +121,15 @@ impl Twins {
         (device, content): (DeviceId, &str),
         kind: Option<&Kind>,
         out: &mut Outputs,
-    ) {
-        let Ok(change) = serde_json::from_str::<DesiredChange>(content) else { return };
-        let Some(twin) = self.get(device) else { return };
+    ) -> Option<String> {
+        let change = serde_json::from_str::<DesiredChange>(content).ok()?;
+        let twin = self.get(device)?;
+        let steps = &change.steps;
         let judged = change.values.into_iter().map(|(name, value)| {
             let envelope = kind.and_then(|kind| kind.settings.get(&name)).map(|s| &s.envelope);
+            if let Some(step) = steps.get(&name) {
+                stepped(twin, (&name, value.as_ref()), *step)?;
+            }
             judged(twin, (name, value.as_ref()), envelope, step.log_time)
         });
         // All or nothing: half of a change may be worse than none.
@@ -127,16 +137,16 @@ impl Twins {
             Ok(taken) => taken,
             Err(refused) => {
                 let refused = RefusedChange { offset: step.offset, ..refused };
-                if let Some(twin) = self.get_mut(device) {
-                    Arc::make_mut(&mut twin.guards).refused = Some(refused);
-                }
-                return;
+                let why = format!("{}: {}", refused.setting, refused.reason);
+                let twin = self.get_mut(device)?;
+                Arc::make_mut(&mut twin.guards).refused = Some(refused);
+                return Some(why);
             }
         };
         for one in &taken {
             self.remember(device, one, step.log_time);
         }
-        let Some(twin) = self.get_mut(device) else { return };
+        let twin = self.get_mut(device)?;
         twin.desired_version += 1;
         let version = twin.desired_version;
         for Taken { name, value, .. } in taken {
@@ -151,6 +161,7 @@ impl Twins {
             }
         }
         out.push(FoldId::Twin, twin.tenant, desired_output(twin));
+        None
     }
 
     /// Notes an act that was taken, and sets its watchdog anew.
@@ -179,12 +190,12 @@ impl Twins {
         (device, content): (DeviceId, &str),
         kind: Option<&Kind>,
         out: &mut Outputs,
-    ) {
-        let Ok(act) = serde_json::from_str::<CommandAct>(content) else { return };
-        let Some(twin) = self.get(device) else { return };
+    ) -> Option<String> {
+        let act = serde_json::from_str::<CommandAct>(content).ok()?;
+        let twin = self.get(device)?;
         let tenant = twin.tenant;
         if is_known(&twin.commands, &act) {
-            return;
+            return None;
         }
         let envelope = kind.and_then(|kind| kind.commands.get(&act.name)).map(|c| &c.envelope);
         let judged = admitted(twin, (kind.is_some(), envelope, &act.name), step.log_time);
@@ -203,6 +214,7 @@ impl Twins {
             answer: None,
         };
         let remembers = envelope.is_some_and(Envelope::remembers);
+        let refused = judged.as_ref().err().cloned();
         match judged {
             Err(reason) => command.state = CommandState::Refused { reason },
             Ok(driving) => {
@@ -219,6 +231,7 @@ impl Twins {
         if let Some(twin) = self.get_mut(device) {
             Arc::make_mut(&mut twin.commands).push(command);
         }
+        refused
     }
 
     /// The device acknowledged the message that carries a command.
@@ -359,6 +372,27 @@ fn judged(
             Ok(Taken { name, value, driving, watchdog, remembers: envelope.remembers() })
         }
     }
+}
+
+/// Keeps a step: the value may be so far from what the device says it has.
+fn stepped(
+    twin: &DeviceTwin,
+    (name, value): (&Name, Option<&serde_json::Value>),
+    step: f64,
+) -> Result<(), RefusedChange> {
+    let number = |value: &Value| match value {
+        Value::Number(number) => Some(*number),
+        Value::Boolean(truth) => Some(f64::from(u8::from(*truth))),
+        Value::Text(_) | Value::Position { .. } => None,
+    };
+    let Some(to) = value.and_then(setting_value).as_ref().and_then(number) else { return Ok(()) };
+    let known = twin.reported.get(name).and_then(|last| number(&last.value));
+    let reason = match known {
+        Some(known) if (to - known).abs() <= step => return Ok(()),
+        Some(known) => format!("from {known} to {to} is more than a step of {step}"),
+        None => format!("it is not reported, so a step of {step} cannot be kept"),
+    };
+    Err(RefusedChange { offset: Offset(0), setting: name.clone(), reason })
 }
 
 /// Whether a command may be given to a device now.

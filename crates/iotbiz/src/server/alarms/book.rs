@@ -1,11 +1,13 @@
 //! The server's own alarms: raised, cleared, and whether people were told.
 //!
 //! *Invariant:* one alarm for each condition that holds, however often it is looked at; a change is
-//! told until it stands in the state of the sender, with the numbers that it got first. Pure: time
-//! and conditions are handed in.
+//! told until it stands in the state of the sender, with the numbers that it got first. What people
+//! say is of their tenant alone. Pure: time and conditions are handed in.
 
-use api::ServerAlarm;
-use model::{AlarmId, Timestamp};
+use std::collections::BTreeMap;
+
+use api::{ServerAct, ServerAlarm, ServerSigned};
+use model::{AlarmId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// Alarms that are kept; the oldest that are over go first.
@@ -39,6 +41,18 @@ struct Entry {
     alarm: ServerAlarm,
     raised: Step,
     cleared: Step,
+    /// Who takes care of it, by tenant.
+    #[serde(default)]
+    acknowledged: BTreeMap<TenantId, ServerSigned>,
+}
+
+/// Nobody of a tenant is told of a condition until then.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Shelf {
+    tenant: TenantId,
+    condition: String,
+    until: Timestamp,
+    said: ServerSigned,
 }
 
 /// What there is to tell.
@@ -56,6 +70,9 @@ pub(super) struct Book {
     entries: Vec<Entry>,
     /// The last number that was given.
     last: u64,
+    /// One for each tenant and condition at most.
+    #[serde(default)]
+    shelves: Vec<Shelf>,
 }
 
 fn id(at: Timestamp, nth: usize) -> AlarmId {
@@ -65,9 +82,54 @@ fn id(at: Timestamp, nth: usize) -> AlarmId {
 }
 
 impl Book {
-    /// Newest first.
-    pub(super) fn alarms(&self) -> Vec<ServerAlarm> {
-        self.entries.iter().rev().map(|entry| entry.alarm.clone()).collect()
+    /// Newest first, as a tenant sees them.
+    pub(super) fn alarms(&self, tenant: TenantId, now: Timestamp) -> Vec<ServerAlarm> {
+        self.entries.iter().rev().map(|entry| self.seen(entry, tenant, now)).collect()
+    }
+
+    fn seen(&self, entry: &Entry, tenant: TenantId, now: Timestamp) -> ServerAlarm {
+        ServerAlarm {
+            acknowledged: entry.acknowledged.get(&tenant).cloned(),
+            shelved: self.shelved(tenant, &entry.alarm.condition, now),
+            ..entry.alarm.clone()
+        }
+    }
+
+    /// Until when nobody of the tenant is told of a condition.
+    pub(super) fn shelved(
+        &self,
+        tenant: TenantId,
+        condition: &str,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let of = |shelf: &&Shelf| shelf.tenant == tenant && shelf.condition == condition;
+        self.shelves.iter().find(of).map(|shelf| shelf.until).filter(|until| *until > now)
+    }
+
+    /// What a person of a tenant does about an alarm; none when there is no such alarm.
+    pub(super) fn act(
+        &mut self,
+        (tenant, id): (TenantId, AlarmId),
+        (act, said): (ServerAct, ServerSigned),
+    ) -> Option<ServerAlarm> {
+        let now = said.at;
+        let at = self.entries.iter().position(|entry| entry.alarm.id == id)?;
+        let entry = self.entries.get_mut(at)?;
+        let condition = entry.alarm.condition.clone();
+        match act {
+            // Who was first stays.
+            ServerAct::Acknowledge => {
+                entry.acknowledged.entry(tenant).or_insert(said);
+            }
+            ServerAct::Shelve(_) | ServerAct::Unshelve => {
+                let other = |shelf: &Shelf| shelf.tenant != tenant || shelf.condition != condition;
+                self.shelves.retain(|shelf| shelf.until > now && other(shelf));
+                if let ServerAct::Shelve(until) = act {
+                    self.shelves.push(Shelf { tenant, condition, until, said });
+                }
+            }
+        }
+        self.entries.get(at).map(|entry| self.seen(entry, tenant, now))
     }
 
     /// Takes in what holds now. Whether a condition whose word is among `unknown` holds cannot be
@@ -95,9 +157,12 @@ impl Book {
                         fix: found.fix.to_owned(),
                         raised: now,
                         cleared: None,
+                        acknowledged: None,
+                        shelved: None,
                     },
                     raised: Step::Due,
                     cleared: Step::Due,
+                    acknowledged: BTreeMap::new(),
                 });
             }
         }
@@ -117,7 +182,7 @@ impl Book {
     pub(super) fn untold(&mut self, tenants: u64, now: Timestamp) -> Vec<Change> {
         let mut last = self.last;
         let mut changes = Vec::new();
-        for Entry { alarm, raised, cleared } in &mut self.entries {
+        for Entry { alarm, raised, cleared, .. } in &mut self.entries {
             let is_over = alarm.cleared.is_some();
             let steps = [
                 (Some(raised), notify::Transition::Raised),
@@ -171,17 +236,71 @@ mod tests {
         Timestamp::from_millis(millis)
     }
 
+    const OURS: TenantId = TenantId::from_u128(1);
+    const THEIRS: TenantId = TenantId::from_u128(2);
+
+    fn seen(book: &Book) -> Vec<ServerAlarm> {
+        book.alarms(OURS, Timestamp::ZERO)
+    }
+
+    fn said(by: &str, millis: i64) -> ServerSigned {
+        ServerSigned { by: by.to_owned(), at: at(millis), note: None }
+    }
+
+    #[test]
+    fn who_takes_care_of_it_is_named_to_his_own_tenant_and_the_first_one_stays() {
+        let mut book = Book::default();
+        book.observe(&[full("one")], &[], at(1_000));
+        let id = seen(&book)[0].id;
+        for by in ["usr_ada", "usr_bob"] {
+            let done = book.act((OURS, id), (ServerAct::Acknowledge, said(by, 2_000))).unwrap();
+            assert_eq!(done.acknowledged.unwrap().by, "usr_ada");
+        }
+        assert_eq!(book.alarms(THEIRS, at(2_000))[0].acknowledged, None);
+        let other = AlarmId::from_u128(7);
+        assert_eq!(book.act((OURS, other), (ServerAct::Acknowledge, said("usr_ada", 2_000))), None);
+        let text = serde_json::to_string(&book).unwrap();
+        assert_eq!(serde_json::from_str::<Book>(&text).unwrap(), book);
+    }
+
+    #[test]
+    fn a_shelf_is_of_a_condition_and_a_tenant_and_outlives_the_alarm() {
+        let mut book = Book::default();
+        book.observe(&[full("one")], &[], at(1_000));
+        let id = seen(&book)[0].id;
+        let shelve = (ServerAct::Shelve(at(9_000)), said("usr_ada", 2_000));
+        assert_eq!(book.act((OURS, id), shelve).unwrap().shelved, Some(at(9_000)));
+        book.observe(&[], &[], at(3_000));
+        book.observe(&[full("again")], &[], at(4_000));
+        assert_eq!(book.alarms(OURS, at(4_000))[0].shelved, Some(at(9_000)));
+        assert_eq!(book.shelved(THEIRS, "disk_full", at(4_000)), None);
+        assert_eq!(book.shelved(OURS, "disk_full", at(9_000)), None);
+        let unshelved = book.act((OURS, id), (ServerAct::Unshelve, said("usr_ada", 5_000)));
+        assert_eq!(unshelved.unwrap().shelved, None);
+        assert_eq!(book.shelved(OURS, "disk_full", at(5_000)), None);
+    }
+
+    #[test]
+    fn a_book_that_knows_of_no_acts_is_read() {
+        let old = r#"{"entries":[{"alarm":{"id":"alm_00000000000000000000000001",
+            "condition":"disk_full","severity":"critical","title":"t","why":"w","fix":"f",
+            "raised":"2026-01-01T00:00:00Z","cleared":null},"raised":"told","cleared":"due"}],
+            "last":3}"#;
+        let book: Book = serde_json::from_str(old).unwrap();
+        assert_eq!(seen(&book)[0].acknowledged, None);
+    }
+
     #[test]
     fn a_condition_that_holds_is_one_alarm_and_clears_by_itself() {
         let mut book = Book::default();
         book.observe(&[full("one")], &[], at(1_000));
         book.observe(&[full("two")], &[], at(2_000));
-        let [alarm] = &book.alarms()[..] else { panic!("{book:?}") };
+        let [alarm] = &seen(&book)[..] else { panic!("{book:?}") };
         assert_eq!((alarm.raised, alarm.cleared, &*alarm.why), (at(1_000), None, "two"));
         book.observe(&[], &[], at(3_000));
-        assert_eq!(book.alarms()[0].cleared, Some(at(3_000)));
+        assert_eq!(seen(&book)[0].cleared, Some(at(3_000)));
         book.observe(&[full("again")], &[], at(4_000));
-        assert_eq!(book.alarms().len(), 2);
+        assert_eq!(seen(&book).len(), 2);
     }
 
     #[test]
@@ -189,9 +308,9 @@ mod tests {
         let mut book = Book::default();
         book.observe(&[full("one")], &[], at(1_000));
         book.observe(&[], &["disk_full"], at(2_000));
-        assert_eq!(book.alarms()[0].cleared, None);
+        assert_eq!(seen(&book)[0].cleared, None);
         book.observe(&[], &[], at(3_000));
-        assert_eq!(book.alarms()[0].cleared, Some(at(3_000)));
+        assert_eq!(seen(&book)[0].cleared, Some(at(3_000)));
     }
 
     #[test]
@@ -221,7 +340,7 @@ mod tests {
             book.observe(&[full("one"), other.clone()], &[], at(2 * n));
             book.observe(&[full("one")], &[], at(2 * n + 1));
         }
-        assert_eq!(book.alarms().len(), ALARMS_MAX);
-        assert!(book.alarms().iter().any(|alarm| alarm.raised == at(0)));
+        assert_eq!(seen(&book).len(), ALARMS_MAX);
+        assert!(seen(&book).iter().any(|alarm| alarm.raised == at(0)));
     }
 }

@@ -40,6 +40,8 @@ struct World {
     offset: u64,
     now: Timestamp,
     published: Vec<(String, String)>,
+    /// Why the last act was refused.
+    refused: Option<String>,
 }
 
 impl World {
@@ -50,6 +52,7 @@ impl World {
             offset: 10,
             now: Timestamp::from_millis(1_000_000),
             published: Vec::new(),
+            refused: None,
         }
     }
 
@@ -81,7 +84,7 @@ impl World {
         let decided = Decided { tenant: TENANT, kind, id: &id, revision: 0, content };
         let step = Step { offset, log_time: self.now, input: Input::Decided(decided) };
         let mut out = Outputs::new(offset);
-        self.twins.act(&step, &decided, Some(&self.kind), &mut out);
+        self.refused = self.twins.act(&step, &decided, Some(&self.kind), &mut out);
         self.take(out);
     }
 
@@ -127,6 +130,22 @@ impl World {
             | CommandState::Expired => String::new(),
         };
         format!("{}{late}{why}", command.state.as_str())
+    }
+
+    /// The device says what a setting is.
+    fn report(&mut self, name: &str, value: f64) {
+        self.offset += 1;
+        let values = [Reading {
+            property: name.parse().unwrap(),
+            time: self.now,
+            value: Value::Number(value),
+            mark: ReadingMark::DeviceTime,
+        }];
+        let input = Input::Reported { tenant: TENANT, device: device(7), values: &values };
+        let mut out = Outputs::new(Offset(self.offset));
+        let step = Step { offset: Offset(self.offset), log_time: self.now, input };
+        self.twins.apply(&step, &mut out);
+        self.take(out);
     }
 
     fn wanted(&self) -> Option<Value> {
@@ -266,6 +285,21 @@ fn a_refused_change_of_settings_changes_nothing_and_says_why() {
     let refused = twin.guards.refused.clone().unwrap();
     assert_eq!((refused.offset.0, refused.setting.as_str()), (world.offset, "opening"));
     assert!(refused.reason.starts_with("rate is 2 per 1 h"), "{}", refused.reason);
+}
+
+#[test]
+fn a_rule_that_keeps_a_step_moves_a_setting_no_further_from_what_is_reported() {
+    let mut world = World::new();
+    let step = |value: u32| json!({ "by": "alarm.smoke", "values": { "opening": value }, "steps": { "opening": 10.0 } });
+    world.act("desired", &step(40).to_string());
+    let why = "opening: it is not reported, so a step of 10 cannot be kept";
+    assert_eq!(world.refused.as_deref(), Some(why));
+    world.report("opening", 35.0);
+    world.act("desired", &step(46).to_string());
+    assert_eq!(world.refused.as_deref(), Some("opening: from 35 to 46 is more than a step of 10"));
+    assert_eq!(world.wanted(), None);
+    world.act("desired", &step(45).to_string());
+    assert_eq!((world.refused.clone(), world.wanted()), (None, Some(Value::Number(45.0))));
 }
 
 /// A device that does what it is told whenever a message reaches it, but never an id it knows.
