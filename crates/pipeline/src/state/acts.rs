@@ -25,24 +25,14 @@ struct Wish {
 
 impl State {
     /// Settings and commands: acts that have no record.
-    pub(super) fn act(
-        &mut self,
-        record: &Record<'_>,
-        decided: &Decided<'_>,
-        out: &mut Outputs,
-    ) {
+    pub(super) fn act(&mut self, record: &Record<'_>, decided: &Decided<'_>, out: &mut Outputs) {
         let input = Input::Decided(*decided);
         let step = Step { offset: record.offset, log_time: record.log_time, input };
         self.act_at(&step, decided, out);
     }
 
     /// The same of a rule, which may act by a timer.
-    pub(super) fn act_at(
-        &mut self,
-        step: &Step<'_>,
-        decided: &Decided<'_>,
-        out: &mut Outputs,
-    ) {
+    pub(super) fn act_at(&mut self, step: &Step<'_>, decided: &Decided<'_>, out: &mut Outputs) {
         let in_force = decided.id.parse().ok().and_then(|device| self.in_force(device));
         let kind = in_force.as_ref().and_then(|(found, kind)| found.blueprint.kinds.get(kind));
         if let Some(why) = self.twins.act(step, decided, kind, out) {
