@@ -10,6 +10,7 @@ use axum::Json;
 use axum::extract::State;
 use identity::Action;
 use model::{DeviceId, Timestamp};
+use pipeline::Asked;
 use rules::{DELIVERY_DAYS_MAX, Due};
 use serde::{Deserialize, Serialize};
 
@@ -127,7 +128,8 @@ pub(crate) async fn show(
         caller.may_with(Action::Read, twin.id)?;
         BTreeMap::from([(twin.id, twin.name.clone())])
     };
-    let delivered = app.shard.delivered(names.keys().copied().collect()).await?;
+    let devices: Vec<DeviceId> = names.keys().copied().collect();
+    let delivered = app.shard.by_day(devices, Asked::Delivery).await?.delivered;
     let today = i32::try_from(now.as_millis().div_euclid(DAY_MS)).unwrap_or(i32::MAX);
     let first = today.saturating_sub(i32::try_from(days).unwrap_or(i32::MAX) - 1);
     let (mut by_day, mut by_device) = (BTreeMap::<i32, Due>::new(), Vec::new());

@@ -30,8 +30,8 @@ pub use frame::{
 };
 pub use id::{
     AlarmId, AuthorityId, ClaimId, CommandId, ContractId, CostId, CredentialId, CustomerId,
-    DeviceId, EvidenceId, GateDecisionId, IdError, IdeaId, InvoiceId, MaintenanceId, SiteId, TenantId, UserId,
-    VentureId,
+    DeviceId, EvidenceId, GateDecisionId, IdError, IdeaId, InvoiceId, MaintenanceId, SiteId,
+    TenantId, UserId, VentureId,
 };
 pub use money::{Currency, Money, MoneyError, Price};
 pub use name::{Name, NameError};

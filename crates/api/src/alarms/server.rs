@@ -1,8 +1,8 @@
 //! Alarms of the server itself: what a disk, a store or a clock does to it.
 //!
 //! *Invariant:* none of them is an event of the log, because a disk that is full takes no event;
-//! none of them names a tenant or a device. What somebody says of one (he takes care of it, he wants
-//! to hear nothing for a while) is of his tenant alone: another sees neither the word nor the name.
+//! none of them names a tenant or a device. What somebody says of one (he takes care of it, he
+//! wants to hear nothing for a while) is of his tenant alone: another sees neither the word nor the name.
 
 use std::fmt;
 use std::sync::Arc;

@@ -156,7 +156,7 @@ async fn the_server_takes_the_result_of_the_fleet_once_and_after_its_window() {
 
 #[tokio::test]
 async fn all_assumptions_together_have_a_product_and_bounds() {
-    let scene = Scene::open().await;
+    let scene = Scene::open(&venture()).await;
     let all = scene.get("/assumptions").await;
     let all = all["items"].as_array().unwrap().iter();
     let p: Vec<f64> = all.map(|one| one["probability"].as_f64().unwrap()).collect();

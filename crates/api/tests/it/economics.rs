@@ -268,7 +268,8 @@ fn every_table_of_a_blueprint_leaves_its_plan_billable() {
 #[tokio::test]
 async fn a_margin_below_its_gate_is_money_to_fix_and_opens_down_to_its_lines() {
     let costs = "cloud = \"0.333 EUR/device/month\"\nsupport = \"10 EUR/customer/month\"\n";
-    let shop = Shop::open(costs, 3).await;
+    let blueprint = venture(costs);
+    let shop = Shop::selling(&blueprint, 3).await;
     for (device, days) in [(0, 20), (1, 1), (2, 10)] {
         shop.used(device, days);
     }
@@ -289,7 +290,7 @@ async fn a_margin_below_its_gate_is_money_to_fix_and_opens_down_to_its_lines() {
         panic!("{gate}")
     };
     let place = target["source"].as_str().unwrap();
-    let line = VENTURE.lines().position(|line| line.starts_with("margin")).unwrap() + 1;
+    let line = blueprint.lines().position(|line| line.starts_with("margin")).unwrap() + 1;
     assert_eq!(place, format!("line {line}: gate.scale.must.margin"));
     assert_eq!((&margin["label"], &devices["value"]), (&json!("economics.margin"), &json!(3.0)));
     let support = margin["inputs"].as_array().unwrap().iter();

@@ -31,7 +31,7 @@ pub(super) fn facts(
     config: &Config,
     (trust, access): (Trust, Access),
     (ports, started_at): (Ports, Timestamp),
-    Seen { ingress, history, notices, log, disk, alarms }: Seen,
+    Seen { ingress, history, notices, log, disk, alarms, clock }: Seen,
 ) -> Facts {
     let (figures, kept, told) = (Arc::clone(&ingress), Arc::clone(&history), Arc::clone(&history));
     Facts {

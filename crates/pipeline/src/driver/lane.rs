@@ -4,8 +4,8 @@
 //! its own that telemetry never fills; the main shard judges all other rules. Each alarm is of one
 //! lane, and people read both as one list. What an urgent rule wants of a device becomes a decision
 //! in the main log: it is durable there before the output counts as appended here, so a crash in
-//! between repeats it, and the twin knows a command by its id. What the twin refuses of it goes back
-//! the same way and stands at the alarm.
+//! between repeats it, and the twin knows a command by its id. What the twin refuses of it goes
+//! back the same way and stands at the alarm.
 //!
 //! ```text
 //!                 +-> urgent log -> urgent rules -> notices        (Source::Urgent)

@@ -60,8 +60,8 @@ impl Shard {
         .await
     }
 
-    /// The folds and what they know of a tenant's devices by day, both at one offset: what is judged
-    /// on them can be judged again.
+    /// The folds and what they know of a tenant's devices by day, both at one offset: what is
+    /// judged on them can be judged again.
     ///
     /// # Errors
     /// As of [`Shard::explain`].

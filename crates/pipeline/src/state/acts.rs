@@ -1,7 +1,7 @@
 //! What people want of a device, and what it answers.
 //!
-//! *Invariant:* an act is judged by the blueprint that is in force for its device at its offset. What
-//! is refused of a rule is told to its alarm, wherever that is judged.
+//! *Invariant:* an act is judged by the blueprint that is in force for its device at its offset.
+//! What is refused of a rule is told to its alarm, wherever that is judged.
 
 use std::sync::Arc;
 

@@ -10,7 +10,7 @@ fn a_snapshot_that_finds_no_room_ends_nothing_and_is_written_when_there_is_some(
     let log = site.log().unwrap();
     prepare(&log);
     let first = append(&log, &raw(device(7), "telemetry", r#"{"temperature":1}"#)).unwrap();
-    log.wait(model::Offset(first.0 - 1), LONG);
+    assert!(log.wait(model::Offset(first.0 - 1), LONG) >= first);
     site.disk.set_capacity(Some(0));
     // Due at every change.
     let options = Options { snapshot_bytes: 0, ..Options::default() };
