@@ -2,7 +2,8 @@
 //!
 //! *Invariant:* none of them is an event of the log, because a disk that is full takes no event;
 //! none of them names a tenant or a device. What somebody says of one (he takes care of it, he
-//! wants to hear nothing for a while) is of his tenant alone: another sees neither the word nor the name.
+//! wants to hear nothing for a while) is of his tenant alone: another sees
+//! neither the word nor the name.
 
 use std::fmt;
 use std::sync::Arc;
