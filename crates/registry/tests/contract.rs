@@ -254,7 +254,7 @@ pub(crate) async fn malformed_decisions_are_refused_with_place_and_rule(url: &st
     expect_test::expect![[r#"
         Invalid device a: "Box" is not a device name: use a to z, 0 to 9, -, _ and ., starting with a letter or digit, at most 64 characters, and not the form of an id
         Invalid device a: "fake" is not an origin: use real, replayed or virtual
-        Invalid device a: unknown field `tag`, expected one of `name`, `venture`, `kind`, `origin`, `site`, `tags`, `links`, `children`, `hardware`, `serial`, `profile`, `retired`
+        Invalid device a: unknown field `tag`, expected one of `name`, `venture`, `kind`, `origin`, `site`, `tags`, `links`, `children`, `hardware`, `serial`, `profile`, `retired`, `returns`
         Invalid site a: position 91, 0 is not on Earth
         Invalid user a: name " b": use one line without spaces around it
         Invalid credential a: id "dev_1" is not dev_ and 26 characters of Crockford base32

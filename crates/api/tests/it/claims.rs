@@ -6,12 +6,13 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use model::{ContractId, CustomerId, Timestamp};
+use model::{ContractId, Timestamp};
 use registry::Kind;
 use registry::content::{ContractContent, ContractDevice};
 use serde_json::{Value, json};
 
 use crate::scene::{CASE, Scene, WILL_PAY, coolbox};
+use crate::shop::{customer, entity};
 
 /// The coolbox with a pilot that asks the fleet, and a case that meets it.
 fn venture() -> String {
@@ -75,6 +76,8 @@ impl Scene {
     /// Devices under contract from now on; the first of them leaves after so many days.
     async fn contract(&self, devices: &[String], leaves: Option<u32>) {
         let now = self.now();
+        self.done("PUT", "/api/v1/entities/acme", &entity()).await;
+        let pays = self.done("POST", "/api/v1/customers", &customer()).await;
         let device = |(n, id): (usize, &String)| ContractDevice {
             device: id.parse().unwrap(),
             kind: "box".parse().unwrap(),
@@ -85,7 +88,7 @@ impl Scene {
         };
         let content = ContractContent {
             name: "linden-box".parse().unwrap(),
-            customer: CustomerId::new(now, 7),
+            customer: pays["id"].as_str().unwrap().parse().unwrap(),
             venture: "coolbox".parse().unwrap(),
             plan: "care".parse().unwrap(),
             revision: 1,

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 
 use axum::body::Body;
 use axum::http::Request;
-use identity::Token;
 use model::Qos;
 use mqtt::packet::Publish;
 use mqtt::{Packet, Property, PropertyBuffer, Reason, Version, decode, encode};
@@ -12,7 +11,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt;
 
-use crate::harness::{BOX, CHILD, Client, GATEWAY, PATIENCE, TENANT, World, connect, publish};
+use crate::harness::{
+    BOX, CHILD, Client, GATEWAY, PATIENCE, TENANT, World, connect, publish, token,
+};
 
 async fn ask(client: &mut Client, topic: &str, answer_to: &str) -> Reason {
     let mut properties = PropertyBuffer::default();
@@ -236,7 +237,7 @@ async fn a14_websocket_with_another_devices_id_or_topic_is_refused() {
 #[tokio::test]
 async fn a14_a_token_is_one_devices_whatever_the_path_says() {
     let world = World::new().await;
-    let gateway = Token::from_random([2; 32]);
+    let gateway = token(2);
     let request = Request::post(format!("/api/v1/{}/telemetry?device=box-1", gateway.reveal()))
         .header("authorization", format!("Bearer {}", world.token.reveal()))
         .body(Body::from("{}"))

@@ -7,7 +7,6 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::Request;
-use identity::Token;
 use ingress::Limits;
 use mqtt::{Reason, Version};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -15,7 +14,7 @@ use tokio::net::TcpStream;
 use tower::ServiceExt;
 
 use crate::abuse::{ATTACKER, NEIGHBOUR};
-use crate::harness::{World, connect, limits};
+use crate::harness::{World, connect, limits, token};
 
 async fn upgrade(address: std::net::SocketAddr, origin: Option<&str>) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
@@ -73,7 +72,7 @@ async fn c13_who_guesses_is_locked_out_and_the_device_itself_is_not() {
         assert_eq!(reason, Reason::ConnectionRateExceeded, "not looked at");
     }
     assert_eq!(try_token(&world, NEIGHBOUR, "box-1", right).await, Reason::Success);
-    let gateway = Token::from_random([2; 32]);
+    let gateway = token(2);
     let reason = try_token(&world, ATTACKER, "gw-1", gateway.reveal()).await;
     assert_eq!(reason, Reason::Success, "another device behind the same address");
     let told = world.refusals();

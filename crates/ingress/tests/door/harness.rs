@@ -38,11 +38,16 @@ pub(crate) struct World {
     pub(crate) service: Token,
 }
 
-/// A credential of a device or program.
-pub(crate) fn admit(door: &Door, tenant: TenantId, number: u128, owner: Owner) -> Token {
+/// The token of a credential.
+pub(crate) fn token(number: u128) -> Token {
     let mut secret = [0; 32];
     secret[..16].copy_from_slice(&number.to_le_bytes());
-    let token = Token::from_random(secret);
+    Token::from_random(secret)
+}
+
+/// A credential of a device or program.
+pub(crate) fn admit(door: &Door, tenant: TenantId, number: u128, owner: Owner) -> Token {
+    let token = token(number);
     let facts = CredentialFacts {
         credential: CredentialId::from_u128(number),
         owner,
@@ -201,7 +206,7 @@ impl World {
     }
 
     pub(crate) async fn gateway(&self) -> Client {
-        let token = Token::from_random([2; 32]);
+        let token = self::token(2);
         self.client(Version::V5, "gw-1", &token, "g").await
     }
 

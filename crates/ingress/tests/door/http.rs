@@ -5,7 +5,7 @@ use axum::http::Request;
 use model::{Channel, Frame};
 use tower::ServiceExt;
 
-use crate::harness::{BOX, CHILD, GATEWAY, World};
+use crate::harness::{BOX, CHILD, GATEWAY, World, token};
 use identity::Token;
 
 struct Answer {
@@ -103,7 +103,7 @@ async fn each_refusal_has_code_detail_and_fix() {
 #[tokio::test]
 async fn a_gateway_posts_for_its_child() {
     let world = World::new().await;
-    let gateway = Token::from_random([2; 32]);
+    let gateway = token(2);
     let path = "/ingest/v1/telemetry?device=probe-1";
     assert_eq!(call(&world, post(path, &gateway, None, "{}")).await.status, 200);
     let seen = world

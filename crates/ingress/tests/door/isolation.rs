@@ -8,7 +8,7 @@ use model::{CredentialId, DeviceId, Frame, Origin, Qos, Retain};
 use mqtt::packet::{Connect, FilterBuffer, Publish, Subscribe, SubscribeOptions, Will};
 use mqtt::{Packet, Properties, Property, PropertyBuffer, Reason, Version};
 
-use crate::harness::{BOX, CHILD, Client, GATEWAY, TENANT, World, admit, connect, publish};
+use crate::harness::{BOX, CHILD, Client, GATEWAY, TENANT, World, admit, connect, publish, token};
 
 /// The gateway, with these children from now on.
 fn list(door: &Door, children: Vec<DeviceId>) {
@@ -27,7 +27,7 @@ async fn raws(world: &World) -> usize {
 }
 
 fn gateway_token() -> Token {
-    Token::from_random([2; 32])
+    token(2)
 }
 
 /// The gateway with a session that is kept.

@@ -9,7 +9,7 @@ use mqtt::{Packet, Properties, Reason, Version};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use crate::harness::{BOX, CHILD, Client, GATEWAY, TENANT, World, connect, publish};
+use crate::harness::{BOX, CHILD, Client, GATEWAY, TENANT, World, connect, publish, token};
 
 const OTHER: DeviceId = DeviceId::from_u128(13);
 const LONG: &str = "v1/devices/me";
@@ -37,7 +37,7 @@ async fn gateway(world: &World) -> Client {
     };
     world.door.apply_device(TENANT, facts).unwrap();
     lists(world, vec![CHILD, OTHER]);
-    firmware(world, Version::V5, &Token::from_random([2; 32]), "tb").await
+    firmware(world, Version::V5, &token(2), "tb").await
 }
 
 fn lists(world: &World, children: Vec<DeviceId>) {

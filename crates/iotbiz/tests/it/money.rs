@@ -121,8 +121,8 @@ fn messages_of_a_month_become_an_invoice_that_is_explained_and_verified() {
     step("finalise", &[]);
     assert_eq!(shop.numbers(), ["RE-000001"]);
     assert_eq!(server.ok(&["bill", "verify", "RE-000001"]), "equal, byte for byte\n");
-    // The first line is the box itself, once; the second its days.
-    let line = format!("linden-1/{}/2", shop.first);
+    // Lines stand in the order of the plan: its days first, then the box itself, once.
+    let line = format!("linden-1/{}/1", shop.first);
     let explained = server.ok(&["bill", "explain", &line]);
     assert!(explained.contains("box-0001 temperature 3.9 at "), "{explained}");
     assert!(explained.contains("agrees"), "{explained}");

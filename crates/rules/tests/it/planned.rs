@@ -132,6 +132,8 @@ fn windows_that_touch_are_one_and_silence_waits_for_the_last() {
 fn a_window_without_sense_or_one_too_many_changes_nothing() {
     let mut fleet = fleet();
     fleet.tick(50);
+    // It has come to know its time.
+    plan(&mut fleet, 1, (10, 50));
     let before = fleet.bytes();
     let long = i64::try_from(QUIET_MAX.as_secs()).unwrap() + 1;
     for (from, until) in [(10, 50), (60, 60), (70, 60), (60, 60 + long), (40_000_000, 40_000_010)] {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use blueprint::{Blueprint, Kind};
-use model::CommandId;
+use model::{CommandId, ReturnReason, Returned};
 use serde_json::json;
 
 use super::*;
@@ -379,6 +379,14 @@ fn a_snapshot_of_before_commands_is_still_read() {
     let guards_and_commands = 3 * COUNT_BYTES + 1;
     let at = bytes.len() - seen - guards_and_commands;
     bytes.drain(at..at + guards_and_commands);
+    // The count of boards that came back is the first byte that one of them changes.
+    let mut returned = one_device();
+    let board = Returned { at: Timestamp::from_millis(1), reason: ReturnReason::Other };
+    returned.get_mut(device(7)).unwrap().returns.push(board);
+    let mut other = Vec::new();
+    returned.snapshot(&mut other);
+    let at = bytes.iter().zip(&other).position(|(one, two)| one != two).unwrap();
+    bytes.drain(at..at + COUNT_BYTES);
     bytes[..4].copy_from_slice(&2_u32.to_le_bytes());
     let twins = Twins::restore(&bytes).unwrap();
     assert_eq!(twins.get(device(7)), one_device().get(device(7)));
