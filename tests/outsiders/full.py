@@ -213,7 +213,7 @@ def while_full(server, devices, hooks, more):
         for number, login in enumerate(logins):
             twin = answered(server, f"/devices/{login.user}/twin")
             assert twin["readings"]["temperature"]["value"] == number, twin
-            span = f"from={FIRST_TS}&to={FIRST_TS + 10_000_000}"
+            span = f"from={rfc3339(FIRST_TS)}&to={rfc3339(FIRST_TS + 10_000_000)}"
             answered(server, f"/devices/{login.user}/history?property=temperature&{span}&px=100")
         answered(server, "/alarms?state=all")
         answered(server, "/status")
@@ -264,13 +264,17 @@ def after(server, publishers, hooks):
     print(f"     {count} acknowledged before, on and after a full disk of {DISK_BYTES >> 20} MiB")
 
 
+def rfc3339(ms):
+    return datetime.datetime.fromtimestamp(ms / 1000, datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def in_history(server, publishers, found):
     """Whether an export has everything that was acknowledged."""
     text = server.command("export", "--kind", "probe")
     rows = csv.DictReader(line for line in io.StringIO(text) if not line.startswith("#"))
     found.clear()
     for row in rows:
-        at = datetime.datetime.fromisoformat(row["time"].replace("Z", "+00:00"))
+        at = datetime.datetime.fromisoformat(row["_ts"].replace("Z", "+00:00"))
         found.setdefault(float(row["temperature"]), set()).add(round(at.timestamp() * 1000) - FIRST_TS)
     return all(publisher.acked <= found.get(float(publisher.number), set()) for publisher in publishers)
 

@@ -55,7 +55,7 @@ export const checks = [
     const found = await inForce(world);
     if (!found) return 'left out: no coolbox with a reading every minute is in force';
     const page = await openPage(world.browser, `/ventures/${venture}`);
-    const said = region(page, 'Diagnostics');
+    const said = region(page, 'What the check says');
     await said.getByText('432 MB x 0.02 EUR + 0.40 EUR = 9.04 EUR per box').waitFor();
     const item = said.getByRole('listitem').filter({ hasText: '9.04 EUR' });
     const line = found.text.split('\n').findIndex((one) => one.includes('every = "1 min"')) + 1;

@@ -90,6 +90,22 @@ pub const COST_LIBRARY: &[CostPrior] = &[
         as_of: "",
     },
     CostPrior {
+        name: "lorawan_packet",
+        place: Place::Input,
+        toml: r#""0.00001 USD""#,
+        says: "24 bytes on the Helium network of LoRaWAN; repeats and acknowledgements count as well",
+        source: "learn.semtech.com, Helium IoT Network Basics",
+        as_of: "2022-04",
+    },
+    CostPrior {
+        name: "cloud_message_step",
+        place: Place::Input,
+        toml: r#""5 kB""#,
+        says: "what a message to AWS IoT Core is rounded up to, in both directions",
+        source: "aws.amazon.com/iot-core/pricing/additional-details",
+        as_of: "",
+    },
+    CostPrior {
         name: "service_visit",
         place: Place::Input,
         toml: r#""150 to 1000 USD""#,
