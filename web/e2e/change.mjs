@@ -109,7 +109,7 @@ export const checks = [
       }
       await page.setViewportSize({ width: 1440, height: 1080 });
       await press(card.getByRole('button', { name: /^Apply as revision/ }));
-      await card.getByText(`revision ${found.revision + 1}`).waitFor();
+      await card.getByText(`revision ${found.revision + 1}`, { exact: true }).waitFor();
       const now = await world.get(path);
       assert.equal(now.revision, found.revision + 1);
       assert.match(now.text, /every = "15 min"/);
@@ -150,7 +150,7 @@ export const checks = [
       await press(card.getByRole('button', { name: 'Preview the change' }));
       await page.waitForFunction((button) => !button.disabled, await sends.elementHandle(), { timeout: drawn_ms_max });
       await press(sends);
-      await card.getByText(`revision ${theirs + 1}`).waitFor();
+      await card.getByText(`revision ${theirs + 1}`, { exact: true }).waitFor();
       const now = await world.get(path);
       assert.equal(now.revision, theirs + 1);
       assert.ok(now.text.includes('0.40 EUR/device/day') && now.text.includes('"7 min"'), 'nobody was undone');
