@@ -26,7 +26,7 @@ const DEVICES: u64 = 2;
 /// Decisions of one transaction.
 const TOGETHER: u64 = 2_000;
 /// Events of one request.
-const EVENTS_TOGETHER: u64 = 10_000;
+const EVENTS_TOGETHER: u64 = 2_500;
 const ZONE: &str = "Europe/Berlin";
 const BLUEPRINT: &str = r#"
 blueprint = 1
