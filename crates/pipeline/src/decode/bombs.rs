@@ -7,9 +7,8 @@ use model::{Clock, SystemClock};
 use super::*;
 use crate::Shape;
 
-/// No measurement: far above what any build on any machine takes, far below what work that grows
-/// with the square of a body would.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// What one message may cost the folds of everybody.
+const PATIENCE: Duration = Duration::from_millis(50);
 /// Small enough that recursion by the depth of a body would end the test process.
 const STACK_BYTES: usize = 256 * 1024;
 /// As large as a body may be at the door.
