@@ -11,11 +11,9 @@ import os
 import pathlib
 import random
 import subprocess
-import sys
-import tempfile
 from zoneinfo import ZoneInfo
 
-from verdicts import fact
+import seeded
 
 BINARY = os.environ.get("IOTBIZ", "iotbiz")
 SEED = 20261130
@@ -254,23 +252,8 @@ def compare(folder, seed):
 
 
 def facts(count=CASES, seed=SEED):
-    with tempfile.TemporaryDirectory(prefix="iotbiz-holds-") as name:
-        with fact(f"rules: {count} random rules raise and clear when a second reading of their words does"):
-            for number in range(seed, seed + count):
-                try:
-                    compare(pathlib.Path(name), number)
-                except AssertionError as error:
-                    raise AssertionError(f"seed {number}: {error}") from error
+    seeded.facts(f"rules: {count} random rules raise and clear when a second reading of their words does", compare, range(seed, seed + count))
 
 
 if __name__ == "__main__":
-    count, seed, wrong = int(sys.argv[1]), int(sys.argv[2]), 0
-    for number in range(seed, seed + count):
-        place = pathlib.Path(f"/tmp/holds/{number}")
-        place.mkdir(parents=True, exist_ok=True)
-        try:
-            compare(place, number)
-        except AssertionError as error:
-            wrong += 1
-            print(number, str(error)[:400])
-    print(f"{wrong} of {count} differ")
+    seeded.each(compare)

@@ -15,12 +15,10 @@ import os
 import pathlib
 import random
 import subprocess
-import sys
-import tempfile
 from fractions import Fraction
 from zoneinfo import ZoneInfo
 
-from verdicts import fact
+import seeded
 
 BINARY = os.environ.get("IOTBIZ", "iotbiz")
 SEED = 20261130
@@ -823,27 +821,8 @@ def compare(folder, seed):
 
 
 def facts(count=CASES, seed=SEED):
-    with tempfile.TemporaryDirectory(prefix="iotbiz-rating-") as name:
-        with fact(f"rating: {count} random plans and usages are billed to the last digit"):
-            for number in range(seed, seed + count):
-                try:
-                    compare(pathlib.Path(name), number)
-                except AssertionError as error:
-                    raise AssertionError(f"seed {number}: {error}") from error
+    seeded.facts(f"rating: {count} random plans and usages are billed to the last digit", compare, range(seed, seed + count))
 
 
 if __name__ == "__main__":
-    count, seed, wrong = int(sys.argv[1]), int(sys.argv[2]), 0
-    for number in range(seed, seed + count):
-        place = pathlib.Path(f"/tmp/rating/{number}")
-        place.mkdir(parents=True, exist_ok=True)
-        try:
-            compare(place, number)
-        except AssertionError as error:
-            wrong += 1
-            print(number, error)
-        else:
-            for file in place.iterdir():
-                file.unlink()
-            place.rmdir()
-    print(f"{wrong} of {count} differ")
+    seeded.each(compare)
