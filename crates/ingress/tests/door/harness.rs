@@ -206,7 +206,7 @@ impl World {
     }
 
     pub(crate) async fn gateway(&self) -> Client {
-        let token = self::token(2);
+        let token = token(2);
         self.client(Version::V5, "gw-1", &token, "g").await
     }
 
