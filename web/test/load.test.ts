@@ -6,6 +6,7 @@ import { test } from 'node:test';
 Object.assign(globalThis, { $state: Object.assign((value: unknown) => value, { raw: (value: unknown) => value }) });
 const { ListLoad, Load } = await import('../src/lib/load.svelte.ts');
 const { Attempt } = await import('../src/lib/attempt.svelte.ts');
+const { Problem } = await import('../src/api.ts');
 
 /** A question that is answered when the test says so. */
 function asked<T>() {
@@ -109,6 +110,30 @@ test('a refusal stands until the next try, and whoever asks is told whether it w
   assert.deepEqual([attempt.busy, attempt.problem], [true, null]);
   assert.equal(await trying, true);
   assert.equal(attempt.busy, false);
+});
+
+test('what is asked for twice at once is done once', async () => {
+  const { ask, open } = asked<void>();
+  const attempt = new Attempt();
+  const first = attempt.run(ask);
+  assert.equal(await attempt.run(ask), false, 'the second click');
+  assert.deepEqual([open.length, attempt.busy], [1, true]);
+  open[0]!.answer();
+  assert.equal(await first, true);
+  const next = attempt.run(ask);
+  assert.equal(open.length, 2, 'what was done may be asked for again');
+  open[1]!.answer();
+  await next;
+});
+
+test('what is wrong with a part of it is said beside that part', async () => {
+  const attempt = new Attempt();
+  assert.equal(attempt.wrong('mail'), null);
+  const errors = [{ pointer: '/mail', message: 'it has no @' }];
+  await attempt.run(() => Promise.reject(new Problem(422, { title: 'invalid', code: 'E0301', errors })));
+  assert.deepEqual([attempt.wrong('mail'), attempt.wrong('webhook')], ['It has no @.', null]);
+  attempt.forget();
+  assert.equal(attempt.wrong('mail'), null);
 });
 
 test('a page that is opened again begins with what it was answered last, until the new answer is there', async () => {
