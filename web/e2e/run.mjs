@@ -33,6 +33,7 @@ import { checks as ventureChecks } from './venture.mjs';
 import { checks as ideasChecks } from './ideas.mjs';
 import { checks as claimsChecks } from './claims.mjs';
 import { checks as changeChecks } from './change.mjs';
+import { checks as formsChecks } from './forms.mjs';
 
 const freePort = () =>
   new Promise((resolve) => {
@@ -110,7 +111,7 @@ const file = process.env.IOTBIZ_E2E_FILE ?? '';
 const files = {
   device: deviceChecks, connect: connectChecks, fleet: fleetChecks, map: mapChecks, shell: shellChecks, perf: perfChecks,
   door: doorChecks, box: boxChecks, link: linkChecks, identity: identityChecks, alarms: alarmChecks, revenue: revenueChecks,
-  venture: ventureChecks, ideas: ideasChecks, claims: claimsChecks, change: changeChecks,
+  venture: ventureChecks, ideas: ideasChecks, claims: claimsChecks, change: changeChecks, forms: formsChecks,
 };
 const all = file === '' ? Object.values(files).flat() : files[file];
 if (!all) throw new Error(`IOTBIZ_E2E_FILE=${file} is none of ${Object.keys(files).join(', ')}`);
