@@ -24,31 +24,29 @@ const PARSERS: [&str; 9] = [
     "request",
     "frame",
 ];
-/// Parsers at a time: one a core of the machine this is made for.
+/// What feeds damaged packets to a whole connection, from a corpus of its own.
+const CONNECTION: &str = "connection";
+/// Programs at a time: one a core of the machine this is made for.
 const AT_A_TIME: usize = 2;
 
-/// Runs each parser for so many seconds.
+/// Runs each parser, and a connection, for so many seconds.
 pub fn run(place: &Place, seconds: u32) -> Result<Tally> {
     let mut build = Command::new(cargo());
-    run::shown(build.current_dir(&place.root).args(["build", "--quiet", "-p", "fuzz"]))?;
-    let program = place.target.join("debug/fuzz");
-    let left = Mutex::new(PARSERS.to_vec());
+    // The whole workspace is named, so that libraries keep the features that the tests built.
+    let programs = ["build", "--quiet", "--workspace", "--bin", "fuzz", "--example", "fuzz"];
+    run::shown(build.current_dir(&place.root).args(programs))?;
+    let left: Vec<&str> = PARSERS.iter().copied().chain([CONNECTION]).collect();
+    let count = left.len();
+    let left = Mutex::new(left);
     let said = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..AT_A_TIME {
             scope.spawn(|| {
                 loop {
-                    let Some(parser) = left.lock().ok().and_then(|mut left| left.pop()) else {
+                    let Some(name) = left.lock().ok().and_then(|mut left| left.pop()) else {
                         return;
                     };
-                    let output = Command::new(&program)
-                        .arg(parser)
-                        .args(["--seconds", &seconds.to_string()])
-                        .output();
-                    let text = match output {
-                        Ok(output) => String::from_utf8_lossy(&output.stdout).into_owned(),
-                        Err(error) => format!("FAIL fuzz {parser}: {error}"),
-                    };
+                    let text = ran(place, name, seconds);
                     if let Ok(mut said) = said.lock() {
                         said.push(text);
                     }
@@ -56,7 +54,6 @@ pub fn run(place: &Place, seconds: u32) -> Result<Tally> {
             });
         }
     });
-    let machine = machine(place, seconds);
     let said = said.into_inner().ok().context("a thread that runs a parser ended badly")?;
     let mut tally = Tally::default();
     for line in said.iter().flat_map(|text| text.lines()) {
@@ -68,25 +65,33 @@ pub fn run(place: &Place, seconds: u32) -> Result<Tally> {
         }
     }
     let ran = usize::try_from(tally.passed + tally.failed).unwrap_or(0);
-    if ran != PARSERS.len() {
-        bail!("{ran} of {} parsers ran", PARSERS.len());
+    if ran != count {
+        bail!("{ran} of {count} programs ran");
     }
-    tally.add(machine?);
     Ok(tally)
 }
 
-/// Damaged packets fed to a whole connection, from a corpus of its own.
-fn machine(place: &Place, seconds: u32) -> Result<Tally> {
-    let mut command = Command::new(cargo());
-    command.current_dir(&place.root).args([
-        "run",
-        "--quiet",
-        "-p",
-        "mqtt",
-        "--example",
-        "fuzz",
-        "--",
-    ]);
-    run::shown(command.arg(seconds.to_string()))?;
-    Ok(Tally::ONE)
+/// What one of them said, with a line that begins with `PASS` or `FAIL`.
+fn ran(place: &Place, name: &str, seconds: u32) -> String {
+    let mut command;
+    if name == CONNECTION {
+        command = Command::new(place.target.join("debug/examples/fuzz"));
+        command.arg(seconds.to_string());
+    } else {
+        command = Command::new(place.target.join("debug/fuzz"));
+        command.arg(name).args(["--seconds", &seconds.to_string()]);
+    }
+    let output = match command.output() {
+        Ok(output) => output,
+        Err(error) => return format!("FAIL fuzz {name}: {error}"),
+    };
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    if name != CONNECTION {
+        return said;
+    }
+    if output.status.success() {
+        return format!("{said}PASS fuzz {name}");
+    }
+    let why = String::from_utf8_lossy(&output.stderr);
+    format!("{said}FAIL fuzz {name}: {} {why}", output.status)
 }

@@ -68,7 +68,8 @@ pub fn run(place: &Place, kills: u32) -> Result<Tally> {
 
 /// The program that stands for a server with alarms; gives its path.
 fn notify_send(place: &Place) -> Result<PathBuf> {
-    let arguments = ["build", "--quiet", "-p", "notify", "--example", "send"];
+    // Of the workspace, so that libraries keep the features that the tests built.
+    let arguments = ["build", "--quiet", "--workspace", "--example", "send"];
     run::shown(Command::new(cargo()).current_dir(&place.root).args(arguments))?;
     Ok(place.binary(Profile::Dev).with_file_name("examples").join("send"))
 }

@@ -40,14 +40,14 @@ fn core(version: Version, bytes: &[u8]) -> Result<Vec<u8>, String> {
             if used != body.len() {
                 return Err(format!("read {used} of {} bytes", body.len()));
             }
-            Ok(packet.to_buffers().iter().flat_map(|part| part.to_vec()).collect())
+            Ok(packet.to_continuous_buffer())
         }};
     }
     macro_rules! publish {
         ($kind:ty) => {{
             let (packet, _) =
                 <$kind>::parse(first & 0x0F, body.into()).map_err(|e| format!("{e:?}"))?;
-            Ok(packet.to_buffers().iter().flat_map(|part| part.to_vec()).collect())
+            Ok(packet.to_continuous_buffer())
         }};
     }
     let version = match (first >> 4, body.get(6)) {
