@@ -4,8 +4,9 @@
 //! same content again is a duplicate, another content a conflict, and neither is kept. Memory does
 //! not grow with what is kept, but for some bits a key.
 //!
-//! `store` is the journal and what is not in a run yet; `run` a sorted file that never changes;
-//! `merge` makes one run of several; `bloom` says which runs need not be asked.
+//! `store` is the journal and what is not in a run yet (`record` is a line of it, `rewrite` how it
+//! forgets); `run` a sorted file that never changes; `merge` makes one run of several; `bloom` says
+//! which runs need not be asked.
 //!
 //! What it deliberately does not do: it knows no prices, no JSON and no clock.
 

@@ -12,6 +12,8 @@
 //! ```
 
 mod manifest;
+mod record;
+mod rewrite;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
@@ -23,6 +25,7 @@ use rustc_hash::FxHashMap;
 use self::manifest::{
     MANIFEST, Manifest, Pair, is_named, key_path, levels, manifest, number_of, owner_path,
 };
+use self::record::{FIXED_BYTES, HEAD_BYTES, Record, append};
 use crate::Error;
 use crate::merge::Merged;
 use crate::run::{Asked, Row, exactly, write};
@@ -35,14 +38,9 @@ pub const LINE_BYTES_MAX: usize = 64 * 1024;
 pub const PUT_MAX: usize = 10_000;
 /// The newest events that are told.
 pub const NEWEST_MAX: usize = 20;
-/// Bytes of a journal that is written again, at once.
-const REWRITE_BYTES: usize = 1 << 20;
 /// Runs of a level that become one of the next.
 const RUNS_OF_LEVEL_MAX: usize = 6;
-const HEAD_BYTES: usize = 8;
-const FIXED_BYTES: usize = 40;
 const JOURNAL: &str = "journal";
-const REWRITTEN: &str = "journal.new";
 
 /// An event that came.
 #[derive(Debug, Clone, Copy)]
@@ -368,73 +366,6 @@ impl Store {
         Ok(found)
     }
 
-    /// Writes the journal again, with another line where `change` gives one. Whose an event is,
-    /// when it was and its key stay, so it is still known. Gives how many were changed; when it
-    /// returns, the disk has the old lines no more.
-    ///
-    /// # Errors
-    /// The disk says no, or the journal is damaged: then it is as it was.
-    pub fn rewrite(
-        &mut self,
-        change: &mut dyn FnMut(&[u8]) -> Option<Vec<u8>>,
-    ) -> Result<u64, Error> {
-        let aside = self.folder.join(REWRITTEN);
-        let changed = self.write_aside(&aside, change)?;
-        if changed == 0 {
-            self.disk.remove(&aside).map_err(on(&aside))?;
-            return Ok(0);
-        }
-        self.health = Health::Failed;
-        // First: without a manifest everything is made again, of whichever journal is there then.
-        let manifest = self.folder.join(MANIFEST);
-        match self.disk.remove(&manifest) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Error::Disk { path: manifest, source: error });
-            }
-            Ok(()) | Err(_) => {}
-        }
-        self.disk.sync_dir(&self.folder).map_err(on(&self.folder))?;
-        let path = self.folder.join(JOURNAL);
-        self.disk.rename(&aside, &path).map_err(on(&path))?;
-        self.disk.sync_dir(&self.folder).map_err(on(&self.folder))?;
-        let opened = Self::open(Arc::clone(&self.disk), &self.folder)?;
-        *self = opened.keeping(self.keys_max);
-        Ok(changed)
-    }
-
-    fn write_aside(
-        &self,
-        aside: &Path,
-        change: &mut dyn FnMut(&[u8]) -> Option<Vec<u8>>,
-    ) -> Result<u64, Error> {
-        match self.disk.remove(aside) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Error::Disk { path: aside.to_owned(), source: error });
-            }
-            Ok(()) | Err(_) => {}
-        }
-        let file = self.disk.open(aside, Open::CreateNew).map_err(on(aside))?;
-        let (mut at, mut to, mut changed) = (0, 0, 0);
-        let mut out = Vec::with_capacity(REWRITE_BYTES);
-        while let Some((record, next)) = self.record(at, self.end)? {
-            let other = change(record.line());
-            changed += u64::from(other.is_some());
-            append(&mut out, &record.incoming(other.as_deref().unwrap_or_else(|| record.line())));
-            at = next;
-            if out.len() >= REWRITE_BYTES {
-                file.write_at(&out, to).map_err(on(aside))?;
-                to += size(out.len());
-                out.clear();
-            }
-        }
-        if at != self.end {
-            return Err(Error::Damaged { path: self.folder.join(JOURNAL), at });
-        }
-        file.write_at(&out, to).map_err(on(aside))?;
-        file.sync_data().map_err(on(aside))?;
-        Ok(changed)
-    }
-
     /// What is in memory becomes a run; full levels become one run of the next.
     fn settle(&mut self) -> Result<(), Error> {
         let row = |(key, (a, b)): (&u128, &(u64, u64))| Row { key: *key, a: *a, b: *b };
@@ -518,48 +449,5 @@ impl Store {
         )?;
         self.take(level + 1, Pair { number, by_key, by_owner });
         Ok(keys.into_iter().chain(owners).map(|run| run.path).collect())
-    }
-}
-
-fn append(out: &mut Vec<u8>, event: &Incoming<'_>) {
-    let mut body = Vec::with_capacity(FIXED_BYTES + event.line.len());
-    body.extend_from_slice(&event.key.to_le_bytes());
-    body.extend_from_slice(&event.content.to_le_bytes());
-    body.extend_from_slice(&event.owner.to_le_bytes());
-    body.extend_from_slice(&event.time.to_le_bytes());
-    body.extend_from_slice(event.line);
-    let bytes = u32::try_from(body.len()).unwrap_or(u32::MAX);
-    out.extend_from_slice(&bytes.to_le_bytes());
-    out.extend_from_slice(&crc32c::crc32c(&body).to_le_bytes());
-    out.append(&mut body);
-}
-
-struct Record {
-    key: u128,
-    content: u64,
-    owner: u64,
-    time: i64,
-    body: Vec<u8>,
-}
-
-impl Record {
-    fn read(body: Vec<u8>) -> Option<Self> {
-        Some(Self {
-            key: u128::from_le_bytes(body.get(..16)?.try_into().ok()?),
-            content: u64::from_le_bytes(body.get(16..24)?.try_into().ok()?),
-            owner: u64::from_le_bytes(body.get(24..32)?.try_into().ok()?),
-            time: i64::from_le_bytes(body.get(32..40)?.try_into().ok()?),
-            body,
-        })
-    }
-
-    fn line(&self) -> &[u8] {
-        self.body.get(FIXED_BYTES..).unwrap_or_default()
-    }
-
-    /// The same with another line.
-    const fn incoming<'a>(&self, line: &'a [u8]) -> Incoming<'a> {
-        let Self { key, content, owner, time, .. } = self;
-        Incoming { key: *key, content: *content, owner: *owner, time: *time, line }
     }
 }
