@@ -1,27 +1,17 @@
 //! What the server's side of a connection answers, in bytes.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+#[path = "client/said.rs"]
+mod said;
+
 use model::{Offset, Qos};
-use mqtt::connection::{
-    Arrival, Delivered, Granted, Pending, Release, Settings, Source, View, refuse,
-};
-use mqtt::packet::{Ack, Connect, Publish, ReasonPacket};
-use mqtt::{Connection, Outgoing, Packet, Properties, Property, PropertyBuffer, Reason, Version};
+use mqtt::connection::{Arrival, Delivered, Granted, Release, Settings, Source, refuse};
+use mqtt::packet::{Connect, Publish, ReasonPacket};
+use mqtt::{Connection, Outgoing, Packet, Property, PropertyBuffer, Reason, Version};
 use mqtt::{decode, encode};
 use proptest::prelude::*;
 
-fn connect(version: Version) -> Connect<'static> {
-    Connect {
-        version,
-        clean_start: true,
-        keep_alive_s: 30,
-        properties: Properties::NONE,
-        client_id: "c",
-        will: None,
-        user_name: None,
-        password: None,
-    }
-}
+use said::{ack, asking, connect, pending};
 
 fn settings() -> Settings {
     Settings { receive_max: 3, in_flight_max: 2, queue_max: 2, ..Settings::default() }
@@ -32,20 +22,7 @@ fn opened(version: Version) -> Connection {
 }
 
 fn publish(qos: Qos, packet_id: u16) -> Publish<'static> {
-    Publish {
-        dup: false,
-        qos,
-        retain: false,
-        topic: "me/telemetry",
-        packet_id,
-        topic_alias: 0,
-        properties: Properties::NONE,
-        payload: b"",
-    }
-}
-
-fn ack(packet_id: u16) -> Ack<'static> {
-    Ack { packet_id, reason: Reason::Success, properties: Properties::NONE }
+    said::publish("me/telemetry", qos, packet_id)
 }
 
 fn take(connection: &mut Connection, publish: &Publish<'_>) {
@@ -54,26 +31,7 @@ fn take(connection: &mut Connection, publish: &Publish<'_>) {
 }
 
 fn outgoing(qos: Qos) -> Outgoing<'static> {
-    Outgoing {
-        topic: ["me/", "desired", ""],
-        alias: 0,
-        dup: false,
-        qos,
-        retain: false,
-        properties: &[],
-        ids: &[],
-        payload: b"x",
-    }
-}
-
-fn pending(offset: u64, qos: Qos) -> Pending {
-    Pending {
-        source: Source::Log(Offset(offset)),
-        qos,
-        retain: false,
-        view: View::Me,
-        ids: Box::default(),
-    }
+    Outgoing { topic: ["me/", "desired", ""], payload: b"x", ..said::outgoing("", qos) }
 }
 
 /// The next connection of the same session.
@@ -220,7 +178,7 @@ fn qos_2_to_the_client_runs_its_four_steps_and_is_repeated_from_where_it_stood()
 fn a_message_larger_than_the_client_accepts_is_not_sent() {
     let mut buffer = PropertyBuffer::default();
     buffer.push(Property::MaximumPacketSize(10));
-    let connect = Connect { properties: buffer.as_properties(), ..connect(Version::V5) };
+    let connect = asking(&buffer);
     let mut c = Connection::open(&connect, &settings()).unwrap();
     let mut out = Vec::new();
     assert_eq!(c.send(&outgoing(Qos::AtMostOnce), &mut out), Delivered::TooLarge);
@@ -233,7 +191,7 @@ fn a_message_larger_than_the_client_accepts_is_not_sent() {
 fn limited(property: Property<'_>) -> Connection {
     let mut buffer = PropertyBuffer::default();
     buffer.push(property);
-    let connect = Connect { properties: buffer.as_properties(), ..connect(Version::V5) };
+    let connect = asking(&buffer);
     let settings = Settings { topic_alias_out_max: 2, ..Settings::default() };
     Connection::open(&connect, &settings).unwrap()
 }
@@ -306,7 +264,7 @@ fn an_alias_is_left_out_where_it_makes_the_packet_too_large() {
     buffer.push(Property::TopicAliasMaximum(5));
     // "me/desired" and one byte of payload, without a packet id: 16 bytes, with an alias 19.
     buffer.push(Property::MaximumPacketSize(18));
-    let connect = Connect { properties: buffer.as_properties(), ..connect(Version::V5) };
+    let connect = asking(&buffer);
     let mut c = Connection::open(&connect, &settings()).unwrap();
     let mut out = Vec::new();
     for _ in 0..2 {
@@ -319,7 +277,7 @@ fn an_alias_is_left_out_where_it_makes_the_packet_too_large() {
 fn what_is_sent_again_is_named_by_its_topic() {
     let mut buffer = PropertyBuffer::default();
     buffer.push(Property::TopicAliasMaximum(5));
-    let connect = Connect { properties: buffer.as_properties(), ..connect(Version::V5) };
+    let connect = asking(&buffer);
     let mut c = Connection::open(&connect, &settings()).unwrap();
     let (qos, mut out) = (Qos::AtLeastOnce, Vec::new());
     c.deliver(pending(1, qos), &outgoing(qos), &mut out);
@@ -415,7 +373,7 @@ fn a_kept_session_of_3_1_1_needs_a_client_id() {
 fn enhanced_authentication_is_refused_by_its_reason() {
     let mut buffer = PropertyBuffer::default();
     buffer.push(Property::AuthenticationMethod("SCRAM-SHA-256"));
-    let connect = Connect { properties: buffer.as_properties(), ..connect(Version::V5) };
+    let connect = asking(&buffer);
     let refused = Connection::open(&connect, &settings()).unwrap_err();
     assert_eq!(refused.reason, Reason::BadAuthenticationMethod);
 }

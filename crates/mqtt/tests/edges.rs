@@ -4,14 +4,18 @@
 //! changed; those were found by changing them.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+#[path = "client/said.rs"]
+mod said;
+
 use model::{Offset, Qos};
-use mqtt::connection::{Delivered, Pending, Settings, Source, View, refuse};
-use mqtt::packet::{Ack, Connect, Publish, ReasonPacket, SubAck};
+use mqtt::connection::{Delivered, Pending, Settings, refuse};
+use mqtt::packet::{Connect, ReasonPacket, SubAck};
 use mqtt::properties::Place;
 use mqtt::{
-    Connection, Outgoing, Packet, Properties, Property, PropertyBuffer, Reason, Version, decode,
-    encode,
+    Connection, Packet, Properties, Property, PropertyBuffer, Reason, Version, decode, encode,
 };
+
+use said::{ack, asking, connect, outgoing, pending, publish};
 
 fn buffer(properties: &[Property<'_>]) -> PropertyBuffer {
     let mut buffer = PropertyBuffer::default();
@@ -19,48 +23,16 @@ fn buffer(properties: &[Property<'_>]) -> PropertyBuffer {
     buffer
 }
 
-fn connect<'a>(version: Version, properties: &'a PropertyBuffer) -> Connect<'a> {
-    Connect {
-        version,
-        clean_start: true,
-        keep_alive_s: 30,
-        properties: properties.as_properties(),
-        client_id: "c",
-        will: None,
-        user_name: None,
-        password: None,
-    }
-}
-
 fn opened(settings: &Settings) -> Connection {
-    Connection::open(&connect(Version::V5, &PropertyBuffer::default()), settings).unwrap()
+    Connection::open(&connect(Version::V5), settings).unwrap()
 }
 
 fn window(in_flight_max: u16) -> Settings {
     Settings { in_flight_max, ..Settings::default() }
 }
 
-fn ack(packet_id: u16) -> Ack<'static> {
-    Ack { packet_id, reason: Reason::Success, properties: Properties::NONE }
-}
-
 fn deliver(c: &mut Connection, offset: u64, qos: Qos) -> Delivered {
-    let source = Source::Log(Offset(offset));
-    let pending = Pending { source, qos, retain: false, view: View::Me, ids: Box::default() };
-    c.deliver(pending, &outgoing("a", qos), &mut Vec::new())
-}
-
-fn outgoing(topic: &str, qos: Qos) -> Outgoing<'_> {
-    Outgoing {
-        topic: [topic, "", ""],
-        alias: 0,
-        dup: false,
-        qos,
-        retain: false,
-        properties: &[],
-        ids: &[],
-        payload: b"",
-    }
+    c.deliver(pending(offset, qos), &outgoing("a", qos), &mut Vec::new())
 }
 
 fn offset(pending: &Pending) -> u64 {
@@ -126,7 +98,7 @@ fn an_answer_of_the_other_qos_ends_nothing() {
 #[test]
 fn a_topic_that_begins_another_has_an_alias_of_its_own() {
     let asked = buffer(&[Property::TopicAliasMaximum(4)]);
-    let mut c = Connection::open(&connect(Version::V5, &asked), &Settings::default()).unwrap();
+    let mut c = Connection::open(&asking(&asked), &Settings::default()).unwrap();
     let mut out = Vec::new();
     let topics = ["plant/line/10", "plant/line/1", "plant/line/", "plant/line/10"];
     for topic in topics {
@@ -145,16 +117,7 @@ fn a_topic_that_begins_another_has_an_alias_of_its_own() {
 fn the_longest_of_each_is_taken() {
     let settings = Settings { topic_bytes_max: 3, client_id_bytes_max: 1, ..Settings::default() };
     let mut c = opened(&settings);
-    let publish = |topic| Publish {
-        dup: false,
-        qos: Qos::AtMostOnce,
-        retain: false,
-        topic,
-        packet_id: 0,
-        topic_alias: 0,
-        properties: Properties::NONE,
-        payload: b"",
-    };
+    let publish = |topic| publish(topic, Qos::AtMostOnce, 0);
     assert!(c.arrive(&publish("a/b")).is_ok());
     assert_eq!(c.arrive(&publish("a/bc")).unwrap_err().reason, Reason::TopicNameInvalid);
     let ping = [0xC0, 0];
@@ -164,10 +127,9 @@ fn the_longest_of_each_is_taken() {
 
 #[test]
 fn keep_alive_is_cut_at_the_longest_and_so_is_none() {
-    let none = PropertyBuffer::default();
     let settings = Settings { keep_alive_s_max: 60, ..Settings::default() };
     for (asked, granted) in [(59, 59), (60, 60), (61, 60), (u16::MAX, 60), (0, 60)] {
-        let connect = Connect { keep_alive_s: asked, ..connect(Version::V5, &none) };
+        let connect = Connect { keep_alive_s: asked, ..connect(Version::V5) };
         let c = Connection::open(&connect, &settings).unwrap();
         assert_eq!(c.keep_alive_s(), granted, "{asked}");
     }
@@ -176,13 +138,12 @@ fn keep_alive_is_cut_at_the_longest_and_so_is_none() {
 #[test]
 fn an_expiry_is_cut_at_the_longest_also_when_leaving_and_3_1_1_means_for_ever() {
     let settings = Settings { session_expiry_s_max: 100, ..Settings::default() };
-    let none = PropertyBuffer::default();
-    let kept = Connect { clean_start: false, ..connect(Version::V311, &none) };
+    let kept = Connect { clean_start: false, ..connect(Version::V311) };
     assert_eq!(Connection::open(&kept, &settings).unwrap().session_expiry_s(), 100);
-    let clean = connect(Version::V311, &none);
+    let clean = connect(Version::V311);
     assert_eq!(Connection::open(&clean, &settings).unwrap().session_expiry_s(), 0);
     let asked = buffer(&[Property::SessionExpiry(50)]);
-    let mut c = Connection::open(&connect(Version::V5, &asked), &settings).unwrap();
+    let mut c = Connection::open(&asking(&asked), &settings).unwrap();
     assert_eq!(c.session_expiry_s(), 50);
     for (asked, granted) in [(60, 60), (u32::MAX, 100), (0, 0)] {
         let wire = buffer(&[Property::SessionExpiry(asked)]);

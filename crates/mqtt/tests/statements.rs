@@ -6,6 +6,8 @@
 
 #[path = "statements/connections.rs"]
 mod connections;
+#[path = "client/said.rs"]
+mod said;
 
 use model::Qos;
 use mqtt::connection::refuse;

@@ -3,64 +3,15 @@
 //! *Invariant:* each test names the statements it shows in its comment.
 
 use model::{Offset, Qos};
-use mqtt::connection::{Arrival, Delivered, Granted, Pending, Settings, Source, View};
+use mqtt::connection::{Arrival, Delivered, Granted, Settings};
 use mqtt::packet::{Ack, Connect, Publish};
-use mqtt::{
-    Connection, Outgoing, Packet, Properties, Property, PropertyBuffer, Reason, Version, decode,
-};
+use mqtt::{Connection, Packet, Properties, Property, PropertyBuffer, Reason, Version, decode};
 
+use crate::said::{ack, asking, connect, outgoing, pending, publish};
 use crate::{MAX, hex, why_not};
 
-fn connect<'a>(version: Version, properties: &'a PropertyBuffer) -> Connect<'a> {
-    Connect {
-        version,
-        clean_start: true,
-        keep_alive_s: 30,
-        properties: properties.as_properties(),
-        client_id: "c",
-        will: None,
-        user_name: None,
-        password: None,
-    }
-}
-
 fn opened(settings: &Settings) -> Connection {
-    Connection::open(&connect(Version::V5, &PropertyBuffer::default()), settings).unwrap()
-}
-
-fn ack(packet_id: u16) -> Ack<'static> {
-    Ack { packet_id, reason: Reason::Success, properties: Properties::NONE }
-}
-
-fn outgoing(qos: Qos) -> Outgoing<'static> {
-    Outgoing {
-        topic: ["a", "", ""],
-        alias: 0,
-        dup: false,
-        qos,
-        retain: false,
-        properties: &[],
-        ids: &[],
-        payload: b"",
-    }
-}
-
-fn pending(qos: Qos) -> Pending {
-    let source = Source::Log(Offset(1));
-    Pending { source, qos, retain: false, view: View::Me, ids: Box::default() }
-}
-
-fn message(qos: Qos, packet_id: u16) -> Publish<'static> {
-    Publish {
-        dup: false,
-        qos,
-        retain: false,
-        topic: "a",
-        packet_id,
-        topic_alias: 0,
-        properties: Properties::NONE,
-        payload: b"",
-    }
+    Connection::open(&connect(Version::V5), settings).unwrap()
 }
 
 /// 3.1.2-28, 4.12.0-6, 3.14.2-2.
@@ -69,7 +20,7 @@ fn the_server_says_nothing_that_was_not_asked_for() {
     let settings = Settings::default();
     let mut buffer = PropertyBuffer::default();
     buffer.push(Property::RequestResponseInformation(0));
-    let asked = connect(Version::V5, &buffer);
+    let asked = asking(&buffer);
     let c = Connection::open(&asked, &settings).unwrap();
     let mut out = Vec::new();
     c.greet(&asked, Granted::default(), &settings, &mut out);
@@ -125,29 +76,26 @@ fn a_reason_of_another_packet_is_said_by_its_nearest_relative() {
 fn a_client_that_wants_no_reasons_or_takes_no_large_packet_gets_none() {
     let mut buffer = PropertyBuffer::default();
     buffer.push(Property::RequestProblemInformation(0));
-    let c = Connection::open(&connect(Version::V5, &buffer), &Settings::default()).unwrap();
+    let c = Connection::open(&asking(&buffer), &Settings::default()).unwrap();
     assert!(!c.explains(1));
     let mut buffer = PropertyBuffer::default();
     buffer.push(Property::MaximumPacketSize(20));
-    let c = Connection::open(&connect(Version::V5, &buffer), &Settings::default()).unwrap();
+    let c = Connection::open(&asking(&buffer), &Settings::default()).unwrap();
     assert!(c.explains(20) && !c.explains(21));
-    let old = connect(Version::V311, &PropertyBuffer::default()).version;
-    let none = PropertyBuffer::default();
-    assert!(!Connection::open(&connect(old, &none), &Settings::default()).unwrap().explains(1));
+    assert!(!Connection::open(&connect(Version::V311), &Settings::default()).unwrap().explains(1));
 }
 
 /// 3.1.3-5, 3.1.3-8.
 #[test]
 fn client_ids_of_letters_and_digits_are_taken_and_one_too_long_is_0x85() {
-    let none = PropertyBuffer::default();
     let settings = Settings { client_id_bytes_max: 30, ..Settings::default() };
     let id = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
     for at in 0..id.len() - 23 {
         let client_id = id.get(at..at + 23).unwrap();
-        let asked = Connect { client_id, ..connect(Version::V5, &none) };
+        let asked = Connect { client_id, ..connect(Version::V5) };
         assert!(Connection::open(&asked, &settings).is_ok());
     }
-    let asked = Connect { client_id: id, ..connect(Version::V5, &none) };
+    let asked = Connect { client_id: id, ..connect(Version::V5) };
     let refused = Connection::open(&asked, &settings).unwrap_err();
     assert_eq!(refused.reason, Reason::ClientIdentifierNotValid);
 }
@@ -160,17 +108,17 @@ fn a_packet_id_is_not_given_again_while_it_is_in_use() {
     let mut out = Vec::new();
     let qos = Qos::AtLeastOnce;
     for id in 1..=u16::MAX {
-        assert_eq!(c.deliver(pending(qos), &outgoing(qos), &mut out), Delivered::Sent);
+        assert_eq!(c.deliver(pending(1, qos), &outgoing("a", qos), &mut out), Delivered::Sent);
         if id > 1 {
             assert!(c.acknowledged(&ack(id)));
         }
         out.clear();
     }
-    assert_eq!(c.deliver(pending(qos), &outgoing(qos), &mut out), Delivered::Queued);
+    assert_eq!(c.deliver(pending(1, qos), &outgoing("a", qos), &mut out), Delivered::Queued);
     assert!(c.next_pending().is_none());
     assert!(c.acknowledged(&ack(1)));
     let next = c.next_pending().unwrap();
-    assert_eq!(c.launch(next, &outgoing(qos), &mut out), Delivered::Sent);
+    assert_eq!(c.launch(next, &outgoing("a", qos), &mut out), Delivered::Sent);
     assert_eq!(out[5..7], [0, 1], "never 0");
 }
 
@@ -180,7 +128,7 @@ fn a_refused_message_is_over_and_a_received_one_goes_on_with_its_release_alone()
     let mut c = opened(&Settings::default());
     let mut out = Vec::new();
     for qos in [Qos::AtLeastOnce, Qos::ExactlyOnce, Qos::ExactlyOnce] {
-        c.deliver(pending(qos), &outgoing(qos), &mut out);
+        c.deliver(pending(1, qos), &outgoing("a", qos), &mut out);
     }
     out.clear();
     let refused = |id| Ack { reason: Reason::QuotaExceeded, ..ack(id) };
@@ -201,8 +149,8 @@ fn a_refused_message_is_over_and_a_received_one_goes_on_with_its_release_alone()
 fn an_answered_id_means_a_new_message_and_so_does_a_refused_one() {
     let mut c = opened(&Settings::default());
     for qos in [Qos::AtLeastOnce, Qos::ExactlyOnce] {
-        let again = Publish { dup: true, ..message(qos, 5) };
-        for publish in [message(qos, 5), again] {
+        let again = Publish { dup: true, ..publish("a", qos, 5) };
+        for publish in [publish("a", qos, 5), again] {
             assert_eq!(c.arrive(&publish), Ok(Arrival::New));
             c.answer(qos, 5, Reason::QuotaExceeded);
             c.placed(Offset(1));
@@ -216,15 +164,15 @@ fn an_answered_id_means_a_new_message_and_so_does_a_refused_one() {
 fn a_full_window_holds_back_messages_with_an_answer_and_nothing_else() {
     let mut buffer = PropertyBuffer::default();
     buffer.push(Property::ReceiveMaximum(1));
-    let mut c = Connection::open(&connect(Version::V5, &buffer), &Settings::default()).unwrap();
+    let mut c = Connection::open(&asking(&buffer), &Settings::default()).unwrap();
     let mut out = Vec::new();
     let qos = Qos::ExactlyOnce;
-    assert_eq!(c.deliver(pending(qos), &outgoing(qos), &mut out), Delivered::Sent);
-    assert_eq!(c.deliver(pending(qos), &outgoing(qos), &mut out), Delivered::Queued);
-    assert_eq!(c.send(&outgoing(Qos::AtMostOnce), &mut out), Delivered::Sent);
+    assert_eq!(c.deliver(pending(1, qos), &outgoing("a", qos), &mut out), Delivered::Sent);
+    assert_eq!(c.deliver(pending(1, qos), &outgoing("a", qos), &mut out), Delivered::Queued);
+    assert_eq!(c.send(&outgoing("a", Qos::AtMostOnce), &mut out), Delivered::Sent);
     c.received(&ack(1), &mut out);
     assert!(c.next_pending().is_none(), "until PUBCOMP");
-    assert_eq!(c.arrive(&message(Qos::AtLeastOnce, 9)), Ok(Arrival::New));
+    assert_eq!(c.arrive(&publish("a", Qos::AtLeastOnce, 9)), Ok(Arrival::New));
     c.answer(Qos::AtLeastOnce, 9, Reason::Success);
     c.placed(Offset(1));
     assert_eq!(c.committed(Offset(1), &mut out), 1);
@@ -262,7 +210,7 @@ fn arrive(c: &mut Connection, (buffer, topic, alias): &(PropertyBuffer, String, 
         topic,
         topic_alias: *alias,
         properties: buffer.as_properties(),
-        ..message(Qos::AtMostOnce, 0)
+        ..publish("a", Qos::AtMostOnce, 0)
     };
     match c.arrive(&publish) {
         Ok(_) => c.topic(&publish).to_owned(),
@@ -311,14 +259,18 @@ fn b9_the_receive_maximum_counts_what_waits_for_its_release() {
         c.committed(Offset(1), &mut Vec::new());
     };
     for id in [1, 2] {
-        assert_eq!(c.arrive(&message(Qos::ExactlyOnce, id)), Ok(Arrival::New));
+        assert_eq!(c.arrive(&publish("a", Qos::ExactlyOnce, id)), Ok(Arrival::New));
         c.answer(Qos::ExactlyOnce, id, Reason::Success);
     }
     answer(&mut c);
-    let third = c.arrive(&message(Qos::AtLeastOnce, 3)).unwrap_err();
+    let third = c.arrive(&publish("a", Qos::AtLeastOnce, 3)).unwrap_err();
     assert_eq!(third.reason, Reason::ReceiveMaximumExceeded);
-    assert_eq!(c.arrive(&message(Qos::ExactlyOnce, 2)), Ok(Arrival::Again), "a replay is not new");
+    assert_eq!(
+        c.arrive(&publish("a", Qos::ExactlyOnce, 2)),
+        Ok(Arrival::Again),
+        "a replay is not new"
+    );
     c.release(&ack(1));
     answer(&mut c);
-    assert_eq!(c.arrive(&message(Qos::AtLeastOnce, 3)), Ok(Arrival::New));
+    assert_eq!(c.arrive(&publish("a", Qos::AtLeastOnce, 3)), Ok(Arrival::New));
 }
