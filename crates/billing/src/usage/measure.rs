@@ -94,25 +94,10 @@ impl UsageRule {
     /// The usages that readings are counted for: itself, or what its formula names.
     #[must_use]
     pub fn measured(&self) -> Vec<&Self> {
-        match &self.measure {
-            Measure::Expression(expression) => expression.inputs.iter().collect(),
-            Measure::Count
-            | Measure::Sum
-            | Measure::Min
-            | Measure::Max
-            | Measure::Average
-            | Measure::Last
-            | Measure::Unique
-            | Measure::TimeWeighted
-            | Measure::Integral
-            | Measure::WeightedSum
-            | Measure::Duration(_)
-            | Measure::DaysWithReading
-            | Measure::Register(_)
-            | Measure::Percentile95
-            | Measure::Availability(_)
-            | Measure::OnTime(_) => vec![self],
+        if let Measure::Expression(expression) = &self.measure {
+            return expression.inputs.iter().collect();
         }
+        vec![self]
     }
 }
 
@@ -440,16 +425,34 @@ fn number(rule: &UsageRule, point: &Point) -> Result<Decimal, Error> {
 
 /// A quantity over all readings together.
 fn pooled(rule: &UsageRule, pool: &[&Point]) -> Result<Decimal, Error> {
-    match &rule.measure {
-        Measure::Count => return Ok(Decimal::from(pool.len())),
+    let numbers = || {
+        let mut numbers =
+            pool.iter().map(|point| number(rule, point)).collect::<Result<Vec<_>, _>>()?;
+        numbers.sort_unstable();
+        Ok::<_, Error>(numbers)
+    };
+    let total = |numbers: &[Decimal]| {
+        numbers.iter().try_fold(Decimal::ZERO, |total, number| sum(total, *number, WHAT))
+    };
+    let found = match &rule.measure {
+        Measure::Count => Some(Decimal::from(pool.len())),
         Measure::Unique => {
             let values: BTreeSet<&Amount> = pool.iter().map(|point| &point.value).collect();
-            return Ok(Decimal::from(values.len()));
+            Some(Decimal::from(values.len()))
+        }
+        Measure::Min => numbers()?.first().copied(),
+        Measure::Max => numbers()?.last().copied(),
+        Measure::Percentile95 => {
+            let numbers = numbers()?;
+            let rank = (numbers.len() * 95).div_ceil(100);
+            rank.checked_sub(1).and_then(|index| numbers.get(index)).copied()
+        }
+        Measure::Average => {
+            let numbers = numbers()?;
+            let count = Decimal::from(numbers.len());
+            (!count.is_zero()).then(|| quotient(total(&numbers)?, count, WHAT)).transpose()?
         }
         Measure::Sum
-        | Measure::Min
-        | Measure::Max
-        | Measure::Average
         | Measure::Last
         | Measure::TimeWeighted
         | Measure::Integral
@@ -457,28 +460,9 @@ fn pooled(rule: &UsageRule, pool: &[&Point]) -> Result<Decimal, Error> {
         | Measure::Duration(_)
         | Measure::DaysWithReading
         | Measure::Register(_)
-        | Measure::Percentile95
         | Measure::Availability(_)
         | Measure::OnTime(_)
-        | Measure::Expression(_) => {}
-    }
-    let mut numbers = Vec::with_capacity(pool.len());
-    for point in pool {
-        numbers.push(number(rule, point)?);
-    }
-    numbers.sort_unstable();
-    let total = numbers.iter().try_fold(Decimal::ZERO, |total, n| sum(total, *n, WHAT))?;
-    let found = if rule.measure == Measure::Min {
-        numbers.first().copied()
-    } else if rule.measure == Measure::Max {
-        numbers.last().copied()
-    } else if rule.measure == Measure::Percentile95 {
-        let rank = (numbers.len() * 95).div_ceil(100);
-        rank.checked_sub(1).and_then(|index| numbers.get(index)).copied()
-    } else if rule.measure == Measure::Average && !numbers.is_empty() {
-        Some(quotient(total, Decimal::from(numbers.len()), WHAT)?)
-    } else {
-        Some(total)
+        | Measure::Expression(_) => Some(total(&numbers()?)?),
     };
     Ok(found.unwrap_or_default())
 }
