@@ -16,6 +16,7 @@ use crate::alarms::ServerAlarms;
 use crate::audience::Audience;
 use crate::authorities::Challenges;
 use crate::case::Studies;
+use crate::idempotency::Answers;
 use crate::kept::History;
 use crate::money::{Readings, UsageEvents, UsageLedger};
 use crate::provision::Provisioning;
@@ -128,6 +129,8 @@ pub struct Facts {
     pub usage_ledger: UsageLedger,
     /// Usage events that were sent from outside.
     pub usage_events: UsageEvents,
+    /// What was answered to requests about money that have an `Idempotency-Key`.
+    pub answers: Answers,
     /// Whether a device has a connection now.
     pub presence: Presence,
     /// Extra text for `/metrics`: counters of the door that devices use.

@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -20,7 +19,7 @@ use crate::app::App;
 use crate::caller::Caller;
 use crate::code;
 use crate::devices::{self, NewDevice, random};
-use crate::extract::Params;
+use crate::extract::{Params, Raw};
 use crate::problem::Problem;
 use crate::write::{applied, json};
 
@@ -84,7 +83,7 @@ pub(crate) async fn add(
     State(app): State<App>,
     caller: Caller,
     Params(query): Params<ImportQuery>,
-    body: Bytes,
+    Raw(body): Raw,
 ) -> Result<Response, Problem> {
     let tenant = caller.may(Action::ChangeDevices)?;
     caller.may(Action::ChangeCredentials)?;

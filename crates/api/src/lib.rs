@@ -34,6 +34,7 @@ mod expiry;
 mod export;
 mod extract;
 mod figures;
+mod files;
 mod fixes;
 mod fleet;
 mod forecasts;
@@ -82,6 +83,7 @@ pub use audience::Audience;
 pub use authorities::Challenges;
 pub use case::Studies;
 pub use code::{CODES, Code};
+pub use idempotency::Answers;
 pub use kept::{
     Asked, DayKept, DaysAsked, ExportFormat, Exported, Forgotten, Health, History, Kept, KindOf,
     StateAsked, StateKept, TimedBy, Unkept, ValueKept,

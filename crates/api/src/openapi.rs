@@ -3,30 +3,41 @@
 //! *Invariant:* a route that is not in the document does not exist, except for the console's files
 //! and the live feed's upgrade.
 
-use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, Uri};
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 use axum::{Extension, Json, Router};
 use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::router::UtoipaMethodRouterExt as _;
 use utoipa_axum::routes;
 
 use crate::app::App;
-use crate::idempotency::{self, Answers};
+use crate::idempotency::{self, Once};
 use crate::problem::Problem;
 use crate::{
     actual, alarms, authorities, backfill, case, certificates, claims, code, commands, connect,
-    console, credentials, days, delivery, desired, devices, erase, evidence, expiry, export, fixes,
-    forecasts, gates, health, history, ideas, import, joint, measure, messages, money, notices,
-    people, provision, quarantine, rederive, refusals, revisions, service_life, session, sites,
-    status, stream, tokens, ventures,
+    console, credentials, days, delivery, desired, devices, erase, evidence, expiry, export,
+    extract, fixes, forecasts, gates, health, history, ideas, import, joint, measure, messages,
+    money, notices, people, provision, quarantine, rederive, refusals, revisions, service_life,
+    session, sites, status, stream, tokens, ventures,
 };
 
-/// The largest request body.
-pub(crate) const BODY_BYTES_MAX: usize = 1 << 20;
+/// The largest body of a route that is not in [`OWN_BYTES_MAX`].
+const BODY_BYTES_MAX: usize = 1 << 20;
+/// Routes that take more at once, or less.
+const OWN_BYTES_MAX: [(&str, usize); 4] = [
+    ("/api/v1/devices/import", import::IMPORT_BYTES_MAX),
+    ("/api/v1/import", backfill::BACKFILL_BYTES_MAX),
+    ("/api/v1/usage/events", money::events::EVENTS_BYTES_MAX),
+    ("/api/v1/public/{tenant}/ideas", ideas::form::FORM_BYTES_MAX),
+];
+
+/// The largest body of a route, by its path in the document.
+pub(crate) fn body_bytes_max(route: &str) -> usize {
+    let own = OWN_BYTES_MAX.iter().find(|(path, _)| *path == route);
+    own.map_or(BODY_BYTES_MAX, |(_, max)| *max)
+}
 
 #[derive(OpenApi)]
 #[openapi(
@@ -60,7 +71,7 @@ fn devices_routes() -> OpenApiRouter<App> {
         .routes(routes!(commands::list, commands::send))
         .routes(routes!(commands::send_all))
         .routes(routes!(commands::show))
-        .routes(routes!(import::add).layer(DefaultBodyLimit::max(import::IMPORT_BYTES_MAX)))
+        .routes(routes!(import::add))
         .routes(routes!(service_life::replace))
         .routes(routes!(service_life::retire))
         .routes(routes!(certificates::list, credentials::add))
@@ -74,7 +85,7 @@ fn devices_routes() -> OpenApiRouter<App> {
         .routes(routes!(export::show))
         .routes(routes!(erase::erase))
         .routes(routes!(erase::list))
-        .routes(routes!(backfill::add).layer(DefaultBodyLimit::max(backfill::BACKFILL_BYTES_MAX)))
+        .routes(routes!(backfill::add))
         .routes(routes!(messages::list))
 }
 
@@ -131,8 +142,6 @@ fn ventures_routes() -> OpenApiRouter<App> {
 
 /// Ideas, and the form for strangers.
 fn ideas_routes() -> OpenApiRouter<App> {
-    let send = routes!(ideas::form::show, ideas::form::send)
-        .layer(DefaultBodyLimit::max(ideas::form::FORM_BYTES_MAX));
     OpenApiRouter::new()
         .routes(routes!(ideas::list, ideas::add))
         .routes(routes!(ideas::judge::declared, ideas::judge::declare))
@@ -146,7 +155,7 @@ fn ideas_routes() -> OpenApiRouter<App> {
         .routes(routes!(ideas::start::promote))
         .routes(routes!(ideas::cycle::of_idea))
         .routes(routes!(ideas::cycle::of_venture))
-        .routes(send)
+        .routes(routes!(ideas::form::show, ideas::form::send))
         .routes(routes!(ideas::form::status))
 }
 
@@ -241,14 +250,28 @@ async fn wrong_method(method: Method, uri: Uri) -> Problem {
 pub fn router(app: App) -> Router {
     let (router, _) = routes().split_for_parts();
     let document = document();
+    let once = Once::new(app.clone(), &document);
     router
         .route("/api/openapi.json", get(move || async move { Json(document) }))
         .route("/fallback.js", get(console::fallback_script))
         .route("/assets/{*path}", get(console::asset))
         .fallback(console::page)
         .method_not_allowed_fallback(wrong_method)
-        .layer(from_fn_with_state((app.clone(), Answers::default()), idempotency::once))
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(from_fn_with_state(once, idempotency::once))
+        .layer(from_fn(extract::sized))
         .layer(Extension(ideas::form::Intake::default()))
         .with_state(app)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_route_with_a_limit_of_its_own_is_in_the_document() {
+        let document = document();
+        for (route, _) in OWN_BYTES_MAX {
+            assert!(document.paths.paths.contains_key(route), "{route}");
+        }
+    }
 }

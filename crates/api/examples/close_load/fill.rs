@@ -6,15 +6,13 @@
 use std::path::Path;
 use std::time::Duration;
 
-use identity::Token;
 use jiff::civil::Date;
-use model::{ContractId, CredentialId, CustomerId, DeviceId, Origin, TenantId, Timestamp, UserId};
+use model::{ContractId, CredentialId, CustomerId, DeviceId, TenantId, Timestamp, UserId};
 use registry::content::{
-    Address, ContractContent, ContractDevice, CredentialContent, CredentialOwner, CustomerContent,
-    EntityContent, Identifiers, Mode, TenantContent, UserContent,
+    Address, ContractContent, ContractDevice, CustomerContent, EntityContent, Identifiers, Mode,
+    TenantContent,
 };
 use registry::{Author, Decision, Kind};
-use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::Outcome;
@@ -74,35 +72,10 @@ pub(crate) fn month() -> Outcome<Date> {
     Ok(today.first_of_month().yesterday()?.first_of_month())
 }
 
-async fn put<T: Serialize>(site: &Site, kind: Kind, id: &str, content: &T) -> Outcome<()> {
-    let content = serde_json::to_value(content)?;
-    let decision = Decision::put(TENANT, kind, id, &content);
-    let written = site.app.registry.put(&decision, &Author::new("load")).await?;
-    let patience = Duration::from_secs(10);
-    let offset = site.app.relay.durable(written.seq, patience).await?;
-    site.app.shard.applied(offset, patience).await?;
-    Ok(())
-}
-
 /// A person; gives their token.
 async fn person(site: &Site, number: u128, role: &str) -> Outcome<String> {
-    let user = UserId::from_u128(number);
-    let (name, email, notify) = (role.to_owned(), None, None);
-    let content = UserContent { name, email, role: role.parse()?, notify };
-    put(site, Kind::User, &user.to_string(), &content).await?;
-    let token = Token::generate()?;
-    let content = CredentialContent {
-        owner: CredentialOwner::Person(user),
-        secret_sha256: token.hash().to_string(),
-        certificate: None,
-        origin: Origin::Real,
-        role: None,
-        not_before: None,
-        expires: None,
-        revoked: None,
-    };
-    put(site, Kind::Credential, &CredentialId::from_u128(number).to_string(), &content).await?;
-    Ok(token.reveal().to_owned())
+    let ids = (UserId::from_u128(number), CredentialId::from_u128(number));
+    site.server().person(TENANT, ids, role).await
 }
 
 fn german() -> Address {
@@ -115,7 +88,7 @@ fn german() -> Address {
 pub(crate) async fn fill(folder: &Path, size: Size) -> Outcome<()> {
     let site = Site::open(folder).await?;
     let tenant = TenantContent { name: "load".to_owned(), demo: false };
-    put(&site, Kind::Tenant, &TENANT.to_string(), &tenant).await?;
+    site.server().put((TENANT, Kind::Tenant, &TENANT.to_string()), &tenant).await?;
     let owner = person(&site, 1, "owner").await?;
     let second = person(&site, 2, "finance").await?;
     std::fs::write(folder.join("tokens"), format!("{owner}\n{second}\n"))?;
@@ -142,7 +115,7 @@ pub(crate) async fn fill(folder: &Path, size: Size) -> Outcome<()> {
         invoices: 0,
         credits: 0,
     };
-    put(&site, Kind::Entity, "acme", &entity).await?;
+    site.server().put((TENANT, Kind::Entity, "acme"), &entity).await?;
     contracts(&site, size).await?;
     events(&site, &owner, size).await?;
     site.close()
@@ -163,11 +136,11 @@ async fn contracts(site: &Site, size: Size) -> Outcome<()> {
             |(kind, id, content)| -> Decision<'_> { Decision::put(TENANT, kind, id, content) };
         let decisions: Vec<_> =
             records.iter().map(|(kind, id, content)| decision((*kind, id, content))).collect();
-        let written = site.app.registry.put_many(&decisions, &Author::new("load")).await?;
+        let written = site.server().app.registry.put_many(&decisions, &Author::new("load")).await?;
         let last = written.last().map_or(0, |written| written.seq);
         let patience = Duration::from_secs(120);
-        let offset = site.app.relay.durable(last, patience).await?;
-        site.app.shard.applied(offset, patience).await?;
+        let offset = site.server().app.relay.durable(last, patience).await?;
+        site.server().app.shard.applied(offset, patience).await?;
     }
     Ok(())
 }

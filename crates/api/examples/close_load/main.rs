@@ -11,6 +11,8 @@
 #![expect(clippy::disallowed_methods, reason = "a measurement reads the clock")]
 
 mod fill;
+#[path = "../../tests/it/server.rs"]
+mod server;
 mod site;
 
 use std::collections::BTreeSet;
@@ -172,7 +174,7 @@ async fn check(site: &Site, token: &str, size: Size) -> Outcome<()> {
     let (mut numbers, mut contracts) = (BTreeSet::new(), BTreeSet::new());
     let (mut net, mut after) = (0_i64, String::new());
     loop {
-        let rows = site.app.registry.list(TENANT, Kind::Invoice, &after, PAGE).await?;
+        let rows = site.server().app.registry.list(TENANT, Kind::Invoice, &after, PAGE).await?;
         let Some(last) = rows.last() else { break };
         after.clone_from(&last.id);
         for row in &rows {
@@ -233,7 +235,7 @@ async fn ask(site: &Site, token: &str, size: Size) -> Outcome<()> {
         at(50),
         at(99)
     );
-    let list = site.app.registry.list(TENANT, Kind::Invoice, "", PAGE).await?;
+    let list = site.server().app.registry.list(TENANT, Kind::Invoice, "", PAGE).await?;
     for format in ["ubl", "cii", "pdf", "facturx"] {
         let start = Instant::now();
         let mut made = 0_u64;

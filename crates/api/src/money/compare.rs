@@ -3,7 +3,6 @@
 //! *Invariant:* it changes nothing; a line of the file that cannot be read is refused by number.
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::State;
 use billing::compare::{Compared, Side, SideLine, compare, figure};
 use identity::Action;
@@ -13,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::app::App;
 use crate::caller::Caller;
 use crate::code;
-use crate::extract::Params;
+use crate::extract::{Params, Raw};
 use crate::money::documents::{InvoiceQuery, found};
 use crate::money::shelf::Kept;
 use crate::problem::Problem;
@@ -62,7 +61,7 @@ pub(crate) async fn run(
     State(app): State<App>,
     caller: Caller,
     Params(query): Params<CompareQuery>,
-    body: Bytes,
+    Raw(body): Raw,
 ) -> Result<Json<Comparison>, Problem> {
     // Comparing is work on money, not a look at it.
     let tenant = caller.may(Action::ChangeMoney)?;

@@ -3,7 +3,6 @@
 //! *Invariant:* a file of customers is added whole or not at all, and each wrong line is named.
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -17,7 +16,7 @@ use crate::app::App;
 use crate::caller::Caller;
 use crate::code;
 use crate::devices::random;
-use crate::extract::{Body, Params};
+use crate::extract::{Body, Params, Raw};
 use crate::money::shelf;
 use crate::page::Page;
 use crate::problem::Problem;
@@ -222,7 +221,7 @@ pub(crate) async fn import(
     State(app): State<App>,
     caller: Caller,
     Params(dry): Params<DryRun>,
-    body: Bytes,
+    Raw(body): Raw,
 ) -> Result<Response, Problem> {
     let tenant = caller.may(Action::ChangeMoney)?;
     let contents = read(&app, tenant, &body).await?;

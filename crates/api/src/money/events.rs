@@ -9,7 +9,6 @@ mod store;
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -24,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::app::App;
 use crate::caller::Caller;
 use crate::code;
-use crate::extract::Params;
+use crate::extract::{Params, Raw};
 use crate::money::contracts::{self, instant};
 use crate::page::{Page, limit};
 use crate::problem::Problem;
@@ -34,6 +33,8 @@ pub(crate) use store::{Came, Event, Held, Kept};
 
 /// Events of one request.
 const EVENTS_MAX: usize = 10_000;
+/// Bytes of one request: [`EVENTS_MAX`] of some 800 bytes, twice what one needs.
+pub(crate) const EVENTS_BYTES_MAX: usize = 8 << 20;
 /// Events that an answer names because they were not taken.
 const NAMED_MAX: usize = 100;
 /// Events that one query looks at.
@@ -75,7 +76,7 @@ pub(crate) struct Taken {
 pub(crate) async fn take(
     State(app): State<App>,
     caller: Caller,
-    body: Bytes,
+    Raw(body): Raw,
 ) -> Result<Response, Problem> {
     let tenant = caller.may(Action::ChangeMoney)?;
     let text = std::str::from_utf8(&body).map_err(|_| Problem::invalid("body", "no UTF-8"))?;
@@ -119,7 +120,8 @@ fn events(text: &str) -> Result<Vec<Read>, Problem> {
     };
     if raw.is_empty() || raw.len() > EVENTS_MAX {
         let what = format!("{} events, EVENTS_MAX = {EVENTS_MAX}", raw.len());
-        return Err(Problem::invalid("body", what).fix("send 1 to 10,000 events at once"));
+        let fix = format!("send 1 to {EVENTS_MAX} events at once");
+        return Err(Problem::invalid("body", what).fix(fix));
     }
     Ok(raw
         .into_iter()

@@ -14,6 +14,8 @@ use billing::entry::sha256;
 use intake::{Incoming, Store};
 use model::{Disk, Open};
 
+use crate::files;
+
 /// Entries behind the runs of the journal, which are read again with the first need of it: some
 /// kilobytes each.
 const JOURNAL_KEYS_IN_MEMORY_MAX: usize = 16_384;
@@ -106,17 +108,7 @@ impl UsageLedger {
         if self.get_file(name).is_ok() {
             return Ok(());
         }
-        let aside = folder.join(format!("{name}.new"));
-        match self.disk.remove(&aside) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => {}
-        }
-        let open = self.disk.open(&aside, Open::CreateNew)?;
-        open.write_at(text.as_bytes(), 0)?;
-        open.sync_data()?;
-        drop(open);
-        self.disk.rename(&aside, &file)?;
-        self.disk.sync_dir(&folder)?;
+        files::replace(self.disk.as_ref(), &file, text.as_bytes())?;
         self.disk.sync_dir(&self.folder)
     }
 
@@ -137,17 +129,7 @@ impl UsageLedger {
     fn get_file(&self, name: &str) -> io::Result<String> {
         let (_, file) = self.place(name);
         let open = self.disk.open(&file, Open::Read)?;
-        let length = usize::try_from(open.len()?).map_err(io::Error::other)?;
-        let mut bytes = vec![0; length];
-        let mut at = 0;
-        while let Some(rest) = bytes.get_mut(at..).filter(|rest| !rest.is_empty()) {
-            let place = u64::try_from(at).map_err(io::Error::other)?;
-            match open.read_at(rest, place)? {
-                0 => return Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
-                read => at += read,
-            }
-        }
-        checked(bytes, name, &file)
+        checked(files::whole(open.as_ref())?, name, &file)
     }
 }
 

@@ -16,6 +16,8 @@ mod commands;
 #[cfg(test)]
 mod economics;
 #[cfg(test)]
+mod events;
+#[cfg(test)]
 mod fleet;
 #[cfg(test)]
 mod gates;
@@ -37,6 +39,8 @@ mod requests;
 mod revisions;
 #[cfg(test)]
 mod scene;
+#[cfg(test)]
+mod server;
 #[cfg(test)]
 mod service_life;
 #[cfg(test)]

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use model::Origin;
 use serde_json::{Value, json};
 
-use crate::shop::{Shop, contract, taxed};
+use crate::shop::{Shop, contract};
 
 fn id(closed: &Value) -> &str {
     closed["invoice"].as_str().unwrap_or_else(|| panic!("no document: {closed}"))
@@ -72,56 +72,6 @@ async fn a_month_goes_from_readings_to_a_paid_invoice() {
         let answer = shop.site.get(&path, &shop.owner).await;
         assert_eq!(answer.status, StatusCode::OK, "{format}: {}", answer.text);
     }
-}
-
-#[tokio::test]
-async fn usage_events_forget_an_erased_device_and_go_on_counting() {
-    let shop = Shop::open().await;
-    let text = format!("{}tickets = {{ usage = \"tickets\", price = \"2 EUR\" }}\n", taxed())
-        .replace(
-            "[plan.care]",
-            "[usage.tickets]\nmeasure = \"sum\"\nproperty = \"tickets\"\n[plan.care]",
-        );
-    shop.done("PUT", "/api/v1/ventures/coolbox/blueprint", &json!({ "text": text })).await;
-    let body = json!({ "name": "box-0002", "kind": "box" });
-    let added = shop.done("POST", "/api/v1/devices", &body).await;
-    let device = added["device"]["id"].as_str().unwrap().to_owned();
-    let mut second = contract("box-0002");
-    second["name"] = "desk".into();
-    second["from"] = shop.first.to_string().into();
-    shop.done("POST", "/api/v1/contracts", &second).await;
-    let day = shop.first.with().day(5).build().unwrap();
-    let event = |id: &str, device: Value| {
-        json!({ "contract": "desk", "usage": "tickets", "id": id, "source": "box-0002",
-            "time": format!("{day}T10:00:00Z"), "value": "2", "device": device,
-            "dimensions": { "box": "box-0002", "region": "north" } })
-    };
-    let send = async |body: Value| {
-        shop.site.call("POST", "/api/v1/usage/events", &shop.owner, &body).await.json()
-    };
-    assert_eq!(send(event("t-1", "box-0002".into())).await["accepted"], 1);
-    assert_eq!(send(event("t-1", Value::Null)).await["conflicts"], 1);
-    let standing = shop.done("GET", "/api/v1/usage/events", &Value::Null).await;
-    assert_eq!((&standing["kept"], &standing["quarantined"]), (&json!(1), &json!(1)));
-    assert_eq!(standing["newest"][0]["device"], device, "{standing}");
-    let erase = json!({ "name": "box-0002", "reason": "asked for" });
-    let path = format!("/api/v1/devices/{}/erase", device);
-    let receipt = shop.done("POST", &path, &erase).await;
-    assert_eq!((&receipt["state"], &receipt["usage_events"]), (&json!("done"), &json!(2)));
-    let after = shop.site.get("/api/v1/usage/events", &shop.owner).await;
-    assert!(!after.text.contains("box-0002") && !after.text.contains(&device), "{}", after.text);
-    assert_eq!(after.json()["newest"][0]["value"], "2");
-    let held = shop.site.get("/api/v1/usage/quarantine", &shop.owner).await;
-    assert!(!held.text.contains("box-0002"), "{}", held.text);
-    // The use is still there, and its id is known.
-    assert_eq!(send(event("t-1", "box-0002".into())).await["accepted"], 0);
-    let next = shop.first.last_of_month().tomorrow().unwrap();
-    let path = format!("/api/v1/usage?contract=desk&from={}&to={next}&by=region", shop.first);
-    let groups = shop.done("GET", &path, &Value::Null).await;
-    assert_eq!(
-        (&groups["items"][0]["sum"], &groups["items"][0]["group"]),
-        (&json!("2"), &json!("north"))
-    );
 }
 
 #[tokio::test]
@@ -379,63 +329,4 @@ async fn coupons_and_prepaid_credit_are_used_once_whatever_is_drafted() {
         let path = format!("/api/v1/invoices/{invoice}/verification");
         assert_eq!(shop.done("GET", &path, &Value::Null).await["equal"], true);
     }
-}
-
-#[tokio::test]
-async fn events_from_outside_count_once_and_a_conflict_is_put_aside() {
-    let shop = Shop::open().await;
-    let text = format!("{}tickets = {{ usage = \"tickets\", price = \"2 EUR\" }}\n", taxed())
-        .replace(
-            "[plan.care]",
-            "[usage.tickets]\nmeasure = \"sum\"\nproperty = \"tickets\"\n[plan.care]",
-        );
-    shop.done("PUT", "/api/v1/ventures/coolbox/blueprint", &json!({ "text": text })).await;
-    let mut second = contract("box-0001");
-    second["name"] = "desk".into();
-    second["devices"] = json!([]);
-    second["from"] = shop.first.to_string().into();
-    shop.done("POST", "/api/v1/contracts", &second).await;
-    let day = shop.first.with().day(5).build().unwrap();
-    let cloud = |id: &str, value: &str, region: &str| {
-        json!({
-            "specversion": "1.0", "id": id, "source": "desk-7", "type": "tickets",
-            "subject": "desk", "time": format!("{day}T10:00:00Z"),
-            "data": { "value": value, "dimensions": { "region": region } },
-        })
-    };
-    let send = async |body: Value| {
-        shop.site.call("POST", "/api/v1/usage/events", &shop.owner, &body).await
-    };
-    let batch = json!([
-        cloud("t-1", "2", "north"),
-        cloud("t-2", "1.5", "south"),
-        cloud("t-1", "2", "north")
-    ]);
-    let first = send(batch).await;
-    assert_eq!(first.status, StatusCode::OK, "{}", first.text);
-    assert_eq!((&first.json()["accepted"], &first.json()["duplicates"]), (&json!(2), &json!(1)));
-    let conflict = send(cloud("t-1", "3", "north")).await;
-    assert_eq!(conflict.status, StatusCode::CONFLICT, "{}", conflict.text);
-    let unknown =
-        send(json!({ "contract": "nobody", "usage": "tickets", "id": "x", "time": 0 })).await;
-    assert_eq!(unknown.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", unknown.text);
-    let held = shop.done("GET", "/api/v1/usage/quarantine", &Value::Null).await;
-    let of = |held: &Value| held["status"].as_u64().unwrap();
-    let reasons: BTreeSet<u64> = held["items"].as_array().unwrap().iter().map(of).collect();
-    assert_eq!(reasons, BTreeSet::from([409, 422]), "{held}");
-
-    let next = shop.first.last_of_month().tomorrow().unwrap();
-    let path = format!("/api/v1/usage?contract=desk&from={}&to={next}&by=region", shop.first);
-    let groups = shop.done("GET", &path, &Value::Null).await;
-    let sums = ["north", "south"].map(|wanted| {
-        let mut items = groups["items"].as_array().unwrap().iter();
-        items.find(|item| item["group"] == wanted).unwrap()["sum"].clone()
-    });
-    assert_eq!(sums, [json!("2"), json!("1.5")]);
-
-    let closed = json!({ "month": shop.month(), "contract": "desk" });
-    let closed = shop.done("POST", "/api/v1/billing/close", &closed).await["items"][0].clone();
-    assert_eq!(closed["net"], "7.00 EUR", "{closed}");
-    let path = format!("/api/v1/invoices/{}/verification", id(&closed));
-    assert_eq!(shop.done("GET", &path, &Value::Null).await["equal"], true);
 }

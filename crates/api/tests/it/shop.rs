@@ -17,7 +17,7 @@ use crate::site::{Answer, Site};
 pub(crate) const ZONE: &str = "timezone = \"Europe/Berlin\"";
 
 /// The coolbox there, its plan taxed; more lines of the plan may follow.
-pub(crate) fn taxed() -> String {
+fn taxed() -> String {
     coolbox(ZONE, &["tax = \"19 %\"\n"])
 }
 
@@ -85,6 +85,26 @@ impl Shop {
         scene.done("POST", "/api/v1/contracts", &body).await;
         let Scene { site, tenant, owner } = scene;
         Self { site, tenant, owner, second, devices, first, offset: 100.into() }
+    }
+
+    /// The same shop after the next start of its server.
+    pub(crate) async fn restarted(self) -> Self {
+        Self { site: self.site.restarted().await, ..self }
+    }
+
+    /// Sells tickets too, which come as usage events: to the contract `desk` of these boxes.
+    pub(crate) async fn sell_tickets(&self, boxes: &[&str]) {
+        const TICKETS: &str = "tickets = { usage = \"tickets\", price = \"2 EUR\" }\n";
+        let text = format!("{}{TICKETS}", taxed()).replace(
+            "[plan.care]",
+            "[usage.tickets]\nmeasure = \"sum\"\nproperty = \"tickets\"\n[plan.care]",
+        );
+        self.done("PUT", "/api/v1/ventures/coolbox/blueprint", &json!({ "text": text })).await;
+        let mut desk = contract("");
+        desk["name"] = "desk".into();
+        desk["devices"] = json!(boxes);
+        desk["from"] = self.first.to_string().into();
+        self.done("POST", "/api/v1/contracts", &desk).await;
     }
 
     /// A reading of the first box, at noon of a day of last month.

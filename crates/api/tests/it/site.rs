@@ -3,34 +3,24 @@
 //! *Invariant:* everything in it was decided through the registry, like on a real server.
 
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::path::Path;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use api::{
-    Access, App, Asked, DayKept, DaysAsked, ExportFormat, Exported, Facts, Forgotten, Health,
-    History, Kept, KeptReading, Metrics, Mode, Refusals, ServerAlarms, StateAsked, StateKept,
-    Unkept,
-};
-use axum::Router;
+use api::{App, KeptReading};
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode, header};
-use eventlog::{Batch, Log, OsDisk, Snapshots};
-use identity::certificate::Authority;
-use identity::{Door, Keyring, Token};
+use eventlog::{Batch, Log, OsDisk};
 use model::{
-    Channel, Clock, CredentialId, DeviceId, Disk, Frame, Name, Offset, Origin, Principal, Qos, Raw,
-    Retain, SystemClock, TenantId, Timestamp, UserId,
+    Channel, Clock, CredentialId, DeviceId, Frame, Name, Origin, Principal, Qos, Raw, Retain,
+    SystemClock, TenantId, Timestamp, UserId,
 };
-use pipeline::{Driver, Relay};
-use registry::content::{CredentialContent, CredentialOwner, TenantContent, UserContent};
-use registry::{Author, Decision, Kind, Registry};
+use registry::Kind;
+use registry::content::TenantContent;
 use serde::Serialize;
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
-use tower::ServiceExt;
+
+use crate::server::{Parts, Server};
 
 pub(crate) const BLUEPRINT: &str = r#"
 blueprint = 1
@@ -57,15 +47,13 @@ notify = "operator"
 "#;
 
 pub(crate) struct Site {
-    router: Router,
+    server: Server,
     pub(crate) app: App,
     pub(crate) log: Log,
     moved: Arc<Moved>,
     /// What devices said, for bills.
     pub(crate) said: Said,
-    stop: CancellationToken,
-    driver: Option<Driver>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 /// The system's clock, moved forward by whoever tests what happens later.
@@ -83,46 +71,6 @@ impl Clock for Moved {
 
     fn monotonic(&self) -> Duration {
         self.system.monotonic()
-    }
-}
-
-/// A server that has just been set up: no reading was kept yet.
-#[derive(Debug)]
-struct NothingKept;
-
-impl History for NothingKept {
-    fn chart(&self, _: &Asked) -> Result<Kept, Unkept> {
-        Err(Unkept::Nothing)
-    }
-
-    fn export(
-        &self,
-        what: &Exported,
-        _: ExportFormat,
-        out: &mut (dyn Write + Send),
-    ) -> Result<u64, Unkept> {
-        writeln!(out, "{}", what.of.kind).map_err(|error| Unkept::Failed(error.to_string()))?;
-        Ok(0)
-    }
-
-    fn days(&self, _: &DaysAsked) -> Result<Vec<DayKept>, Unkept> {
-        Err(Unkept::Nothing)
-    }
-
-    fn state_at(&self, _: &StateAsked) -> Result<StateKept, Unkept> {
-        Err(Unkept::Nothing)
-    }
-
-    fn replay(&self, _: &api::Recording, _: &mut api::Take<'_>) -> Result<(), Unkept> {
-        Err(Unkept::Nothing)
-    }
-
-    fn forgotten(&self, _: DeviceId, _: Offset, _: Duration) -> Option<Forgotten> {
-        Some(Forgotten::default())
-    }
-
-    fn health(&self) -> Health {
-        Health::default()
     }
 }
 
@@ -170,86 +118,36 @@ impl Answer {
     }
 }
 
-/// What a server of tests tells of itself.
-fn facts(folder: &Path, said: &Said, started_at: Timestamp) -> Facts {
-    Facts {
-        mode: Mode::Run,
-        access: Access::Tokens,
-        mqtt_host: "127.0.0.1".to_owned(),
-        mqtt_port: 1883,
-        mqtts_port: Some(8883),
-        http_tls: api::HttpTls::Off,
-        http_port: 7070,
-        started_at,
-        history: Arc::new(NothingKept),
-        log_retention: Duration::from_secs(30 * 86_400),
-        readings: said.readings(),
-        usage_ledger: api::UsageLedger::new(Arc::new(OsDisk), &folder.join("usage")),
-        usage_events: api::UsageEvents::new(Arc::new(OsDisk), &folder.join("events")),
-        presence: api::Presence(Arc::new(|_| false)),
-        metrics: Metrics(Arc::new(String::new)),
-        server_alarms: ServerAlarms::none(),
-    }
-}
-
 impl Site {
     pub(crate) async fn open() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let system: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let moved = Arc::new(Moved { system: SystemClock::new(), by_ms: AtomicI64::new(0) });
-        let clock: Arc<dyn Clock> = Arc::clone(&moved) as Arc<dyn Clock>;
-        let disk: Arc<dyn Disk> = Arc::new(OsDisk);
-        let url = format!("sqlite://{}", folder.path().join("registry.db").display());
-        let registry = Registry::open(&url, Arc::clone(&clock)).await.unwrap();
+        Self::open_in(tempfile::tempdir().unwrap(), moved, Said::default()).await
+    }
+
+    async fn open_in(folder: tempfile::TempDir, moved: Arc<Moved>, said: Said) -> Self {
+        let log_clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let options = eventlog::Options { grow_bytes: 0, ..eventlog::Options::default() };
-        let log =
-            Log::open(Arc::clone(&disk), Arc::clone(&system), &folder.path().join("log"), options)
-                .unwrap();
-        let door = Arc::new(Door::new(Arc::clone(&clock)));
-        let told = Arc::clone(&door);
-        let seal = Arc::new(identity::seal::SealKey::generate().unwrap());
-        let allowed = notify::Allowed::default();
-        let audience = Arc::new(api::Audience::new(allowed, Arc::clone(&seal)));
-        let hears = Arc::clone(&audience);
-        let parts = pipeline::Parts {
-            log: log.clone(),
-            snapshots: Snapshots::open(disk, &folder.path().join("snapshots"), "pipeline").unwrap(),
-            clock: system,
-            floor: Arc::new(AtomicU64::new(0)),
-            on_decided: Box::new(move |decided| {
-                api::admit(&told, decided);
-                hears.admit(decided);
-            }),
-            beside: pipeline::Beside::Nothing,
-        };
-        let (driver, shard) = Driver::start(parts, pipeline::Options::default()).unwrap();
-        let (relay, task) = Relay::new(registry.clone(), log.clone());
-        let stop = CancellationToken::new();
-        tokio::spawn(task.run(stop.clone()));
-        let said = Said::default();
-        let app = App {
-            shard,
-            registry,
-            relay,
-            door,
-            keyring: Arc::new(Keyring::new(
-                Authority::root("test root", clock.now()).unwrap(),
-                [],
-                |_, _| Ok(()),
-            )),
-            seal,
-            studies: Arc::default(),
-            provisioning: Arc::default(),
-            challenges: Arc::default(),
-            setup: None,
-            refusals: Refusals::new(Arc::clone(&clock)),
-            audience,
-            phone: Arc::default(),
-            facts: Arc::new(facts(folder.path(), &said, clock.now())),
-            clock,
-        };
-        let router = api::router(app.clone());
-        Self { router, app, log, moved, said, stop, driver: Some(driver), _folder: folder }
+        let place = folder.path().join("log");
+        let log = Log::open(Arc::new(OsDisk), Arc::clone(&log_clock), &place, options).unwrap();
+        let clock = Arc::clone(&moved) as Arc<dyn Clock>;
+        let parts = Parts { clock, log_clock, log: log.clone(), readings: said.readings() };
+        let server = Server::open(folder.path(), parts).await.unwrap();
+        let app = server.app.clone();
+        Self { server, app, log, moved, said, folder }
+    }
+
+    /// Its data folder.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// The same folder, opened by the next run of the program.
+    pub(crate) async fn restarted(self) -> Self {
+        let Self { server, app, log, moved, said, folder } = self;
+        app.registry.close().await;
+        drop((app, log));
+        server.close().unwrap();
+        Self::open_in(folder, moved, said).await
     }
 
     /// With the tenant `acme`; its id and the token of its owner.
@@ -275,28 +173,9 @@ impl Site {
 
     /// A user of the tenant; gives their token.
     pub(crate) async fn person(&self, tenant: TenantId, role: &str) -> String {
-        let user = UserId::new(self.app.clock.now(), random());
-        let content = UserContent {
-            name: role.to_owned(),
-            email: None,
-            role: role.parse().unwrap(),
-            notify: None,
-        };
-        self.put(tenant, Kind::User, &user.to_string(), &content).await;
-        let token = Token::generate().unwrap();
-        let content = CredentialContent {
-            owner: CredentialOwner::Person(user),
-            secret_sha256: token.hash().to_string(),
-            certificate: None,
-            origin: Origin::Real,
-            role: None,
-            not_before: None,
-            expires: None,
-            revoked: None,
-        };
-        let id = CredentialId::new(self.app.clock.now(), random()).to_string();
-        self.put(tenant, Kind::Credential, &id, &content).await;
-        token.reveal().to_owned()
+        let now = self.app.clock.now();
+        let ids = (UserId::new(now, random()), CredentialId::new(now, random()));
+        self.server.person(tenant, ids, role).await.unwrap()
     }
 
     pub(crate) async fn put<T: Serialize>(
@@ -306,12 +185,7 @@ impl Site {
         id: &str,
         content: &T,
     ) {
-        let content = serde_json::to_value(content).unwrap();
-        let decision = Decision::put(tenant, kind, id, &content);
-        let written = self.app.registry.put(&decision, &Author::new("test")).await.unwrap();
-        let patience = Duration::from_secs(10);
-        let offset = self.app.relay.durable(written.seq, patience).await.unwrap();
-        self.app.shard.applied(offset, patience).await.unwrap();
+        self.server.put((tenant, kind, id), content).await.unwrap();
     }
 
     /// Puts the blueprint in force and adds a device; gives its id.
@@ -398,7 +272,7 @@ impl Site {
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
-        let answer = self.router.clone().oneshot(request).await.unwrap();
+        let answer = self.server.send(request).await;
         let status = answer.status();
         // A live stream never ends; its status is all that is asked for here.
         let stream = answer
@@ -410,16 +284,6 @@ impl Site {
         }
         let bytes = to_bytes(answer.into_body(), 1 << 24).await.unwrap();
         Answer { status, text: String::from_utf8_lossy(&bytes).into_owned() }
-    }
-}
-
-impl Drop for Site {
-    fn drop(&mut self) {
-        self.stop.cancel();
-        if let Some(driver) = self.driver.take() {
-            // A test that failed already says why.
-            drop(driver.stop());
-        }
     }
 }
 

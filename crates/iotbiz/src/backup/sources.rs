@@ -11,8 +11,8 @@ use std::time::SystemTime;
 use crate::server::PLACE;
 
 /// Parts that are copied by their own rules, or not at all: a restored folder must not pass for the
-/// owner of what lies in a store of objects.
-const APART: [&str; 5] = ["lock", "log", "snapshots", "lake", PLACE];
+/// owner of what lies in a store of objects, nor answer for records that it does not have.
+const APART: [&str; 6] = ["lock", "log", "snapshots", "lake", PLACE, api::Answers::FILE];
 /// The records and what SQLite keeps beside them.
 const RECORDS: &str = "registry.db";
 /// Ends of names that are being written and never read again.

@@ -17,6 +17,8 @@ use crate::output::{self, text};
 
 /// Events of one request.
 const EVENTS_AT_ONCE: usize = 2_000;
+/// Their bytes: half of what a server takes.
+const BYTES_AT_ONCE: usize = 4 << 20;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum UsageCommand {
@@ -118,17 +120,21 @@ fn send(lines: &str, client: &Client, format: Format) -> anyhow::Result<()> {
     let events: Vec<&str> = lines.lines().filter(|line| !line.trim().is_empty()).collect();
     let mut sums = [("accepted", 0), ("duplicates", 0), ("conflicts", 0), ("refused", 0)];
     let mut not_taken = Vec::new();
-    for (chunk, part) in events.chunks(EVENTS_AT_ONCE).enumerate() {
+    let mut before = 0;
+    let mut rest = events.as_slice();
+    while !rest.is_empty() {
+        let (part, later) = rest.split_at(at_once(rest));
         let answer = client.send_events("/api/v1/usage/events", &part.join("\n"))?;
         for (key, sum) in &mut sums {
             *sum += answer[*key].as_u64().unwrap_or_default();
         }
         for item in answer["items"].as_array().into_iter().flatten() {
             let mut item = item.clone();
-            let before = u64::try_from(chunk * EVENTS_AT_ONCE).unwrap_or_default();
             item["event"] = (item["event"].as_u64().unwrap_or_default() + before).into();
             not_taken.push(item);
         }
+        before += u64::try_from(part.len()).unwrap_or_default();
+        rest = later;
     }
     let [.., (_, conflicts), (_, refused)] = sums;
     if format == Format::Json {
@@ -150,4 +156,28 @@ fn send(lines: &str, client: &Client, format: Format) -> anyhow::Result<()> {
     }
     let what = format!("{} events were put aside", conflicts + refused);
     Err(Failure::new(exit::CHECK_FAILED, what).fix("iotbiz usage quarantine").into())
+}
+
+/// How many of the events go into the next request: one of them at least.
+fn at_once(events: &[&str]) -> usize {
+    let mut bytes = 0;
+    let fits = events.iter().take(EVENTS_AT_ONCE).take_while(|event| {
+        bytes += event.len() + 1;
+        bytes <= BYTES_AT_ONCE
+    });
+    fits.count().max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_has_as_many_events_as_the_server_takes_and_one_at_least() {
+        assert_eq!(at_once(&["{}"; 5_000]), EVENTS_AT_ONCE);
+        let long = "x".repeat(BYTES_AT_ONCE / 10);
+        assert_eq!(at_once(&[long.as_str(); 50]), 9);
+        let longest = "x".repeat(BYTES_AT_ONCE * 2);
+        assert_eq!(at_once(&[longest.as_str(), "{}"]), 1);
+    }
 }

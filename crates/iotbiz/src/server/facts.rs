@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use api::{Access, Facts, Metrics, Presence, Readings, UsageEvents, UsageLedger};
+use api::{Access, Answers, Facts, Metrics, Presence, Readings, UsageEvents, UsageLedger};
 use eventlog::Log;
 use ingress::Ingress;
 use model::{Clock, Disk, Timestamp};
@@ -47,6 +47,7 @@ pub(super) fn facts(
         history: kept,
         log_retention: config.driver_options().retention,
         readings: Readings(Arc::new(move |wanted, tell| told.readings(wanted, tell))),
+        answers: Answers::kept_in(Arc::clone(&disk), &config.data),
         usage_ledger: UsageLedger::new(Arc::clone(&disk), &config.data.join("usage")),
         usage_events: UsageEvents::new(disk, &config.data.join("usage").join("events")),
         server_alarms: alarms.shown(&clock),
