@@ -16,7 +16,7 @@ use crate::json::Look;
 use crate::problem::Problem;
 
 /// Devices that one request may change.
-const BULK_DEVICES_MAX: usize = 10_000;
+pub(crate) const BULK_DEVICES_MAX: usize = 10_000;
 
 /// Which devices are asked for.
 #[derive(Debug, Clone, Copy)]

@@ -26,7 +26,7 @@ use crate::past::{AtQuery, twin_at};
 use crate::problem::Problem;
 use crate::write::{Changes, DryRun, PATIENCE};
 
-pub(crate) use bulk::{__path_change_all, change_all};
+pub(crate) use bulk::{__path_change_all, BulkSet, change_all, want};
 
 /// A setting as we want it.
 #[derive(Debug, Serialize, utoipa::ToSchema)]

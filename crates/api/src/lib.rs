@@ -44,6 +44,7 @@ mod history;
 mod ideas;
 mod idempotency;
 mod import;
+mod intervals;
 mod joint;
 mod json;
 mod kept;

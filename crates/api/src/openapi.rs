@@ -18,9 +18,9 @@ use crate::problem::Problem;
 use crate::{
     actual, alarms, authorities, backfill, case, certificates, claims, code, commands, connect,
     console, credentials, days, delivery, desired, devices, erase, evidence, expiry, export,
-    extract, fixes, forecasts, gates, health, history, ideas, import, joint, measure, messages,
-    money, notices, people, provision, quarantine, rederive, refusals, revisions, service_life,
-    session, sites, status, stream, tokens, ventures,
+    extract, fixes, forecasts, gates, health, history, ideas, import, intervals, joint, measure,
+    messages, money, notices, people, provision, quarantine, rederive, refusals, revisions,
+    service_life, session, sites, status, stream, tokens, ventures,
 };
 
 /// The largest body of a route that is not in [`OWN_BYTES_MAX`].
@@ -135,6 +135,7 @@ fn ventures_routes() -> OpenApiRouter<App> {
         .routes(routes!(rederive::rederive))
         .routes(routes!(ventures::list))
         .routes(routes!(ventures::show, ventures::apply))
+        .routes(routes!(intervals::show, intervals::tell))
         .routes(routes!(revisions::list))
         .routes(routes!(revisions::show))
         .routes(routes!(revisions::compare))

@@ -28,6 +28,7 @@ use crate::commands::shape;
 use crate::consequences::{ConsequenceJson, consequences};
 use crate::evidence;
 use crate::extract::{Body, Params};
+use crate::intervals::{MovedInterval, moved};
 use crate::json::Counts;
 use crate::page::Page;
 use crate::problem::Problem;
@@ -153,6 +154,8 @@ pub(crate) struct Applied {
     /// What it does to costs, gates, alarms and batteries; only of a dry run.
     consequences: Vec<ConsequenceJson>,
     diagnostics: Vec<DiagnosticJson>,
+    /// Intervals it changes that a setting drives: devices keep theirs until they are told.
+    intervals: Vec<MovedInterval>,
     /// The new revision; null when nothing was written.
     revision: Option<u64>,
 }
@@ -285,6 +288,7 @@ pub(crate) async fn apply(
         diff: changes.iter().map(change_json).collect(),
         consequences,
         diagnostics: diagnostics.iter().map(|d| diagnostic_json(d, &asked.text)).collect(),
+        intervals: moved(&picture, tenant, (found.map(|found| &found.blueprint), &new)),
         revision,
     };
     if dry.dry_run {

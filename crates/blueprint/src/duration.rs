@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 /// `15 min`: in the largest unit that divides it.
-pub(crate) fn human(duration: Duration) -> String {
+#[must_use]
+pub fn human(duration: Duration) -> String {
     const UNITS: [(u128, &str); 3] = [(3_600_000, "h"), (60_000, "min"), (1_000, "s")];
     const DAY: u128 = 86_400_000;
     let millis = duration.as_millis();

@@ -46,6 +46,7 @@ pub use device::{
 };
 pub use diagnostic::{Diagnostic, LineCol, Severity, render};
 pub use diff::{Change, ChangeKind, Conflict, Source, conflicts, diff};
+pub use duration::human;
 pub use envelope::{Act, Driving, Envelope, Interlock, Past, RATE_ACTS_MAX, Rate, Refusal, Safe};
 pub use evidence::{Assumption, Counts, Experiment, ExperimentKind, MEASURED_DAYS_MAX, Measures};
 pub use fix::{Applied, Edit, FIXES_MAX, Fix, Fixed, fixed};

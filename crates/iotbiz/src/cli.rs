@@ -99,13 +99,19 @@ pub(crate) enum Command {
     /// Put a blueprint in force, after showing what changes.
     #[command(
         after_help = "Examples:\n  iotbiz apply blueprint.toml --yes\n  iotbiz apply --merge \
-                            # with what somebody else applied since"
+                            # with what somebody else applied since\n  iotbiz apply --yes \
+                            --tell"
     )]
     Apply(commands::apply::ApplyArgs),
     /// Compare a blueprint with a revision: what mine and theirs change of what both began with.
     #[command(after_help = "Examples:\n  iotbiz diff\n  iotbiz diff blueprint.toml --against \
                             3\n  iotbiz diff --list")]
     Diff(commands::diff::DiffArgs),
+    /// Which devices keep to the intervals of the blueprint, where a setting drives them.
+    #[command(after_help = "Examples:\n  iotbiz intervals coolbox\n  iotbiz intervals coolbox \
+                            --tell\n  iotbiz intervals --json\n\nExit codes with --tell: 0 all \
+                            took it, 1 some were left as they are")]
+    Intervals(commands::intervals::IntervalsArgs),
     /// Print the blueprint in force, or write readings to a file for other programs.
     #[command(after_help = "Examples:\n  iotbiz export coolbox > blueprint.toml\n  iotbiz export \
                             --kind box --from 2026-11-01T00:00:00Z --format parquet -o \

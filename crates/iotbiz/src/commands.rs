@@ -29,6 +29,7 @@ pub(crate) mod gate;
 pub(crate) mod idea;
 pub(crate) mod import;
 pub(crate) mod init;
+pub(crate) mod intervals;
 pub(crate) mod month;
 pub(crate) mod person;
 pub(crate) mod phone;

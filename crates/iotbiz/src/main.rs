@@ -71,6 +71,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Check(args) => commands::check::run(args, format),
         Command::Apply(args) => commands::apply::run(args, &client(), format),
         Command::Diff(args) => commands::diff::run(args, &client(), format),
+        Command::Intervals(args) => commands::intervals::run(args, &client(), format),
         Command::Export(args) => commands::export::run(args, &client(), format),
         Command::Import(args) => commands::import::run(args, &client(), format),
         Command::Erase(args) => commands::erase::run(args, &client(), format),

@@ -4,6 +4,7 @@
 //! none of the others.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
@@ -37,7 +38,7 @@ pub(crate) struct BulkDesired {
 }
 
 /// What became of settings for many devices.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Default, Serialize, utoipa::ToSchema)]
 pub(crate) struct BulkSet {
     /// Where the last decision stands in the log; null when none was taken.
     offset: Option<u64>,
@@ -82,21 +83,33 @@ pub(crate) async fn change_all(
     if asked.set.is_empty() {
         return Err(Problem::invalid("/set", "no setting is named").fix("name one: interval"));
     }
-    let (picture, now) = (app.shard.picture(), app.clock.now());
-    let mut all = BulkSet { offset: None, set: Vec::new(), failed: Vec::new() };
-    let mut decided = Vec::new();
+    let picture = app.shard.picture();
+    let mut all = BulkSet::default();
     let which = Asked { filter: asked.filter.as_deref(), devices: asked.devices.as_deref() };
     let Chosen { found, unknown } = chosen(&app, (&picture, tenant), which)?;
     for (name, problem) in &unknown {
         all.fail((name, name), problem);
     }
-    for twin in found {
+    want(&app, &caller, (found, &asked.set), &mut all).await?;
+    Ok((StatusCode::ACCEPTED, Json(all)))
+}
+
+/// Decides settings for each device, and adds what became of it to `all`.
+pub(crate) async fn want(
+    app: &App,
+    caller: &Caller,
+    (devices, set): (Vec<Arc<DeviceTwin>>, &BTreeMap<String, serde_json::Value>),
+    all: &mut BulkSet,
+) -> Result<(), Problem> {
+    let (picture, now) = (app.shard.picture(), app.clock.now());
+    let mut decided = Vec::new();
+    for twin in devices {
         let look = Look { picture: &picture, twin: &twin, now };
         let one = caller.may_with(Action::Operate, twin.id);
-        let one = one.and_then(|_| checked(&look, asked.set.clone())).and_then(|values| {
+        let one = one.and_then(|_| checked(&look, set.clone())).and_then(|values| {
             let content = serde_json::json!({ "by": caller.actor(), "values": values });
             let id = twin.id.to_string();
-            Ok(app.shard.decide(tenant, "desired", &id, &content.to_string())?)
+            Ok(app.shard.decide(twin.tenant, "desired", &id, &content.to_string())?)
         });
         match one {
             Ok(offset) => decided.push((twin, offset)),
@@ -109,9 +122,9 @@ pub(crate) async fn change_all(
     }
     let picture = app.shard.picture();
     for (before, offset) in decided {
-        became((&picture, tenant), (&before, offset), &mut all);
+        became((&picture, before.tenant), (&before, offset), all);
     }
-    Ok((StatusCode::ACCEPTED, Json(all)))
+    Ok(())
 }
 
 /// What the fold made of one decision.

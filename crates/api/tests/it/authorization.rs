@@ -98,7 +98,8 @@ fn body(method: &str, path: &str) -> Value {
             | "/billing/compare"
             | "/ventures/{venture}/costs/import"
             | "/usage/events"
-            | "/authorities/challenge",
+            | "/authorities/challenge"
+            | "/ventures/{venture}/intervals",
         ) => Value::Null,
         ("post", "/devices/{device}/replace" | "/devices/{device}/certificates") => json!({}),
         ("post", "/authorities") => json!({ "name": "maker", "certificate": "", "proof": "" }),

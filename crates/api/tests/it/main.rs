@@ -28,6 +28,8 @@ mod idempotency;
 #[cfg(test)]
 mod import;
 #[cfg(test)]
+mod intervals;
+#[cfg(test)]
 mod money;
 #[cfg(test)]
 mod people;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::cli::Format;
 use crate::client::{Client, encoded};
-use crate::commands::{check, consequences, diff};
+use crate::commands::{check, consequences, diff, intervals};
 use crate::exit::{self, Failure};
 use crate::output;
 
@@ -28,6 +28,9 @@ pub(crate) struct ApplyArgs {
     /// Where somebody else applied since: take both, when they do not conflict, and write the file.
     #[arg(long)]
     merge: bool,
+    /// Tell devices the intervals that it changes, where a setting drives them.
+    #[arg(long, conflicts_with = "dry_run")]
+    tell: bool,
     /// The revision the file was written from; what its first line says by default.
     #[arg(long, value_name = "REVISION")]
     based_on: Option<u64>,
@@ -55,6 +58,9 @@ pub(crate) fn run(args: &ApplyArgs, client: &Client, format: Format) -> anyhow::
     if format == Format::Table {
         show(&changes)?;
         consequences::show(&shown)?;
+        if let Some(moved) = intervals::moved(&shown, venture).filter(|_| !args.tell) {
+            output::line(&moved)?;
+        }
     }
     if args.dry_run {
         return Ok(());
@@ -62,12 +68,24 @@ pub(crate) fn run(args: &ApplyArgs, client: &Client, format: Format) -> anyhow::
     if !args.yes && !confirmed(changes.len())? {
         return Err(Failure::new(exit::FAILED, "nothing was applied").into());
     }
-    let applied = client.call("PUT", &path, Some(&body))?;
+    let mut applied = client.call("PUT", &path, Some(&body))?;
     remember(args, &own, &source, applied["revision"].as_u64());
-    if format == Format::Json {
-        return output::json(&applied);
+    if format == Format::Table {
+        let revision = &applied["revision"];
+        output::line(&format!("{venture} revision {revision} is in force"))?;
     }
-    output::line(&format!("{} revision {} is in force", parsed.venture, applied["revision"]))
+    if !args.tell || intervals::moved(&applied, venture).is_none() {
+        return if format == Format::Json { output::json(&applied) } else { Ok(()) };
+    }
+    let told = intervals::tell(client, venture)?;
+    match format {
+        Format::Json => {
+            applied["told"] = told.clone();
+            output::json(&applied)?;
+        }
+        Format::Table => intervals::say(&told, venture)?,
+    }
+    intervals::refused(&told)
 }
 
 /// The revision in force; none when this is the first.
