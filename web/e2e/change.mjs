@@ -1,7 +1,8 @@
 /**
  * The interval of a reading is changed on the page: what the radio costs opens down to its line,
- * one preview shows cost, gate and alarm delay, it is applied, and the gate is looked at. Then two
- * people change one blueprint, and the page takes both. Needs a real server.
+ * one preview shows cost, gate and alarm delay, it is applied, the devices confirm it beside the
+ * diff, and the gate is looked at. Then two people change one blueprint, and the page takes both.
+ * Needs a real server.
  */
 import assert from 'node:assert/strict';
 import { axe, openPage, overflow, shot } from './browser.mjs';
@@ -13,6 +14,7 @@ const looks = [
 ];
 const venture = 'coolbox';
 const path = `/api/v1/ventures/${venture}/blueprint`;
+const intervals = `/api/v1/ventures/${venture}/intervals`;
 /** The case is drawn for both texts. */
 const drawn_ms_max = 60_000;
 const region = (page, name) => page.getByRole('region', { name, exact: true });
@@ -25,13 +27,14 @@ async function inForce(world) {
   const { text, revision } = await world.get(path);
   return /every = "1 min"/.test(text) ? { text, revision } : null;
 }
-async function apply(world, text, based_on) {
-  const answer = await fetch(world.base + path, {
-    method: 'PUT', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ text, based_on }),
+async function call(world, method, at, body) {
+  const answer = await fetch(world.base + at, {
+    method, headers: { 'content-type': 'application/json' }, ...(body ? { body: JSON.stringify(body) } : {}),
   });
-  assert.equal(answer.status, 200, await answer.clone().text());
-  return (await answer.json()).revision;
+  assert.ok(answer.ok, `${method} ${at} answered ${answer.status}: ${await answer.clone().text()}`);
+  return answer.status === 204 ? null : answer.json();
 }
+const apply = async (world, text, based_on) => (await call(world, 'PUT', path, { text, based_on })).revision;
 /** Whatever a check did, the next one finds the text as it was. */
 async function asBefore(world, text, check) {
   try {
@@ -40,6 +43,7 @@ async function asBefore(world, text, check) {
     const { text: now, revision } = await world.get(path);
     const own = text.replace(/^# based on revision .*\n/, '');
     if (now !== own) await apply(world, own, revision);
+    await call(world, 'POST', intervals);
   }
 }
 async function editor(page) {
@@ -125,6 +129,51 @@ export const checks = [
       assert.deepEqual(page.errors, []);
       return scale.criteria.map((one) => `${one.name} ${one.state}`).join(', ');
     });
+  }],
+  ['boxes confirm a new interval beside the diff, and one that never answers stays there by name', async (world) => {
+    const found = await inForce(world);
+    if (!found) return 'left out: no coolbox with a reading every minute is in force';
+    const mute = `mute-${Date.now().toString(36)}`;
+    const { device } = await call(world, 'POST', '/api/v1/devices', { name: mute, kind: 'box', origin: 'virtual' });
+    return asBefore(world, found.text, async () => {
+      const page = await openPage(world.browser, `/ventures/${venture}`);
+      const [card, area] = await editor(page);
+      await area.fill(found.text.replace('every = "1 min"', 'every = "15 min"'));
+      await press(card.getByRole('button', { name: 'Preview the change' }));
+      const told = card.getByRole('checkbox', { name: /^Tell \d+ devices of kind box when it is applied: interval 15 min$/ });
+      await told.waitFor({ timeout: drawn_ms_max });
+      assert.ok(await told.isChecked(), 'what is applied is told, unless somebody says otherwise');
+      await press(card.getByRole('button', { name: /^Apply as revision/ }));
+      const taken = card.locator(`[data-taken="${found.revision + 1}"]`);
+      await taken.getByText('device.box.readings.temperature.every', { exact: true }).waitFor({ timeout: drawn_ms_max });
+      await taken.getByText('0.98 EUR').first().waitFor();
+      await taken.getByText(/devices told/).waitFor();
+      const interval = region(page, 'Intervals of the devices').locator('[data-interval="box.interval"]');
+      await interval.getByText('15 min').first().waitFor();
+      // Every box that is heard reports it; the page is not loaded again for that.
+      const heard = async () => {
+        const now = (await world.get(intervals)).items[0];
+        return now.open.every((one) => one.name === mute || one.status !== 'live') ? now : null;
+      };
+      let now = await heard();
+      for (const until = Date.now() + drawn_ms_max; now === null && Date.now() < until; now = await heard()) await page.waitForTimeout(500);
+      assert.ok(now && now.confirmed > 0, JSON.stringify(await world.get(intervals)));
+      await interval.getByRole('button', { name: `${now.confirmed} of ${now.devices}`, exact: true }).waitFor();
+      const silent = interval.locator(`[data-open="${mute}"]`);
+      await silent.getByText(/^never, told /).waitFor();
+      await interval.getByText(/^It takes it when it next connects, however late/).waitFor();
+      await region(page, 'Intervals of the devices').getByText(/One that never answers measures and costs as before/).waitFor();
+      for (const [look, options] of looks) {
+        await page.setViewportSize({ width: options.width ?? 1440, height: options.height ?? 1080 });
+        await page.emulateMedia({ colorScheme: options.dark ? 'dark' : 'light' });
+        await interval.scrollIntoViewIfNeeded();
+        assert.deepEqual(await axe(page), [], look);
+        assert.equal(await overflow(page), '', look);
+        await shot(world.browser, page, `change-confirmed-${look}`, false);
+      }
+      assert.deepEqual(page.errors, []);
+      return `${now.confirmed} of ${now.devices} confirmed`;
+    }).finally(() => call(world, 'DELETE', `/api/v1/devices/${device.id}`));
   }],
   ['two people change one blueprint, and the page takes both', async (world) => {
     const found = await inForce(world);

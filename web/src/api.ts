@@ -7,6 +7,7 @@
  */
 
 import { base, query, type Query } from './lib/origin.ts';
+import type { MovedInterval } from './lib/intervals.ts';
 import type { Actual, Assumption, Decision, Evidence, Fixes, Forecast, Forecasts, Gate, Study } from './lib/venture.ts';
 
 export type Origin = 'real' | 'virtual' | 'replayed';
@@ -329,6 +330,8 @@ export interface BlueprintOutcome {
   /** Only of a preview. */
   consequences: Consequence[];
   diagnostics: Diagnostic[];
+  /** What devices would have to be told; a server that cannot say it has none. */
+  intervals?: MovedInterval[];
   revision: number | null;
 }
 export interface Site {
