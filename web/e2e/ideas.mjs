@@ -53,10 +53,45 @@ const checks_ = [
     await page.getByRole('heading', { level: 1, name: 'Ideas' }).waitFor();
     await region(page, 'List of ideas').waitFor();
     assert.equal(await page.locator('.rail a[href="/ideas"]').getAttribute('aria-current'), 'page');
-    await finding(page, 'empty list');
+    await finding(page, 'list');
     await page.goto('/ideas?q=nothing+has+this+name');
     await page.getByRole('button', { name: 'Clear the filter' }).waitFor();
     assert.deepEqual(page.errors, []);
+  }],
+  ['a demo begins with ideas that say they were made for it, and one of them became its venture', async (world) => {
+    if (!world.status.tenant.demo) return 'left out: this is no demo';
+    const { items } = await call(world, 'GET', '/ideas?status=all&q=made+for+the+demo');
+    assert.equal(items.length, 3, 'nothing else says so');
+    for (const one of items) {
+      assert.match(one.name, /simulated/);
+      assert.ok(one.score.value > 0, `${one.title} is scored`);
+    }
+    const begun = items.find((one) => one.venture !== null);
+    const { stages, simulated } = await call(world, 'GET', `/ideas/${begun.id}/cycle`);
+    assert.deepEqual(stages.slice(0, 4).map((one) => one.at !== null), [true, true, true, true]);
+    assert.equal(simulated, true);
+    assert.ok(stages[1].took_ms > 86_400_000, 'an idea waits before it is a venture');
+    for (const [look, options] of looks) {
+      const page = await openPage(world.browser, `/ideas?idea=${begun.id}`, options);
+      await region(page, 'Idea').getByText('Made for the demo: nobody asked for it.').waitFor();
+      await region(page, 'Score').locator('[data-score] button.figure').waitFor();
+      await region(page, 'Market').locator('[data-mismatch]').getByText(/apart by 10\.0/).waitFor();
+      const competitors = region(page, 'Competitors');
+      await competitors.getByText('1 older than 180 days').waitFor();
+      await competitors.getByText('made for the demo').first().waitFor();
+      const way = region(page, 'The way to revenue');
+      await way.getByText('simulated', { exact: true }).waitFor();
+      await way.getByText(/^after/).first().waitFor();
+      await shot(world.browser, page, `ideas-demo-${look}`);
+      await finding(page, look);
+      assert.deepEqual(page.errors, []);
+      await page.close();
+    }
+    const page = await openPage(world.browser, `/ventures/${begun.venture}`);
+    await page.getByRole('link', { name: 'The idea it began with, and how long it took since' }).click();
+    await page.waitForURL(`**/ideas?idea=${begun.id}`);
+    assert.deepEqual(page.errors, []);
+    return begun.title;
   }],
   ['an idea is written down and scored, its formula and who gave what beside the number', async (world) => {
     const page = await openPage(world.browser, '/ideas');

@@ -156,9 +156,7 @@ fn fleet<'a>(
     kind: &'a Name,
 ) -> impl Iterator<Item = &'a Arc<DeviceTwin>> {
     let all = picture.twins.devices_by_name(tenant, None);
-    all.filter(move |twin| {
-        twin.venture == *venture && twin.kind == *kind && twin.retired.is_none()
-    })
+    all.filter(move |twin| twin.venture == *venture && twin.kind == *kind && twin.retired.is_none())
 }
 
 impl Driven<'_> {
@@ -292,7 +290,8 @@ pub(crate) async fn tell(
         if untold.len() > BULK_DEVICES_MAX {
             let why = format!("{} devices of kind {} were not told", untold.len(), one.kind);
             let limit = format!("{why}, devices_max = {BULK_DEVICES_MAX} at once");
-            let fix = format!("iotbiz device set --filter 'kind:{} ...' {}=", one.kind, one.setting);
+            let fix =
+                format!("iotbiz device set --filter 'kind:{} ...' {}=", one.kind, one.setting);
             return Err(Problem::new(code::TOO_LARGE, limit).fix(fix));
         }
         let set = BTreeMap::from([(one.setting.to_string(), value_json(&one.value()))]);

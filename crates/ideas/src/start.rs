@@ -1,13 +1,17 @@
 //! The blueprint that an idea begins: a template in its name, or a text that names it.
 //!
-//! *Invariant:* only lines above the first section change; comments and order stay. Whether the
-//! result is a blueprint is judged by whoever applies it.
+//! *Invariant:* only lines above the first section change; comments and order stay. A text that
+//! names the idea already stays as it is. Whether the result is a blueprint is judged by whoever
+//! applies it.
 
 use model::{IdeaId, Name};
 
 /// The text with the idea it comes from; with a title, also under another name and title.
 #[must_use]
 pub fn blueprint_of(text: &str, id: IdeaId, renamed: Option<(&Name, &str)>) -> String {
+    if renamed.is_none() && names(text, id) {
+        return text.to_owned();
+    }
     let mut out = String::with_capacity(text.len() + 64);
     let mut head = true;
     let mut named = false;
@@ -32,6 +36,14 @@ pub fn blueprint_of(text: &str, id: IdeaId, renamed: Option<(&Name, &str)>) -> S
         }
     }
     out
+}
+
+/// Whether a line above the first section names the idea.
+fn names(text: &str, id: IdeaId) -> bool {
+    let head = text.lines().take_while(|line| !line.trim_start().starts_with('['));
+    let mut keys = head.filter_map(|line| line.split_once('='));
+    let quoted = format!("\"{id}\"");
+    keys.any(|(key, value)| key.trim() == "idea" && value.trim() == quoted)
 }
 
 /// As TOML writes a basic string.
@@ -73,5 +85,16 @@ mod tests {
         let again = blueprint_of(&made, IdeaId::from_u128(8), None);
         assert_eq!(again.matches("idea = ").count(), 1);
         assert!(again.contains("title = \"Alarm at"));
+    }
+
+    #[test]
+    fn a_text_that_names_the_idea_keeps_every_line_where_it_is() {
+        let id = IdeaId::from_u128(7);
+        let text = format!("venture = \"v\"\ntitle = \"V\"\nidea = \"{id}\"\n\n[a]\n");
+        assert_eq!(blueprint_of(&text, id, None), text);
+        let other = blueprint_of(&text, IdeaId::from_u128(8), None);
+        assert_eq!(other.lines().nth(1), Some("idea = \"ide_00000000000000000000000008\""));
+        let below = "venture = \"v\"\n[a]\nidea = \"ide_00000000000000000000000007\"\n";
+        assert_eq!(blueprint_of(below, id, None).matches("idea = ").count(), 2);
     }
 }

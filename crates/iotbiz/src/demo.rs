@@ -1,9 +1,10 @@
 //! `iotbiz demo`: a server with a venture, and virtual devices that speak real MQTT to it.
 //!
-//! *Invariant:* everything a demo shows came in as anybody's does: blueprint and devices by the
-//! API, readings through the log, those of today by MQTT. Its readings are marked as virtual for
-//! ever.
+//! *Invariant:* everything a demo shows came in as anybody's does: ideas, blueprint and devices by
+//! the API, readings through the log, those of today by MQTT. Its readings are marked as virtual
+//! for ever.
 
+mod ideas;
 mod lan;
 mod money;
 mod past;
@@ -55,7 +56,8 @@ pub(crate) enum Then {
 pub(crate) fn run(args: &DemoArgs, then: Then, format: Format) -> anyhow::Result<()> {
     let template = template(&args.template)?;
     let config = config(args);
-    let clock = Arc::new(clock(&config, args.from)?);
+    let (clock, begins) = clock(&config, args.from)?;
+    let clock = Arc::new(clock);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime.context("start the runtime")?.block_on(async {
         let time = Time::Past(Arc::clone(&clock));
@@ -72,6 +74,7 @@ pub(crate) fn run(args: &DemoArgs, then: Then, format: Format) -> anyhow::Result
             format,
             backfill: server.backfill(),
             clock,
+            begins,
             grown: args.from.grown(SystemClock::new().now()),
             lan: args.lan.map(|wanted| (free(wanted), server.annex())),
             then,
@@ -105,15 +108,18 @@ fn config(args: &DemoArgs) -> Config {
     config
 }
 
-/// Where a demo's time begins: in a folder that has a log, where that ends.
-fn clock(config: &Config, from: Since) -> anyhow::Result<PastClock> {
+/// A clock that stands where a demo's time begins: in a folder that has a log, where that ends. And
+/// when its devices begin.
+fn clock(config: &Config, from: Since) -> anyhow::Result<(PastClock, Timestamp)> {
     let now = SystemClock::new().now();
     let from = from.before(now).map_err(|why| {
         Failure::new(exit::USAGE, why)
             .fix("use an age such as 90d, a day such as 2026-09-01, or now")
     })?;
     let begun = config.data.join("log").is_dir();
-    Ok(PastClock::new(if begun { Timestamp::ZERO } else { from }))
+    // People had the idea before there was a device.
+    let stands = if begun { Timestamp::ZERO } else { from - ideas::LEAD };
+    Ok((PastClock::new(stands), from))
 }
 
 /// The address, or a free port of the same machine when somebody has it.
@@ -135,6 +141,8 @@ struct Facts {
     format: Format,
     backfill: Backfill,
     clock: Arc<PastClock>,
+    /// When its devices are added.
+    begins: Timestamp,
     /// Where phones join, and what that listener is made with.
     lan: Option<(SocketAddr, Annex)>,
     /// Since when there are boxes that are no pilots; none: since the beginning.
@@ -195,6 +203,8 @@ async fn begin(facts: &Arc<Facts>) -> anyhow::Result<Option<(Made, Plan, PastRep
     };
     bar.finish_and_clear();
     facts.clock.follow();
+    // Nothing of the past may have been urgent.
+    facts.backfill.urgent.confirm_clock();
     plan.from = caught.until;
     Ok(Some((made, plan, caught)))
 }
@@ -261,7 +271,12 @@ fn prepare(facts: &Facts) -> anyhow::Result<(Made, Plan)> {
             Blueprint::parse(kept).blueprint.unwrap_or(blueprint)
         }
         Err(_not_there_yet) => {
-            client.call("PUT", &path, Some(&json!({ "text": text, "based_on": null })))?;
+            let times = ideas::Times {
+                begins: facts.begins,
+                now: &|| facts.clock.now(),
+                moved: &|to| facts.backfill.moved(&facts.clock, to),
+            };
+            ideas::begin(&client, (&blueprint, text), &times)?;
             blueprint
         }
     };
@@ -405,6 +420,7 @@ fn announce(
          change a setting       {iotbiz} device set {first} interval='30 s'{server}\n    \
          connect your own       {url}/connect\n    \
          check the business     {iotbiz} export{server} > blueprint.toml && {iotbiz} check\n    \
+         judge its ideas        {url}/ideas\n    \
          close last month       {iotbiz} bill close --month last{server}\n    \
          what each box leaves   {iotbiz} economics --month last{server}\n\n  \
          Data is kept in {data}. Ctrl-C stops.\n\n{phones}"

@@ -89,6 +89,13 @@ pub(crate) struct Backfill {
 }
 
 impl Backfill {
+    /// Moves a demo's time. Both logs follow at once: nobody's clock was set wrong.
+    pub(crate) fn moved(&self, clock: &PastClock, to: Timestamp) {
+        clock.advance(to);
+        self.log.confirm_clock();
+        self.urgent.confirm_clock();
+    }
+
     /// Lets history work without rests.
     pub(crate) fn hurry(&self) {
         self.history.pace(Haste::Hurried);

@@ -177,6 +177,40 @@ fn a_past_is_on_time_and_its_radio_carries_what_the_blueprint_plans() {
 }
 
 #[test]
+fn a_demo_begins_with_ideas_that_say_so_and_its_venture_with_one_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["--devices", "2", "--from", "2d"];
+    let mut demo = start(folder.path(), &arguments);
+    for round in ["at first", "after another start"] {
+        let ideas = demo.get("/api/v1/ideas?status=all");
+        let ideas = ideas["items"].as_array().unwrap();
+        assert_eq!(ideas.len(), 3, "{round}");
+        for idea in ideas {
+            let text = idea["text"].as_str().unwrap();
+            assert!(text.ends_with("Made for the demo: nobody asked for it."), "{text}");
+            assert!(idea["score"]["value"].is_f64(), "{idea}");
+        }
+        drop(demo);
+        demo = start(folder.path(), &arguments);
+    }
+    let cycle = demo.get("/api/v1/ventures/coolbox/cycle");
+    let stages = cycle["stages"].as_array().unwrap();
+    let days = |stage: &Value| stage["took_ms"].as_i64().map(|ms| ms / 86_400_000);
+    assert_eq!(stages.iter().map(days).collect::<Vec<_>>()[..3], [None, Some(14), Some(10)]);
+    assert!(stages[3]["at"].is_string() && stages[4]["at"].is_null(), "{cycle}");
+    assert_eq!(cycle["simulated"], true);
+    let idea = demo.get(&format!("/api/v1/ideas/{}", cycle["idea"].as_str().unwrap()));
+    let warning = idea["sizing"]["warning"].as_str().unwrap();
+    assert!(warning.contains("apart by 10.0"), "{warning}");
+    let cells = idea["competitors"]["cells"].as_array().unwrap();
+    assert!(cells.iter().all(|cell| cell["source"] == "made for the demo"), "{cells:?}");
+    // What documents say of a line of the template holds of a demo's.
+    let text = demo.get("/api/v1/ventures/coolbox/blueprint")["text"].as_str().unwrap().to_owned();
+    assert!(text.lines().nth(10).unwrap().contains("every = \"1 min\""), "{text}");
+    assert_eq!(demo.get("/api/v1/status")["health"]["clock"], "ok");
+}
+
+#[test]
 fn a_day_in_the_future_is_no_past() {
     let folder = tempfile::tempdir().unwrap();
     let said = iotbiz(folder.path(), &["demo", "--from", "2999-01-01"]);
