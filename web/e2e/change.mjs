@@ -158,7 +158,7 @@ export const checks = [
       let now = await heard();
       for (const until = Date.now() + drawn_ms_max; now === null && Date.now() < until; now = await heard()) await page.waitForTimeout(500);
       assert.ok(now && now.confirmed > 0, JSON.stringify(await world.get(intervals)));
-      await interval.getByRole('button', { name: `${now.confirmed} of ${now.devices}`, exact: true }).waitFor();
+      await interval.getByRole('button', { name: `: ${now.confirmed} of ${now.devices}. Where it comes from` }).waitFor();
       const silent = interval.locator(`[data-open="${mute}"]`);
       await silent.getByText(/^never, told /).waitFor();
       await interval.getByText(/^It takes it when it next connects, however late/).waitFor();

@@ -76,7 +76,7 @@ pub(crate) fn tell(client: &Client, venture: &str) -> Result<Value, Failure> {
 /// Who was told, and of whom it could not be.
 pub(crate) fn say(told: &Value, venture: &str) -> anyhow::Result<()> {
     let see = format!("iotbiz intervals {venture} says who confirmed");
-    output::line(&format!("{} devices are told; {see}", list(told, "set").len()))?;
+    output::line(&format!("told {}; {see}", devices(list(told, "set").len())))?;
     for one in list(told, "failed") {
         output::line(&format!("{} refused: {}", text(&one["name"]), text(&one["reason"])))?;
     }
@@ -93,6 +93,14 @@ pub(crate) fn refused(told: &Value) -> anyhow::Result<()> {
     Err(Failure::new(exit::FAILED, what).into())
 }
 
+fn devices(count: usize) -> String {
+    format!("{count} {}", if count == 1 { "device" } else { "devices" })
+}
+
+fn counted(one: &Value) -> usize {
+    one["devices"].as_u64().and_then(|count| usize::try_from(count).ok()).unwrap_or(0)
+}
+
 /// What an answer of the blueprint says of intervals that it moves.
 pub(crate) fn moved(applied: &Value, venture: &str) -> Option<String> {
     let all = list(applied, "intervals");
@@ -100,9 +108,9 @@ pub(crate) fn moved(applied: &Value, venture: &str) -> Option<String> {
         return None;
     }
     let one = |one: &Value| {
-        let (devices, kind) = (text(&one["devices"]), text(&one["kind"]));
+        let (devices, kind) = (devices(counted(one)), text(&one["kind"]));
         let (drives, words) = (text(&one["drives"]), text(&one["words"]));
-        format!("{devices} devices of kind {kind} keep their {drives} until they are told {words}")
+        format!("until told {drives} = {words}, {devices} of kind {kind} go on as before")
     };
     let all: Vec<_> = all.iter().map(one).collect();
     Some(format!("{}: iotbiz intervals {venture} --tell", all.join("; ")))
@@ -119,8 +127,8 @@ mod tests {
             "kind": "box", "setting": "interval", "drives": "temperature.every",
             "words": "15 min", "devices": 30,
         }] });
-        let said = "30 devices of kind box keep their temperature.every until they are told \
-                    15 min: iotbiz intervals coolbox --tell";
+        let said = "until told temperature.every = 15 min, 30 devices of kind box go on as \
+                    before: iotbiz intervals coolbox --tell";
         assert_eq!(moved(&applied, "coolbox").as_deref(), Some(said));
         assert_eq!(moved(&json!({ "intervals": [] }), "coolbox"), None);
     }
