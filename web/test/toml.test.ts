@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { grouped, personText, signs } from '../src/lib/format.ts';
-import { parts, proposed } from '../src/lib/toml.ts';
+import { parts, proposed, saidOf } from '../src/lib/toml.ts';
 
 const line = 'temperature = { unit = "°C", min = -90, max = 80, every = "1 min" }';
 
@@ -33,4 +33,11 @@ test('a comparison is printed with one sign', () => {
 
 test('a session of this machine has no name of its own', () => {
   assert.deepEqual(['loopback', 'anna'].map(personText), ['this machine', 'anna']);
+});
+
+test('what becomes of an entry is said beside its path once', () => {
+  const path = 'device.box.readings.temperature.every';
+  assert.equal(saidOf({ path, words: `${path}: 1 min becomes 15 min` }), '1 min becomes 15 min');
+  assert.equal(saidOf({ path, words: `${path} is new: 15 min` }), 'is new: 15 min');
+  assert.equal(saidOf({ path, words: 'another sentence' }), 'another sentence');
 });

@@ -32,3 +32,8 @@ export function parts(line: string): Part[] {
   if (at < line.length) found.push({ text: line.slice(at), kind: header ? 'table' : 'plain' });
   return found;
 }
+
+/** What becomes of an entry, beside its path: a sentence of the server begins with the path. */
+export function saidOf({ path, words }: { path: string; words: string }): string {
+  return words.startsWith(path) ? words.slice(path.length).replace(/^[:\s]+/, '') : words;
+}
