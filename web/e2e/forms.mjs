@@ -19,7 +19,7 @@ async function answering(page, method, path, answers) {
     if (route.request().method() !== method) return route.fallback();
     sent.push(route.request().postDataJSON());
     // Time for a second click to do harm.
-    await page.waitForTimeout(150);
+    await new Promise((resolve) => setTimeout(resolve, 150));
     return route.fulfill(answers[Math.min(sent.length, answers.length) - 1]);
   });
   return sent;
@@ -128,7 +128,9 @@ const checks_ = [
     await field.fill('0.1');
     await refusedOnce(page, { form, field, beside: '80 is not between 0 and 1.', sent, name: 'score' });
     await shot(world.browser, page, 'forms-score-light', false);
+    const answered = page.waitForResponse((response) => response.url().endsWith('/scores') && response.ok());
     await twice(form);
+    await answered;
     await form.getByText('80 is not between 0 and 1.').waitFor({ state: 'detached' });
     assert.equal(sent.length, 2);
     assert.deepEqual(page.errors, []);
