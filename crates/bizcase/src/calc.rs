@@ -8,6 +8,7 @@ pub mod connectivity;
 pub mod decision;
 pub mod evidence;
 pub mod finance;
+pub mod landed;
 pub mod options;
 pub mod roots;
 pub mod sensitivity;

@@ -12,7 +12,9 @@ mod load;
 mod load_fleet;
 mod load_inputs;
 mod load_lines;
+mod load_plan;
 mod load_radio;
+mod parts;
 mod read;
 mod report;
 mod run;
@@ -29,6 +31,7 @@ use crate::unit::Unit;
 
 pub use finding::{Finding, FindingKind};
 pub use library::{COST_LIBRARY, CostPrior, Place};
+pub use parts::{Asked, COST_PARTS, CostPart, Quote};
 pub use load_radio::PAYLOAD_BYTES_ASSUMED;
 pub use report::{Fan, Month, Results, Spread};
 pub use run::{CELLS_MAX, Run, TRIALS_MAX};

@@ -8,6 +8,7 @@ mod distributions;
 mod evidence;
 mod finance;
 mod forms;
+mod landed;
 mod survey;
 
 use crate::dist::Distribution;
@@ -15,9 +16,10 @@ use crate::error::{Error, Span};
 use crate::text::{Argument, Value};
 
 /// All functions, by group.
-pub static FUNCTIONS: [&[Function]; 7] = [
+pub static FUNCTIONS: [&[Function]; 8] = [
     finance::FUNCTIONS,
     adoption::FUNCTIONS,
+    landed::FUNCTIONS,
     evidence::FUNCTIONS,
     decision::FUNCTIONS,
     survey::FUNCTIONS,
@@ -186,9 +188,10 @@ pub fn functions() -> impl Iterator<Item = &'static Function> {
 }
 
 /// Names of the groups, in the order of [`FUNCTIONS`].
-const GROUPS: [&str; 7] = [
+const GROUPS: [&str; 8] = [
     "Money over time",
     "Adoption, retention, hardware, connectivity",
+    "What a device costs",
     "From evidence to belief",
     "Decisions and scores",
     "Asking people",

@@ -1,6 +1,6 @@
 //! The money-side units: a closed list, so that a typing error is an error.
 //!
-//! *Invariant:* a unit is reduced to powers of currency, device, customer, month and MB; a month
+//! *Invariant:* a unit is reduced to powers of currency, device, customer, month, MB and kWh; a month
 //! has 30 days, a year 12 months, kB is 1000 B. Two currencies never mix.
 
 use std::fmt;
@@ -16,6 +16,7 @@ pub struct Unit {
     customer: i8,
     month: i8,
     megabyte: i8,
+    energy: i8,
 }
 
 /// A unit as written: what it is and how many base units it has.
@@ -33,8 +34,15 @@ pub struct Clash;
 
 impl Unit {
     /// A bare number.
-    pub const ONE: Self =
-        Self { money: 0, currency: None, device: 0, customer: 0, month: 0, megabyte: 0 };
+    pub const ONE: Self = Self {
+        money: 0,
+        currency: None,
+        device: 0,
+        customer: 0,
+        month: 0,
+        megabyte: 0,
+        energy: 0,
+    };
     /// Devices.
     pub const DEVICE: Self = Self { device: 1, ..Self::ONE };
     /// Customers.
@@ -43,6 +51,8 @@ impl Unit {
     pub const MONTH: Self = Self { month: 1, ..Self::ONE };
     /// Megabytes.
     pub const MEGABYTE: Self = Self { megabyte: 1, ..Self::ONE };
+    /// Kilowatt-hours.
+    pub const KILOWATT_HOUR: Self = Self { energy: 1, ..Self::ONE };
 
     /// An amount of money.
     #[must_use]
@@ -86,6 +96,7 @@ impl Unit {
             customer: add(self.customer, other.customer)?,
             month: add(self.month, other.month)?,
             megabyte: add(self.megabyte, other.megabyte)?,
+            energy: add(self.energy, other.energy)?,
         })
     }
 
@@ -97,11 +108,12 @@ impl Unit {
         self.times(other, -1)
     }
 
-    fn powers(self) -> [(String, i8); 5] {
+    fn powers(self) -> [(String, i8); 6] {
         let currency = self.currency.map_or_else(String::new, |c| c.to_string());
         [
             (currency, self.money),
             ("MB".to_owned(), self.megabyte),
+            ("kWh".to_owned(), self.energy),
             ("device".to_owned(), self.device),
             ("customer".to_owned(), self.customer),
             ("month".to_owned(), self.month),
@@ -154,6 +166,9 @@ pub fn word(text: &str) -> Option<Scaled> {
         "kB" => scaled(Unit::MEGABYTE, 1e-3),
         "MB" => scaled(Unit::MEGABYTE, 1.0),
         "GB" => scaled(Unit::MEGABYTE, 1e3),
+        "Wh" => scaled(Unit::KILOWATT_HOUR, 1e-3),
+        "kWh" => scaled(Unit::KILOWATT_HOUR, 1.0),
+        "MWh" => scaled(Unit::KILOWATT_HOUR, 1e3),
         _ => {
             let known = ["EUR", "USD", "GBP", "CHF", "SEK", "NOK", "DKK", "PLN", "CZK", "JPY"];
             let code = known.contains(&text).then(|| text.parse().ok()).flatten()?;
@@ -175,5 +190,11 @@ mod tests {
         assert_eq!(Unit::ONE.per(Unit::MONTH).unwrap().to_string(), "1/month");
         assert_eq!(eur.per(word("USD").unwrap().unit), Err(Clash));
         assert_eq!(eur.per(eur).unwrap(), Unit::ONE);
+        let kwh = word("kWh").unwrap();
+        assert_eq!((word("MWh").unwrap().unit, word("MWh").unwrap().factor), (kwh.unit, 1e3));
+        let used = kwh.unit.per(Unit::DEVICE).unwrap().per(Unit::MONTH).unwrap();
+        assert_eq!(used.to_string(), "kWh/device/month");
+        let price = eur.per(kwh.unit).unwrap();
+        assert_eq!(price.times(used, 1).unwrap().to_string(), "EUR/device/month");
     }
 }

@@ -35,7 +35,7 @@ impl Case {
     #[must_use]
     pub fn forecast(&self, slot: Slot) -> Option<Distribution> {
         const POINTS: u32 = 999;
-        let drawn = self.distribution(slot)?;
+        let Some(drawn) = self.distribution(slot) else { return self.computed(slot, POINTS) };
         let twin = self.twin(slot);
         if twin.is_none() {
             return Some(drawn.clone());
@@ -43,6 +43,17 @@ impl Case {
         let p = |i: u32| f64::from(i) / f64::from(POINTS + 1);
         let values: Vec<f64> =
             (1..=POINTS).map(|i| self.compounded(slot, drawn.quantile(p(i)))).collect();
+        Distribution::empirical(&values).ok()
+    }
+
+    /// What a formula of uncertain inputs gives.
+    fn computed(&self, slot: Slot, points: u32) -> Option<Distribution> {
+        let run = Run { trials: points, seed: 1, threads: 1 };
+        let values = self.values(slot, run).ok()?;
+        let first = *values.first()?;
+        if values.iter().all(|value| *value == first) {
+            return Some(Distribution::from(first));
+        }
         Distribution::empirical(&values).ok()
     }
 
@@ -158,6 +169,31 @@ owner = "ann"
         case.learn(slot, Distribution::from(0.02));
         let after = case.installed(Run { trials: 1, seed: 1, threads: 1 }, &[12]).unwrap();
         assert!((after[0][0] - 1_076.416_4).abs() < 1e-3 * 1076.0, "{}", after[0][0]);
+    }
+
+    #[test]
+    fn a_cost_of_a_formula_is_forecast_from_its_inputs_and_learnt_whole() {
+        let text = TEXT.replace(
+            "[case.cost.radio]",
+            "[case.input]\nwage = \"40 to 60 EUR/h\"\n[case.cost.support]\neach = \
+             \"0.05/device/month * 12 min * wage\"\nactual = \"recorded.support\"\n[case.cost.radio]",
+        );
+        let mut case = Case::parse(&text).unwrap_or_else(|found| panic!("{found:?}"));
+        let bound = case.bindings.iter().find(|bound| bound.metric == "recorded.support");
+        let slot = bound.unwrap().slot;
+        assert_eq!(case.variables[slot].name, "cost.support");
+        // 0.05 x a fifth of an hour x 40 to 60.
+        let plan = case.forecast(slot).unwrap();
+        let near = |p: f64, by_hand: f64| {
+            let found = plan.quantile(p);
+            assert!((found / by_hand - 1.0).abs() < 0.02, "{p}: {found} {by_hand}");
+        };
+        near(0.05, 0.40);
+        near(0.95, 0.60);
+        let run = Run { trials: 50, seed: 1, threads: 1 };
+        let before = case.run(run).unwrap().npv.mean;
+        case.learn(slot, Distribution::from(1.5));
+        assert!(case.run(run).unwrap().npv.mean < before, "support costs three times as much");
     }
 
     #[test]

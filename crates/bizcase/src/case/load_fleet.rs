@@ -133,8 +133,8 @@ impl<'a> Loader<'a> {
             for key in inner.keys() {
                 let name = match section {
                     "input" => key.to_owned(),
-                    // The data of a radio cost is what a fleet can say.
-                    "cost" => format!("cost.{key}.megabytes"),
+                    // Of a radio cost it is the data that a fleet can say.
+                    "cost" => self.bound_cost(key),
                     _ => format!("{section}.{key}"),
                 };
                 places.push((inner.clone(), key.to_owned(), name));
@@ -154,11 +154,18 @@ impl<'a> Loader<'a> {
                 Some(slot) => found.push(Binding { slot, metric }),
                 None => {
                     let reason = format!("nothing of {key} can be measured");
-                    let fix = "give actual to an input, or to a radio cost with data";
+                    let fix = "give actual to an input, to a cost with each, or to a radio cost \
+                               with data";
                     self.reader.refuse(&inner.child("actual"), inner.span, reason, fix);
                 }
             }
         }
         found
+    }
+
+    /// The name of what can be measured of a cost.
+    fn bound_cost(&self, key: &str) -> String {
+        let data = format!("cost.{key}.megabytes");
+        if self.known(&data).is_some() { data } else { format!("cost.{key}") }
     }
 }

@@ -11,6 +11,14 @@ use crate::error::{Error, Span};
 use crate::text::{Node, parse};
 use crate::unit::Unit;
 
+/// How the source of a price begins that somebody asked for themselves.
+pub(super) const OWN_QUOTE: &str = "own quote";
+
+/// Whether a text is one day, `2026-11-20`.
+pub(super) fn is_day(text: &str) -> bool {
+    parse(text.trim()).is_ok_and(|tree| matches!(tree.node, Node::Date(_)))
+}
+
 /// A table and the dotted path it stands under.
 #[derive(Clone)]
 pub(super) struct Section<'a> {
@@ -99,7 +107,8 @@ impl<'a> Reader<'a> {
                 if item.as_table_like().is_some_and(|table| table.contains_key("value")) =>
             {
                 let inner = self.section(from, key)?;
-                self.only(&inner, &["value", "actual"]);
+                self.only(&inner, &["value", "actual", "source", "as_of"]);
+                self.sourced(&inner);
                 self.entry(&inner, "value")
             }
             Item::Value(Value::String(text)) => Some(Entry {
@@ -131,6 +140,25 @@ impl<'a> Reader<'a> {
         // A TOML date is as good as words.
         let raw = item.span().and_then(|at| self.text.get(at));
         raw.map(str::to_owned)
+    }
+
+    /// Who says so, and when. An own quote is worth nothing without its day.
+    pub(super) fn sourced(&mut self, from: &Section<'a>) -> Option<String> {
+        let (source, as_of) = (self.words(from, "source"), self.words(from, "as_of"));
+        let own = source.as_ref().is_some_and(|source| source.trim().starts_with(OWN_QUOTE));
+        let dated = as_of.as_ref().is_some_and(|day| is_day(day));
+        if own && !dated {
+            let reason = match &as_of {
+                Some(day) => format!("{day:?} is not the day of an own quote"),
+                None => "an own quote has no day".to_owned(),
+            };
+            let fix = "write as_of = \"2026-11-20\", the day it was made";
+            self.refuse(&from.child("as_of"), from.span, reason, fix);
+        }
+        match (source, as_of) {
+            (Some(source), Some(date)) => Some(format!("{source}, {date}")),
+            (source, date) => source.or(date),
+        }
     }
 
     pub(super) fn only(&mut self, section: &Section<'a>, known: &[&str]) {

@@ -140,6 +140,22 @@ impl Case {
         Ok(columns)
     }
 
+    /// One number of each trial.
+    pub(super) fn values(&self, slot: Slot, run: Run) -> Result<Vec<f64>, Error> {
+        let (slots, columns) = (self.uncertain(), self.columns(run)?);
+        let mut numbers = self.medians();
+        let trials = 0..run.trials as usize;
+        Ok(trials
+            .map(|trial| {
+                for (slot, column) in slots.iter().zip(&columns) {
+                    numbers[*slot] = column[trial];
+                }
+                self.derive(&mut numbers);
+                numbers[slot]
+            })
+            .collect())
+    }
+
     fn chunk(
         &self,
         slots: &[Slot],
