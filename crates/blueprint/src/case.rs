@@ -12,7 +12,7 @@ use expr::{Quantity, Type, Unit};
 use model::Name;
 use toml::de::DeValue;
 
-use crate::metrics::{measured_unit, not_measured};
+use crate::metrics::actual_unit;
 use crate::plan::Market;
 use crate::source::{Reader, Section, Text};
 use crate::{Assumption, Diagnostic, Formula, Plan, codes};
@@ -33,7 +33,8 @@ pub struct Case {
     /// Costs by name.
     pub costs: BTreeMap<Name, Cost>,
     /// Figures of the catalogue that say what an input really is, by the input's path: `churn`,
-    /// `adoption.bass_p`, or `cost.radio.megabytes` for the data of a radio cost.
+    /// `adoption.bass_p`, `cost.support` for a cost with `each`, or `cost.radio.megabytes` for the
+    /// data of a radio cost.
     pub actuals: BTreeMap<String, String>,
 }
 
@@ -151,7 +152,7 @@ const RISK_KEYS: &[&str] = &[
     "counts",
 ];
 /// Keys of an input that is more than its value.
-pub(crate) const BOUND_KEYS: &[&str] = &["value", "actual"];
+pub(crate) const BOUND_KEYS: &[&str] = &["value", "actual", "source", "as_of"];
 /// Days in a month of the case.
 const MONTH_SECONDS: u64 = 30 * 86_400;
 /// Seconds in a year of 365.25 days.
@@ -234,9 +235,12 @@ impl<'s> Reader<'s> {
     /// A figure that a fleet can be asked for, in the unit of what it is to replace, where the case
     /// knows that here.
     fn actual(&mut self, text: &Text, unit: Option<&Unit>, market: &Market<'_>) -> Option<String> {
-        let Some(measured) = measured_unit(&text.text, market) else {
-            self.report(not_measured(&text.text, text.span));
-            return None;
+        let measured = match actual_unit(text, market) {
+            Ok(unit) => unit,
+            Err(found) => {
+                self.report(found);
+                return None;
+            }
         };
         let Some(unit) = unit.filter(|unit| !measured.is_like(unit)) else {
             return Some(text.text.clone());

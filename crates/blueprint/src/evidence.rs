@@ -9,7 +9,7 @@ use std::time::Duration;
 use expr::{Bar, BinaryOp, NodeKind, Quantity, Spread};
 use model::Name;
 
-use crate::metrics::{measured_unit, not_measured};
+use crate::metrics::measured_unit;
 use crate::plan::Market;
 use crate::source::{Reader, Section, Text};
 use crate::{Diagnostic, codes};
@@ -266,9 +266,12 @@ impl<'s> Reader<'s> {
         assumption: &Assumption,
     ) -> Option<String> {
         let text = table.text(self, "metric")?;
-        let Some(unit) = measured_unit(&text.text, market) else {
-            self.report(not_measured(&text.text, text.span));
-            return None;
+        let unit = match measured_unit(&text, market) {
+            Ok(unit) => unit,
+            Err(found) => {
+                self.report(found);
+                return None;
+            }
         };
         if kind.is_some_and(|kind| kind != ExperimentKind::Measure) {
             let message = "what a fleet says is measured".to_owned();

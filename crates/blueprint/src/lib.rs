@@ -54,7 +54,10 @@ pub use formula::Formula;
 pub use gate::{Criterion, Gate, Stage};
 pub use locate::locate;
 pub use merge::{Merged, merge};
-pub use metrics::{CONTRACT_METRICS, MEASURABLE, METRICS, Metric, OfReading, ReadingFigure};
+pub use metrics::{
+    CONTRACT_METRICS, MEASURABLE, METRICS, Metric, OfReading, RECORDED, ReadingFigure, Told,
+    tells_energy,
+};
 pub use plan::{Measure, Plan, PlanLine, Usage, price_of};
 pub use power::Power;
 pub use schedule::{SCHEDULE_SPANS_MAX, Schedule};

@@ -4,12 +4,14 @@
 //! and explained.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use expr::{Scope, Span, Type, Unit};
 use model::{Currency, Name};
 
 use crate::plan::Market;
-use crate::{Assumption, Diagnostic, codes};
+use crate::source::Text;
+use crate::{Assumption, Diagnostic, Kind, PropertyKind, codes};
 
 /// A figure with a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +46,11 @@ pub const METRICS: &[Metric] = &[
     row("fleet.churn", "1/month", "share of devices whose contract ended"),
     row("fleet.data", "MB/device/month", "bytes received; of a radio cost as its tariff bills"),
     row("fleet.sessions", "1/device/day", "radio sessions"),
+    row(
+        "fleet.energy",
+        "kWh/device/month",
+        "energy that devices measured, by the one reading of energy or power there is",
+    ),
     row("fleet.quarantined", "1", "share of values that could not be decoded"),
     row("economics.revenue", "CUR/device/month", "recurring revenue"),
     row("economics.cost", "CUR/device/month", "recurring cost"),
@@ -80,6 +87,17 @@ pub const MEASURABLE: &[&str] = &[
     "fleet.churn",
     "fleet.data",
     "fleet.sessions",
+    "fleet.energy",
+];
+
+/// What people recorded as paid (`iotbiz cost add`), for each device in use and month; inputs and
+/// costs of the case may be bound to them.
+pub const RECORDED: &[Metric] = &[
+    row("recorded.radio", "CUR/device/month", "recorded for data and SIM cards"),
+    row("recorded.cloud", "CUR/device/month", "recorded for servers and what runs on them"),
+    row("recorded.support", "CUR/device/month", "recorded for people who help"),
+    row("recorded.returns", "CUR/device/month", "recorded for what came back"),
+    row("recorded.other", "CUR/device/month", "recorded for anything else that comes again"),
 ];
 
 /// A figure of one reading: `reading.box.energy.growth`.
@@ -102,6 +120,33 @@ pub enum OfReading {
     Growth,
     /// What a level falls by, in its unit for each device and month: a battery, a tank.
     Fall,
+    /// Energy in kWh for each device and month: what a counter of energy grows by, or power over
+    /// time.
+    Energy,
+}
+
+/// How a reading tells energy, and how many kWh (or kW) one of its unit is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Told {
+    /// A counter in a unit of energy.
+    Counter(f64),
+    /// Power.
+    Power(f64),
+}
+
+/// How readings of a unit tell energy; none: they do not.
+#[must_use]
+pub fn tells_energy(unit: &Unit) -> Option<Told> {
+    let of = |code: &str| unit.convert(1.0, &Unit::parse(code).ok()?);
+    // A torque in N.m has the dimension of energy and is none.
+    let (code, whole) = (unit.shown(), |code: &str| !code.contains(['.', '/', '*']));
+    if !whole(&code) {
+        return None;
+    }
+    match of("kWh").filter(|_| code.ends_with("Wh") || code.ends_with('J')) {
+        Some(factor) => Some(Told::Counter(factor)),
+        None => of("kW").filter(|_| code.ends_with('W')).map(Told::Power),
+    }
 }
 
 impl ReadingFigure {
@@ -115,6 +160,7 @@ impl ReadingFigure {
             "mean" => OfReading::Mean,
             "growth" => OfReading::Growth,
             "fall" => OfReading::Fall,
+            "energy" => OfReading::Energy,
             _ => return None,
         };
         let (kind, property) = (kind.parse().ok()?, property.parse().ok()?);
@@ -123,38 +169,136 @@ impl ReadingFigure {
 
     /// Its unit; none where no kind has such a number.
     #[must_use]
-    pub fn unit(&self, kinds: &BTreeMap<Name, crate::Kind>) -> Option<Unit> {
+    pub fn unit(&self, kinds: &BTreeMap<Name, Kind>) -> Option<Unit> {
         let property = kinds.get(&self.kind)?.readings.get(&self.property)?;
-        let crate::PropertyKind::Number { unit, .. } = &property.kind else { return None };
+        let PropertyKind::Number { unit, .. } = &property.kind else { return None };
         match self.what {
             OfReading::Mean => Some(unit.clone()),
             OfReading::Growth | OfReading::Fall => {
                 let per = Unit::parse("1/device/month").ok()?;
                 unit.times(&per, 1)
             }
+            OfReading::Energy => {
+                tells_energy(unit)?;
+                Unit::parse("kWh/device/month").ok()
+            }
+        }
+    }
+
+    /// The reading behind a figure of the catalogue or of a reading.
+    #[must_use]
+    pub fn of(path: &str, kinds: &BTreeMap<Name, Kind>) -> Option<Self> {
+        if path == "fleet.energy" { Self::energy(kinds).ok() } else { Self::parse(path) }
+    }
+
+    /// The one reading that tells the energy of a fleet: of the only kind that has any, its counter
+    /// before its power.
+    ///
+    /// # Errors
+    /// Those that could be meant, none among them.
+    pub fn energy(kinds: &BTreeMap<Name, Kind>) -> Result<Self, Vec<Self>> {
+        let (mut counters, mut powers) = (Vec::new(), Vec::new());
+        for (kind, body) in kinds {
+            for (property, reading) in &body.readings {
+                let PropertyKind::Number { unit, .. } = &reading.kind else { continue };
+                let (kind, property) = (kind.clone(), property.clone());
+                let figure = Self { kind, property, what: OfReading::Energy };
+                match tells_energy(unit) {
+                    Some(Told::Counter(_)) => counters.push(figure),
+                    Some(Told::Power(_)) => powers.push(figure),
+                    None => {}
+                }
+            }
+        }
+        powers.retain(|power| counters.iter().all(|counter| counter.kind != power.kind));
+        counters.append(&mut powers);
+        match counters.as_slice() {
+            [only] => Ok(only.clone()),
+            _ => Err(counters),
         }
     }
 }
 
-/// The unit of a figure that a fleet can be asked for; none: it cannot.
-pub(crate) fn measured_unit(path: &str, market: &Market<'_>) -> Option<Unit> {
+impl fmt::Display for ReadingFigure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.what {
+            OfReading::Mean => "mean",
+            OfReading::Growth => "growth",
+            OfReading::Fall => "fall",
+            OfReading::Energy => "energy",
+        };
+        write!(f, "reading.{}.{}.{what}", self.kind, self.property)
+    }
+}
+
+/// The unit of a figure that a fleet can be asked for.
+///
+/// # Errors
+/// What to say of a figure that it cannot be asked for.
+pub(crate) fn measured_unit(text: &Text, market: &Market<'_>) -> Result<Unit, Diagnostic> {
+    let path = text.text.as_str();
+    if path == "fleet.energy" {
+        if let Err(found) = ReadingFigure::energy(market.kinds) {
+            return Err(which_energy(text.span, &found));
+        }
+    }
     if let Some(figure) = ReadingFigure::parse(path) {
-        return figure.unit(market.kinds);
+        return figure.unit(market.kinds).ok_or_else(|| not_measured(text, MEASURABLE.iter()));
     }
     let metric = METRICS.iter().find(|metric| metric.name == path);
-    let metric = metric.filter(|metric| MEASURABLE.contains(&metric.name))?;
-    Some(metric.unit(market.currency.unwrap_or(Currency::EUR)))
+    let metric = metric.filter(|metric| MEASURABLE.contains(&metric.name));
+    let metric = metric.ok_or_else(|| not_measured(text, MEASURABLE.iter()))?;
+    Ok(metric.unit(market.currency.unwrap_or(Currency::EUR)))
+}
+
+/// The unit of a figure that says what an input or a cost of the case really is.
+///
+/// # Errors
+/// As for [`measured_unit`].
+pub(crate) fn actual_unit(text: &Text, market: &Market<'_>) -> Result<Unit, Diagnostic> {
+    if !text.text.starts_with("recorded.") {
+        return measured_unit(text, market);
+    }
+    let metric = RECORDED.iter().find(|metric| metric.name == text.text);
+    match metric {
+        Some(metric) => Ok(metric.unit(market.currency.unwrap_or(Currency::EUR))),
+        None => {
+            let names: Vec<&str> = RECORDED.iter().map(|metric| metric.name).collect();
+            Err(not_measured(text, names.iter()))
+        }
+    }
 }
 
 /// What to say of a figure that a fleet cannot be asked for.
-pub(crate) fn not_measured(path: &str, at: Span) -> Diagnostic {
-    let message = format!("{path:?} is no figure that a fleet can be asked for");
-    let help = match expr::nearest(path, MEASURABLE.iter().copied()) {
+fn not_measured<'n>(
+    text: &Text,
+    known: impl Iterator<Item = &'n &'static str> + Clone,
+) -> Diagnostic {
+    let message = format!("{:?} is no figure that a fleet can be asked for", text.text);
+    let names: Vec<&str> = known.map(|name| *name).collect();
+    let help = match expr::nearest(&text.text, names.iter().copied()) {
         Some(near) => format!("did you mean {near:?}?"),
         None => format!(
-            "use one of {}, or reading.KIND.PROPERTY.mean, growth or fall of a number",
-            MEASURABLE.join(", ")
+            "use one of {}; reading.KIND.PROPERTY.mean, growth, fall or energy of a number; a \
+             cost of the case may name recorded.radio, cloud, support, returns or other",
+            names.join(", ")
         ),
+    };
+    Diagnostic::error(codes::UNKNOWN_NAME, text.span, message).help(help)
+}
+
+/// What to say where no reading, or more than one, tells energy.
+fn which_energy(at: Span, found: &[ReadingFigure]) -> Diagnostic {
+    let message = match found {
+        [] => "no reading tells energy: none is in kWh, J, W or the like".to_owned(),
+        _ => format!("{} readings tell energy, of kinds or directions of their own", found.len()),
+    };
+    let help = match found {
+        [] => "add energy = { unit = \"kWh\", counter = true } to a kind of device".to_owned(),
+        _ => {
+            let names: Vec<String> = found.iter().map(|one| format!("{:?}", one.to_string())).collect();
+            format!("name the one that is meant: {}", names.join(", "))
+        }
     };
     Diagnostic::error(codes::UNKNOWN_NAME, at, message).help(help)
 }
@@ -229,8 +373,22 @@ mod tests {
     }
 
     #[test]
+    fn energy_is_told_in_its_own_units_and_by_no_torque() {
+        let told = |code: &str| tells_energy(&Unit::parse(code).unwrap());
+        assert_eq!(told("kWh"), Some(Told::Counter(1.0)));
+        assert_eq!(told("Wh"), Some(Told::Counter(0.001)));
+        let Some(Told::Counter(megajoule)) = told("MJ") else { panic!() };
+        assert!((megajoule - 1.0 / 3.6).abs() < 1e-12, "{megajoule}");
+        assert_eq!(told("W"), Some(Told::Power(0.001)));
+        assert_eq!(told("kW"), Some(Told::Power(1.0)));
+        for code in ["N.m", "Cel", "%", "V", "1"] {
+            assert_eq!(told(code), None, "{code}");
+        }
+    }
+
+    #[test]
     fn every_unit_of_the_catalogue_is_a_unit() {
-        for metric in METRICS.iter().chain(CONTRACT_METRICS) {
+        for metric in METRICS.iter().chain(CONTRACT_METRICS).chain(RECORDED) {
             let unit = metric.unit.replace("CUR", "EUR");
             assert!(Unit::parse(&unit).is_ok(), "{}", metric.name);
         }

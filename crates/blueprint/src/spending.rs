@@ -1,8 +1,8 @@
 //! What the case says a fleet costs, as plain numbers: the middle of each range, in the blueprint's
 //! currency.
 //!
-//! *Invariant:* the numbers are those that `check` prices a plan with. A cost that depends on what
-//! only trials can draw (an assumption, another input) has no number here and says so.
+//! *Invariant:* the numbers are those that `check` prices a plan with. An input of the case
+//! counts with its middle; a cost that depends on an assumption has no number here and says so.
 
 use expr::{Quantity, Type, Unit};
 use model::Name;
@@ -117,14 +117,14 @@ fn priced(blueprint: &Blueprint, kind: &CostKind) -> Option<Priced> {
     Some(match kind {
         CostKind::Each { amount, basis } => {
             let unit = format!("{}{}", blueprint.currency_or_euro(), basis.per());
-            let amount = middle(amount, &Unit::parse(&unit).ok()?)?;
+            let amount = middle(blueprint, amount, &Unit::parse(&unit).ok()?)?;
             Priced::Each { amount, basis: *basis }
         }
         // Nobody knows from a plan how many devices have come to that age, or left.
         CostKind::Later { .. } => return None,
         CostKind::Total { amount, month } => {
             let unit = Unit::money(blueprint.currency_or_euro());
-            Priced::Total { amount: middle(amount, &unit)?, month: *month }
+            Priced::Total { amount: middle(blueprint, amount, &unit)?, month: *month }
         }
         CostKind::Radio { fixed, data, increment, of } => {
             let unit =
@@ -133,10 +133,10 @@ fn priced(blueprint: &Blueprint, kind: &CostKind) -> Option<Priced> {
             let bytes = increment.as_ref().and_then(|amount| amount.exact_in(&byte));
             let increment = bytes.and_then(|bytes| u64::try_from(bytes.ceil()).ok());
             let fixed = match fixed {
-                Some(fixed) => middle(fixed, &unit("/device/month")?)?,
+                Some(fixed) => middle(blueprint, fixed, &unit("/device/month")?)?,
                 None => Decimal::ZERO,
             };
-            let data = middle(data, &unit("/MB")?)?;
+            let data = middle(blueprint, data, &unit("/MB")?)?;
             let planned = planned_megabytes(blueprint, of.as_ref(), increment);
             Priced::Radio(RadioTariff {
                 fixed,
@@ -150,7 +150,7 @@ fn priced(blueprint: &Blueprint, kind: &CostKind) -> Option<Priced> {
 }
 
 /// The middle of a formula in a unit.
-fn middle(formula: &Formula, wanted: &Unit) -> Option<Decimal> {
+fn middle(blueprint: &Blueprint, formula: &Formula, wanted: &Unit) -> Option<Decimal> {
     let (Type::Number(unit) | Type::Spread(unit)) = formula.program.result() else { return None };
     // A plain amount keeps its digits.
     if let Ok(quantity) = Quantity::parse(&formula.text)
@@ -158,7 +158,7 @@ fn middle(formula: &Formula, wanted: &Unit) -> Option<Decimal> {
     {
         return Some(exact);
     }
-    decimal(unit.convert(central(formula)?, wanted)?)
+    decimal(unit.convert(central(blueprint, formula)?, wanted)?)
 }
 
 fn decimal(value: f64) -> Option<Decimal> {
@@ -206,6 +206,17 @@ mod tests {
         assert_eq!(radio.increment, Some(10_000));
         assert_eq!(radio.planned_megabytes, Some(Decimal::from(432)));
         assert_eq!(found[1].text, "0.40 EUR/device/month + 0.02 EUR/MB for each begun 10 kB");
+    }
+
+    #[test]
+    fn a_cost_of_inputs_counts_with_their_middles_and_one_of_an_assumption_does_not() {
+        let found = of("support = \"contacts * 12 min * wage\"\npayers = \"assumption.pays * 3 \
+             EUR/device/month\"\n[case.input]\nwage = { value = \"45 EUR/h\", source = \"own \
+             quote\", as_of = \"2026-11-20\" }\ncontacts = \"0.05/device/month\"");
+        let named = |name: &str| found.iter().find(|cost| cost.name.as_str() == name).unwrap();
+        // 0.05 times a fifth of an hour at 45.
+        assert_eq!(named("support").priced.clone().map(norm), each("0.45", Basis::DeviceMonth));
+        assert_eq!(named("payers").priced, None);
     }
 
     fn norm(priced: Priced) -> Priced {

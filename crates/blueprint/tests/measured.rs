@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use blueprint::{Blueprint, render};
+use blueprint::{Blueprint, ReadingFigure, render};
 
 const BASE: &str = r#"
 blueprint = 1
@@ -104,4 +104,81 @@ fn a_figure_that_cannot_be_measured_or_has_another_unit_is_refused() {
         assert!(said.contains(says), "{from} -> {to}: {said}");
         assert!(said.contains("--> blueprint.toml:"), "{said}");
     }
+}
+
+/// The base with this reading, and these lines before its costs.
+fn energetic(readings: &str, lines: &str) -> String {
+    BASE.replace("temperature = {", &format!("{readings}\ntemperature = {{"))
+        .replace("[case.cost]", &format!("{lines}\n[case.cost]"))
+}
+
+const USED: &str =
+    "[case.input]\nused = { value = \"20 to 30 kWh/device/month\", actual = \"fleet.energy\" }";
+
+#[test]
+fn the_energy_of_a_fleet_is_that_of_its_one_reading_of_energy() {
+    let parse = |readings: &str| {
+        let text = energetic(readings, USED);
+        let parsed = Blueprint::parse(&text);
+        let said = render(&parsed.diagnostics, "blueprint.toml", &text);
+        (parsed.blueprint, said)
+    };
+    let counter = "meter = { unit = \"Wh\", counter = true, every = \"1 h\" }";
+    let power = "load = { unit = \"W\", every = \"1 min\" }";
+    let torque = "torque = { unit = \"N.m\", every = \"1 min\" }";
+    for (readings, name) in [
+        (counter.to_owned(), "reading.box.meter.energy"),
+        (power.to_owned(), "reading.box.load.energy"),
+        // What is counted is surer than what is looked at now and then.
+        (format!("{counter}\n{power}\n{torque}"), "reading.box.meter.energy"),
+    ] {
+        let (blueprint, said) = parse(&readings);
+        let blueprint = blueprint.unwrap_or_else(|| panic!("{said}"));
+        let figure = ReadingFigure::of("fleet.energy", &blueprint.kinds).unwrap();
+        assert_eq!(figure.to_string(), name);
+        assert_eq!(blueprint.case.unwrap().actuals["used"], "fleet.energy");
+    }
+    let (_, none) = parse(torque);
+    assert!(none.contains("no reading tells energy"), "{none}");
+    let two = format!("{counter}\n{}", counter.replace("meter", "fed_in"));
+    let (_, two) = parse(&two);
+    assert!(two.contains("2 readings tell energy"), "{two}");
+    assert!(two.contains("\"reading.box.fed_in.energy\", \"reading.box.meter.energy\""), "{two}");
+}
+
+#[test]
+fn a_cost_may_name_what_was_recorded_as_paid() {
+    let costs = |line: &str| {
+        let text = format!("{BASE}[case.cost.support]\n{line}\n");
+        let parsed = Blueprint::parse(&text);
+        (parsed.blueprint, render(&parsed.diagnostics, "blueprint.toml", &text))
+    };
+    let (blueprint, said) =
+        costs("each = \"1 to 3 EUR/device/month\"\nactual = \"recorded.support\"");
+    let case = blueprint.unwrap_or_else(|| panic!("{said}")).case.unwrap();
+    assert_eq!(case.actuals["cost.support"], "recorded.support");
+    for (line, says) in [
+        (
+            "each = \"3 EUR/device\"\nactual = \"recorded.support\"",
+            "recorded.support is in EUR/device/month, the input in EUR/device",
+        ),
+        (
+            "each = \"1 EUR/device/month\"\nactual = \"recorded.suport\"",
+            "did you mean \"recorded.support\"?",
+        ),
+        ("total = \"9 EUR\"\nactual = \"recorded.support\"", "actual"),
+    ] {
+        let (_, said) = costs(line);
+        assert!(said.contains(says) && said.contains("error"), "{line}: {said}");
+    }
+    // No device gives a part of it, so no experiment can ask for it.
+    let said = found("\"fleet.on_time\"", "\"recorded.support\"");
+    assert!(said.contains("is no figure that a fleet can be asked for"), "{said}");
+}
+
+#[test]
+fn an_input_may_say_who_says_so_and_when() {
+    let value = "value = \"1.2 to 2.5 %/month\"";
+    let said = found(value, &format!("{value}, source = \"own quote\", as_of = \"2026-11-20\""));
+    assert!(!said.contains("error"), "{said}");
 }

@@ -38,27 +38,45 @@ impl<'s> Reader<'s> {
         let Some(section) = table.section(self, "cost") else { return costs };
         for (name, _) in section.names(self) {
             let Some(cost) = self.cost(&section, name.as_str(), context, scope) else { continue };
-            if matches!(cost.kind, CostKind::Radio { .. })
-                && let Some(metric) = self.radio_actual(&section, &name, context)
-            {
-                actuals.insert(format!("cost.{name}.megabytes"), metric);
+            if let Some((path, metric)) = self.cost_actual(&section, (&name, &cost.kind), context) {
+                actuals.insert(path, metric);
             }
             costs.insert(name, cost);
         }
         costs
     }
 
-    /// What says how much data a radio cost really has.
-    fn radio_actual(
+    /// What says how much a cost really is, or how much data a radio cost really has.
+    fn cost_actual(
         &mut self,
         section: &Section<'s, '_>,
-        name: &Name,
+        (name, kind): (&Name, &CostKind),
         context: &CaseContext<'_>,
-    ) -> Option<String> {
-        let table = section.section(self, name.as_str()).filter(|table| table.has("actual"))?;
+    ) -> Option<(String, String)> {
+        let table = match section.value(self, name.as_str()) {
+            Some((DeValue::Table(_), _)) => section.section(self, name.as_str())?,
+            Some(_) | None => return None,
+        };
+        if !table.has("actual") {
+            return None;
+        }
         let text = table.text(self, "actual")?;
-        let unit = Unit::parse("MB/device/month").unwrap_or_else(|_| Unit::one());
-        self.actual(&text, Some(&unit), &context.market)
+        let parse = |code: &str| Unit::parse(code).unwrap_or_else(|_| Unit::one());
+        let (path, unit) = match kind {
+            CostKind::Radio { .. } => {
+                (format!("cost.{name}.megabytes"), parse("MB/device/month"))
+            }
+            CostKind::Each { amount, .. } | CostKind::Later { amount } => {
+                let (Type::Number(unit) | Type::Spread(unit)) = amount.program.result() else {
+                    return None;
+                };
+                (format!("cost.{name}"), unit.clone())
+            }
+            // The keys of such a cost are refused where it is read.
+            CostKind::Total { .. } => return None,
+        };
+        let metric = self.actual(&text, Some(&unit), &context.market)?;
+        Some((path, metric))
     }
 
     fn cost(
@@ -85,7 +103,7 @@ impl<'s> Reader<'s> {
             let month = self.month(&table);
             CostKind::Total { amount: amount?, month: month? }
         } else if table.has("each") {
-            only(self, &table, &["each", "every", "per", "volume"]);
+            only(self, &table, &["each", "every", "per", "volume", "actual"]);
             let each = self.each(&table, "each", context, scope)?;
             match (each, table.has("every") || is_later(self, &table)) {
                 (CostKind::Each { amount, .. }, true) => CostKind::Later { amount },

@@ -46,6 +46,10 @@ fn missing(blueprint: &Blueprint, metric: &str) -> Option<Gap> {
             let sums = vec![format!("{} alarms", blueprint.alarms.len())];
             blueprint.alarms.is_empty().then(|| gap(sums, "add [alarm.too_warm]"))
         }
+        ("fleet", "energy") => Some(gap(
+            vec!["energy is made of readings kept; a gate judges what the log alone tells".into()],
+            "bind an input of the case to it, or test it: kind = \"measure\"",
+        )),
         ("economics", _) => {
             let sums = vec![format!("{} plans with a price", blueprint.plans.len())];
             blueprint.plans.is_empty().then(|| gap(sums, "add [plan.care]"))

@@ -18,15 +18,20 @@ struct Sum {
 }
 
 /// The value of an input, in this unit.
-pub(super) fn in_unit(formula: &Formula, unit: &str) -> Option<f64> {
+pub(super) fn in_unit(blueprint: &Blueprint, formula: &Formula, unit: &str) -> Option<f64> {
     let (Type::Number(own) | Type::Spread(own)) = formula.program.result() else { return None };
-    own.convert(central(formula)?, &Unit::parse(unit).ok()?)
+    own.convert(central(blueprint, formula)?, &Unit::parse(unit).ok()?)
+}
+
+/// A cost by what it is counted by, in the blueprint's currency.
+fn in_basis(blueprint: &Blueprint, amount: &Formula, basis: Basis) -> Option<f64> {
+    in_unit(blueprint, amount, &format!("{}{}", blueprint.currency_or_euro(), basis.per()))
 }
 
 /// Devices of a customer, in the middle.
 pub(super) fn fleet(blueprint: &Blueprint) -> Option<f64> {
     let input = blueprint.case.as_ref()?.inputs.get("fleet_size")?;
-    in_unit(input, "device/customer").filter(|devices| *devices > 0.0)
+    in_unit(blueprint, input, "device/customer").filter(|devices| *devices > 0.0)
 }
 
 /// The kind of device that earns: what the plan counts, else what the radio is paid for.
@@ -62,7 +67,8 @@ fn recurring(earning: &Earning<'_>, kind: &Name) -> Option<Vec<Sum>> {
             },
             Basis::Once | Basis::Month | Basis::Device | Basis::Customer => continue,
         };
-        sums.push(Sum { what: format!("case.cost.{name}"), amount: -central(amount)? * share });
+        let what = format!("case.cost.{name}");
+        sums.push(Sum { what, amount: -in_basis(earning.blueprint, amount, *basis)? * share });
     }
     Some(sums)
 }
@@ -94,7 +100,7 @@ fn once(earning: &Earning<'_>) -> Option<Vec<Sum>> {
             Basis::Once | Basis::Month | Basis::DeviceMonth | Basis::CustomerMonth => continue,
         };
         let what = format!("case.cost.{name} once");
-        sums.push(Sum { what, amount: -central(amount)? * share });
+        sums.push(Sum { what, amount: -in_basis(earning.blueprint, amount, *basis)? * share });
     }
     Some(sums)
 }
@@ -182,7 +188,7 @@ fn months(earning: &Earning<'_>) -> Option<(f64, String)> {
     let horizon = f64::from(case.horizon_months);
     let ends = format!("{horizon} months until the case ends");
     let Some(churn) = case.inputs.get("churn") else { return Some((horizon, ends)) };
-    let churn = in_unit(churn, "1/month")?;
+    let churn = in_unit(earning.blueprint, churn, "1/month")?;
     if churn * horizon <= 1.0 {
         return Some((horizon, ends));
     }

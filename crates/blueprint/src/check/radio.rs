@@ -8,7 +8,7 @@ use std::time::Duration;
 use expr::{Slot, Unit};
 use model::Name;
 
-use crate::{Blueprint, CostKind, Formula, Kind};
+use crate::{Blueprint, Case, CostKind, Formula, Kind};
 
 /// Seconds of a month in checks and in the case.
 const MONTH: Duration = Duration::from_secs(30 * 86_400);
@@ -38,15 +38,28 @@ pub(crate) struct Bill {
     pub(crate) cost: f64,
 }
 
-/// A formula's value, with the middle of each range.
-pub(crate) fn central(formula: &Formula) -> Option<f64> {
+/// How deep inputs may hang on inputs.
+const DEPTH_MAX: u8 = 16;
+
+/// A formula's value, with the middle of each range and of each input of the case.
+pub(crate) fn central(blueprint: &Blueprint, formula: &Formula) -> Option<f64> {
+    middle_of(blueprint.case.as_ref(), formula, DEPTH_MAX)
+}
+
+fn middle_of(case: Option<&Case>, formula: &Formula, depth: u8) -> Option<f64> {
+    let input = |path: &str| {
+        let name = path.strip_prefix("case.").unwrap_or(path);
+        let input = case?.inputs.get(name)?;
+        middle_of(case, input, depth.checked_sub(1)?)
+    };
     let middles: Option<Vec<f64>> = formula
         .program
         .slots()
         .iter()
         .map(|slot| match slot {
             Slot::Spread(spread) => Some(spread.central()),
-            Slot::Path(_) | Slot::Window { .. } | Slot::Silent { .. } | Slot::Inside { .. } => None,
+            Slot::Path(path) => input(path),
+            Slot::Window { .. } | Slot::Silent { .. } | Slot::Inside { .. } => None,
         })
         .collect();
     formula.program.number(&middles?[..])
@@ -66,8 +79,8 @@ pub(crate) fn tariffs(blueprint: &Blueprint) -> Vec<Tariff<'_>> {
                 name,
                 of,
                 kind: blueprint.kinds.get(of)?,
-                fixed: fixed.as_ref().map_or(Some(0.0), central)?,
-                data: central(data)?,
+                fixed: fixed.as_ref().map_or(Some(0.0), |fixed| central(blueprint, fixed))?,
+                data: central(blueprint, data)?,
                 increment: increment.unwrap_or(SESSION_BYTES),
             })
         })
