@@ -6,6 +6,8 @@
 //! device that counts.
 
 mod explain;
+mod paid;
+mod units;
 
 use std::sync::Arc;
 
@@ -33,6 +35,10 @@ use crate::problem::Problem;
 use crate::read::{Read, read};
 use crate::ventures::in_force;
 
+use self::units::scaled;
+
+pub(crate) use self::paid::{Paid, RECORDED, kind_of};
+
 /// Trials when nothing is asked.
 const TRIALS_DEFAULT: u32 = 4_000;
 /// The most trials of one request.
@@ -58,6 +64,7 @@ pub(crate) struct Meeting {
     pub(crate) picture: Arc<Picture>,
     pub(crate) by_day: ByDay,
     pub(crate) read: Read,
+    pub(crate) paid: Paid,
     pub(crate) now: Timestamp,
 }
 
@@ -172,9 +179,11 @@ impl Meeting {
         let known = pieces(&picture, tenant, &found.blueprint.venture);
         let case = case(&found, &known, now)?;
         let devices = Fleet::of(&picture, (tenant, &found), &by_day).devices().0;
-        let metrics = case.bindings.iter().map(|binding| binding.metric.as_str());
-        let read = read(app, (tenant, &devices), metrics, now).await?;
-        Ok(Self { case, found, tenant, picture, by_day, read, now })
+        let metrics = || case.bindings.iter().map(|binding| binding.metric.as_str());
+        let asked = (&found.blueprint.kinds, metrics());
+        let read = read(app, (tenant, &devices), asked, now).await?;
+        let paid = Paid::of(app, (tenant, &found), metrics()).await?;
+        Ok(Self { case, found, tenant, picture, by_day, read, paid, now })
     }
 
     pub(crate) fn fleet(&self) -> Fleet<'_> {
@@ -208,17 +217,20 @@ impl Meeting {
         self.said((input, metric), Window { from, to: self.now })
     }
 
-    /// What the fleet says of an input in a window. The data of a radio is counted as its tariff
-    /// bills it, or the plan would be compared with something else.
+    /// What the fleet says of an input in a window, in the unit of the case. The data of a radio is
+    /// counted as its tariff bills it, or the plan would be compared with something else.
     pub(crate) fn said(&self, (input, metric): (&str, &str), window: Window) -> Option<Measured> {
         let fleet = self.fleet();
-        match self.radio(input, metric) {
-            Some(radio) => {
-                let parts = radio.megabytes(&fleet.carried(&radio, window));
-                fleet.together(&parts, window)
-            }
-            None => fleet.measured(metric, window),
-        }
+        let found = if metric.starts_with(RECORDED) {
+            self.paid.measured(metric, &fleet.devices().0, window)
+        } else if let Some(radio) = self.radio(input, metric) {
+            let parts = radio.megabytes(&fleet.carried(&radio, window));
+            fleet.together(&parts, window)
+        } else {
+            fleet.measured(metric, window)
+        };
+        let factor = self.factor(input, metric);
+        found.map(|found| scaled(found, factor))
     }
 
     fn radio(&self, input: &str, metric: &str) -> Option<Radio> {
@@ -371,7 +383,14 @@ pub(crate) async fn show(
     let tenant = caller.may(Action::Read)?;
     let run = asked.run((TRIALS_DEFAULT, TRIALS_MAX))?;
     let meeting = Meeting::of(&app, tenant, &venture).await?;
-    against(Arc::new(meeting), run).await.map(Json)
+    let mut found = against(Arc::new(meeting), run).await?;
+    if caller.may(Action::ReadMoney).is_err() {
+        // Who may not see money sees the figure, and not what it is made of.
+        for input in found.inputs.iter_mut().filter(|input| input.metric.starts_with(RECORDED)) {
+            input.explain["inputs"] = serde_json::Value::Array(Vec::new());
+        }
+    }
+    Ok(Json(found))
 }
 
 /// The plan against what happened.
@@ -454,6 +473,8 @@ fn notes(meeting: &Meeting, months: &[CaseMonth]) -> Vec<String> {
                 .to_owned(),
         );
     }
+    notes.extend(meeting.paid.waiting(meeting.now));
+    notes.extend(meeting.paid.left_out.iter().cloned());
     if meeting.fleet().devices().1 == Basis::Simulated {
         notes.push("simulated: virtual devices count in this tenant".to_owned());
     }

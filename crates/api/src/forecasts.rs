@@ -6,6 +6,7 @@
 mod shown;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -15,14 +16,15 @@ use identity::Action;
 use jiff::ToSpan as _;
 use jiff::civil::Date;
 use model::{ErrorKind, TenantId, Timestamp};
-use registry::content::{ClosedContent, ForecastContent, ForecastItem};
+use registry::content::{ClosedContent, CostKind, ForecastContent, ForecastItem};
 use registry::{Expect, Kind, RecordRow};
 use serde::Deserialize;
 use venture::experiment::{ExperimentState, distribution, state_of, state_of_value, unit_of};
 use venture::forecast::percentiles;
+use venture::measure::Window;
 
 use self::shown::{ForecastJson, ForecastsJson, forecast_json, scored};
-use crate::actual::{Meeting, month_of, month_text, window_of};
+use crate::actual::{Meeting, Paid, kind_of, month_of, month_text, window_of};
 use crate::app::App;
 use crate::caller::Caller;
 use crate::case::Trials;
@@ -39,6 +41,8 @@ const TRIALS: u32 = 10_000;
 const INSTALLED: &str = "installed";
 /// So many days before a month the server freezes what the case says, if nobody did.
 pub(crate) const FREEZE_DAYS: i64 = 7;
+/// So many days after a month its forecast waits for what was paid in it to be recorded.
+const BILLS_DAYS: u64 = 45;
 
 /// What somebody expects.
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
@@ -301,7 +305,8 @@ pub(crate) async fn settle(
         let content: ForecastContent = row.content()?;
         let first = format!("{}-01", content.month).parse::<Date>().ok();
         let window = first.and_then(window_of).filter(|window| window.is_over(now));
-        if let Some(window) = window.filter(|_| content.closed.is_none()) {
+        let Some(window) = window.filter(|_| content.closed.is_none()) else { continue };
+        if !awaits(app, (tenant, venture), (&content, window)).await? {
             due.push((row, content, window));
         }
     }
@@ -316,10 +321,28 @@ pub(crate) async fn settle(
     Ok((compared, frozen))
 }
 
+/// Whether a forecast still waits for what was paid: bills of a month come after it.
+async fn awaits(
+    app: &App,
+    (tenant, venture): (TenantId, &str),
+    (content, window): (&ForecastContent, Window),
+) -> Result<bool, Problem> {
+    let metrics = || content.items.iter().filter_map(|item| item.metric.as_deref());
+    let kinds: Vec<CostKind> = metrics().filter_map(kind_of).collect();
+    let patience = Duration::from_secs(BILLS_DAYS * 86_400);
+    if kinds.is_empty() || app.clock.now() >= window.to + patience {
+        return Ok(false);
+    }
+    let found = in_force(&app.shard.picture(), tenant, venture)?;
+    let paid = Paid::of(app, (tenant, &found), metrics()).await?;
+    let Some(month) = month_of(window.from) else { return Ok(false) };
+    Ok(kinds.into_iter().any(|kind| !paid.has(kind, month)))
+}
+
 async fn close(
     app: &App,
     (tenant, meeting): (TenantId, &Meeting),
-    (row, mut content, window): (&RecordRow, ForecastContent, venture::measure::Window),
+    (row, mut content, window): (&RecordRow, ForecastContent, Window),
 ) -> Result<(), Problem> {
     let fleet = meeting.fleet();
     let actual = |item: &ForecastItem| match &item.metric {

@@ -196,7 +196,8 @@ async fn measured(
     let (picture, by_day) = app.shard.moment(asked.tenant, needed).await?;
     let fleet = Fleet::of(&picture, (asked.tenant, asked.found), &by_day);
     let (devices, basis) = fleet.devices();
-    let read = read(app, (asked.tenant, &devices), std::iter::once(metric), now).await?;
+    let of = (&asked.found.blueprint.kinds, std::iter::once(metric));
+    let read = read(app, (asked.tenant, &devices), of, now).await?;
     let Some(found) = fleet.with(&read).measured(metric, window) else { return Ok(None) };
     let read = (picture.offset.0, basis, now);
     let Some(found) = in_unit(asked, found) else { return Ok(None) };

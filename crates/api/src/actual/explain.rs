@@ -23,17 +23,31 @@ pub(super) fn explain(
         missing.value = None;
         return missing;
     };
-    let says = blueprint::METRICS.iter().find(|metric| metric.name == binding.metric);
-    let leaf = |label: &str, value: f64| {
-        Explain::leaf(label, value, "", basis, says.map_or("", |metric| metric.says))
-    };
+    let says = said_by(meeting, &binding.metric);
+    let leaf = |label: &str, value: f64| Explain::leaf(label, value, "", basis, &says);
     let mut inputs = vec![leaf("sum", m.sum), leaf("by", m.by), leaf("standard error", m.error)];
+    if let Some(from) = meeting.fleet().began() {
+        let window = Window { from, to: meeting.now };
+        let devices = meeting.fleet().devices().0;
+        inputs.extend(meeting.paid.explain(&binding.metric, (&devices, window), basis));
+    }
     if let Some(radio) = meeting.radio(&variable.name, &binding.metric) {
         inputs.extend(carried(meeting, (&variable.name, basis), &radio));
     }
     Explain::computed(&binding.metric, "sum over devices / sum over devices", m.value, inputs)
         .in_unit(&unit)
         .by("ratio estimator, Cochran 1977, 6.4")
+}
+
+/// What a figure counts, and the reading that it is made of.
+fn said_by(meeting: &Meeting, metric: &str) -> String {
+    let mut known = blueprint::METRICS.iter().chain(blueprint::RECORDED);
+    let says = known.find(|known| known.name == metric).map_or("", |known| known.says);
+    match blueprint::ReadingFigure::of(metric, &meeting.found.blueprint.kinds) {
+        Some(figure) if says.is_empty() => figure.to_string(),
+        Some(figure) => format!("{says}: {figure}"),
+        None => says.to_owned(),
+    }
 }
 
 /// What was counted of a radio, the plan of it, and the lines of the blueprint that say so.

@@ -32,6 +32,8 @@ mod intervals;
 #[cfg(test)]
 mod money;
 #[cfg(test)]
+mod paid;
+#[cfg(test)]
 mod people;
 #[cfg(test)]
 mod provision;

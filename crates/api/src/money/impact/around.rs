@@ -9,10 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use billing::zone::Period;
-use blueprint::ReadingFigure;
 use model::{DeviceId, Name, TenantId, Timestamp, Value};
 use registry::Kind;
-use registry::content::ForecastContent;
+use registry::content::{ForecastContent, ForecastItem};
 use serde::Serialize;
 use twin::DeviceTwin;
 use venture::measure::Window;
@@ -132,6 +131,10 @@ impl Around<'_> {
             return Ok(Vec::new());
         }
         let mut meeting = Meeting::of(self.app, self.tenant, venture).await?;
+        let items = open.iter().flat_map(|(_, content, _)| &content.items);
+        for metric in items.filter_map(|item| item.metric.as_ref()) {
+            meeting.read.add(&found.blueprint.kinds, metric);
+        }
         let before = self.figures(&meeting, &open);
         let day = self.day().await?;
         self.correct(&mut meeting, &open, day);
@@ -151,10 +154,8 @@ impl Around<'_> {
     }
 
     /// Whether a figure is made of readings like this one.
-    fn reads(&self, metric: &str) -> bool {
-        ReadingFigure::parse(metric).is_some_and(|figure| {
-            figure.kind == self.twin.kind && figure.property == self.corrected.property
-        })
+    fn reads(&self, meeting: &Meeting, metric: &str) -> bool {
+        meeting.read.is_of(metric, (&self.twin.kind, &self.corrected.property))
     }
 
     fn figures(
@@ -162,14 +163,13 @@ impl Around<'_> {
         meeting: &Meeting,
         open: &[(String, ForecastContent, Window)],
     ) -> Vec<BTreeMap<String, f64>> {
-        let fleet = meeting.fleet();
         let of = |(_, content, window): &(String, ForecastContent, Window)| {
             let window = Window { from: window.from, to: window.to.min(meeting.now) };
-            let metrics = content.items.iter().filter_map(|item| item.metric.as_ref());
-            let metrics = metrics.filter(|metric| self.reads(metric));
-            let figure =
-                |metric: &String| Some((metric.clone(), fleet.measured(metric, window)?.value));
-            metrics.filter_map(figure).collect()
+            let figure = |item: &ForecastItem| {
+                let metric = item.metric.as_ref().filter(|metric| self.reads(meeting, metric))?;
+                Some((metric.clone(), meeting.said((&item.what, metric), window)?.value))
+            };
+            content.items.iter().filter_map(figure).collect()
         };
         open.iter().map(of).collect()
     }
@@ -218,9 +218,9 @@ impl Around<'_> {
         let number = self.corrected.time.as_millis().div_euclid(DAY_MS);
         let items = open.iter().flat_map(|(_, content, _)| &content.items);
         let metrics = items.filter_map(|item| item.metric.clone());
-        let metrics: BTreeSet<String> = metrics.filter(|metric| self.reads(metric)).collect();
+        let metrics: BTreeSet<String> = metrics.filter(|metric| self.reads(meeting, metric)).collect();
         for metric in metrics {
-            let days = meeting.read.entry(metric).or_default().entry(self.twin.id).or_default();
+            let Some(days) = meeting.read.days_mut(&metric, self.twin.id) else { continue };
             days.retain(|(known, _)| *known != number);
             days.extend(day.map(|day| (number, day)));
             days.sort_by_key(|(known, _)| *known);
@@ -294,7 +294,7 @@ fn difference(before: &[Raised], after: &[Raised]) -> Vec<MovedAlarm> {
 
 fn forecast(
     (id, content): (&str, &ForecastContent),
-    (item, metric): (&registry::content::ForecastItem, &str),
+    (item, metric): (&ForecastItem, &str),
     (before, after): (Option<&f64>, Option<&f64>),
 ) -> MovedForecast {
     let made = bizcase::Distribution::empirical(&item.percentiles).ok();
