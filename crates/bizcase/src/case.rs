@@ -31,8 +31,8 @@ use crate::unit::Unit;
 
 pub use finding::{Finding, FindingKind};
 pub use library::{COST_LIBRARY, CostPrior, Place};
-pub use parts::{Asked, COST_PARTS, CostPart, Quote};
 pub use load_radio::PAYLOAD_BYTES_ASSUMED;
+pub use parts::{Arises, Asked, COST_PARTS, CostPart, Quote};
 pub use report::{Fan, Month, Results, Spread};
 pub use run::{CELLS_MAX, Run, TRIALS_MAX};
 pub use sensitivity::{Bar, BreakEven, Change, Importance, ScenarioDiff};

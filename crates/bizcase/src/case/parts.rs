@@ -273,9 +273,10 @@ fn quoted(text: &str) -> String {
 }
 
 impl Filled<'_> {
+    /// Source and day, as they stand below every number.
     fn said(&self) -> String {
         let Quote { source, as_of } = self.quote;
-        format!("source = {}, as_of = {}", quoted(source.trim()), quoted(as_of.trim()))
+        format!("source = {}\nas_of = {}\n", quoted(source.trim()), quoted(as_of.trim()))
     }
 
     /// The key of an input.
@@ -292,9 +293,10 @@ impl Filled<'_> {
         })
     }
 
+    /// Tables of their own, so that they can stand at the end of any blueprint.
     fn lines(&self) -> String {
-        let part = self.part;
-        let mut text = format!("# {}: {}\n[case.input]\n", part.name, part.says);
+        let (part, said) = (self.part, self.said());
+        let mut text = format!("\n# {}: {}\n", part.name, part.says);
         for asked in part.asks {
             let Some(value) = self.values.get(asked.name) else { continue };
             if asked.name == "every" {
@@ -307,15 +309,14 @@ impl Filled<'_> {
             }
             for (key, value) in prices {
                 let value = quoted(value);
-                text.push_str(&format!("{key} = {{ value = {value}, {} }}\n", self.said()));
+                text.push_str(&format!("[case.input.{key}]\nvalue = {value}\n{said}"));
             }
         }
         let (each, more) = (self.formula(&self.first_price()), self.arises());
-        text.push_str("[case.cost]\n");
         text.push_str(&format!(
-            "{} = {{ each = \"{each}\"{more}, {} }}\n",
+            "[case.cost.{}]\neach = {}\n{more}{said}",
             part.name,
-            self.said()
+            quoted(&each)
         ));
         text
     }
@@ -331,18 +332,18 @@ impl Filled<'_> {
     fn arises(&self) -> String {
         match self.part.arises {
             Arises::Monthly => String::new(),
-            Arises::Left => ", per = \"left\"".to_owned(),
+            Arises::Left => "per = \"left\"\n".to_owned(),
             Arises::Every => {
                 let every = self.values.get("every").map_or("", String::as_str);
-                format!(", every = {}", quoted(every))
+                format!("every = {}\n", quoted(every))
             }
             Arises::Placed if self.breaks.len() < 2 => String::new(),
             Arises::Placed => {
                 let later = self.breaks.iter().skip(1).map(|(from, _)| {
-                    format!("\"{from}\" = \"{}\"", self.formula(&self.price_key(*from)))
+                    format!("\"{from}\" = {}", quoted(&self.formula(&self.price_key(*from))))
                 });
                 let later: Vec<String> = later.collect();
-                format!(", volume = {{ {} }}", later.join(", "))
+                format!("volume = {{ {} }}\n", later.join(", "))
             }
         }
     }

@@ -2,6 +2,7 @@
 //! what its fleet says.
 
 mod files;
+mod library;
 
 use std::path::PathBuf;
 
@@ -26,12 +27,10 @@ pub(crate) enum CaseCommand {
     /// What another file does to the value of a case, input by input, from the same seed.
     #[command(after_help = "Example: iotbiz case diff blueprint.toml cheaper.toml --trials 20000")]
     Diff(DiffArgs),
-    /// Costs of connected products to start from, each with its source and date.
-    #[command(after_help = "Examples:\n  iotbiz case library\n  iotbiz case library sim_upkeep")]
-    Library {
-        /// One of them, as lines of a blueprint.
-        name: Option<String>,
-    },
+    /// Costs of connected products to start from, each with its source and date; and parts whose
+    /// numbers are your own quotes: bom_by_volume, landed_cost, take_back, support_time, battery_swap.
+    #[command(after_help = LIBRARY_HELP)]
+    Library(LibraryArgs),
     /// The plan against what the fleet says, and the forecast with that in place.
     #[command(after_help = "Examples:\n  iotbiz case actual coolbox\n  iotbiz case actual \
                             coolbox --explain cost.radio.megabytes")]
@@ -82,6 +81,28 @@ pub(crate) struct DiffArgs {
     seed: u64,
 }
 
+const LIBRARY_HELP: &str = "Examples:
+  iotbiz case library
+  iotbiz case library sim_upkeep
+  iotbiz case library landed_cost
+  iotbiz case library bom_by_volume --set 'price=500: 9.80 EUR/device, 1000: 8.90 EUR/device' \\
+      --source 'own quote of Foxtec' --on 2026-11-20 >> blueprint.toml";
+
+#[derive(Debug, Args)]
+pub(crate) struct LibraryArgs {
+    /// One of them, as lines of a blueprint.
+    pub(super) name: Option<String>,
+    /// A number that a part asks for: `freight=4 %`. Give it once for each.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair, requires = "name")]
+    pub(super) set: Vec<(String, String)>,
+    /// Who gave the numbers: 'own quote of Foxtec'.
+    #[arg(long, requires = "name")]
+    pub(super) source: Option<String>,
+    /// The day they gave them: 2026-11-20.
+    #[arg(long, value_name = "DAY", requires = "name")]
+    pub(super) on: Option<jiff::civil::Date>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct VentureArgs {
     /// The venture, when there are several.
@@ -125,7 +146,7 @@ pub(crate) fn run(
     match command {
         CaseCommand::Run(args) => run_file(args, format),
         CaseCommand::Diff(args) => files::diff(args, format),
-        CaseCommand::Library { name } => files::library(name.as_deref(), format),
+        CaseCommand::Library(args) => library::library(args, format),
         CaseCommand::Actual(args) => actual(args, &client(), format),
         CaseCommand::Next(args) => next(args, &client(), format),
         CaseCommand::Forecast(args) => forecast(args, &client(), format),

@@ -325,11 +325,64 @@ fn two_case_files_differ_input_by_input_and_costs_to_start_from_have_a_source() 
     assert_eq!(again.stdout, output.stdout, "same seed, same bytes");
     let library = iotbiz(folder.path(), &["case", "library", "--json"]);
     let library: Vec<Value> = serde_json::from_slice(&library.stdout).unwrap();
-    assert!(library.iter().all(|entry| entry["source"].as_str().is_some_and(|s| !s.is_empty())));
+    for entry in &library {
+        let said = |key: &str| entry[key].as_str().is_some_and(|said| !said.is_empty());
+        // What public pages say has its date, what is asked for gets one with the quote.
+        assert!(said("source") && (said("as_of") || said("formula")), "{entry}");
+    }
     let lines = iotbiz(folder.path(), &["case", "library", "sim_upkeep"]);
     assert!(text(&lines.stdout).contains("[case.cost]\nsim_upkeep = {"), "{}", text(&lines.stdout));
     let none = iotbiz(folder.path(), &["case", "library", "gold"]);
     assert_eq!(none.status.code(), Some(3));
+}
+
+#[test]
+fn a_cost_of_own_quotes_is_written_only_with_its_source_and_day_and_passes_check() {
+    let folder = tempfile::tempdir().unwrap();
+    iotbiz(folder.path(), &["init", "--from", "coolbox"]);
+    let asked = iotbiz(folder.path(), &["case", "library", "landed_cost"]);
+    let asked = text(&asked.stdout);
+    assert!(asked.contains("price * (1 + freight) / (1 - insurance)"), "{asked}");
+    assert!(asked.contains("customs duty on CIF"), "{asked}");
+    let mut arguments = vec!["case", "library", "landed_cost"];
+    for value in [
+        "price=500: 9.80 EUR/device, 1000: 8.90 EUR/device",
+        "freight=4 %",
+        "insurance=0.3 %",
+        "duty=2.8 %",
+        "yield=97 %",
+        "packaging=0.45 EUR/device",
+    ] {
+        arguments.extend(["--set", value]);
+    }
+    let refused = iotbiz(folder.path(), &arguments);
+    assert_eq!(refused.status.code(), Some(2));
+    let said = text(&refused.stderr);
+    assert!(said.contains("nobody is named as the source"), "{said}");
+    assert!(said.contains("is not the day of a quote"), "{said}");
+    assert!(refused.stdout.is_empty());
+    arguments.extend(["--source", "own quote of Foxtec", "--on", "2026-11-20"]);
+    let given = iotbiz(folder.path(), &arguments);
+    assert!(given.status.success(), "{}", text(&given.stderr));
+    let blueprint = written(folder.path()) + &text(&given.stdout);
+    std::fs::write(folder.path().join("blueprint.toml"), &blueprint).unwrap();
+    let checked = iotbiz(folder.path(), &["check"]);
+    assert!(checked.status.success(), "{}{}", text(&checked.stdout), text(&checked.stderr));
+    let run = iotbiz(folder.path(), &["case", "run", "--trials", "200", "--json"]);
+    let found: Value = serde_json::from_slice(&run.stdout).unwrap();
+    assert!(found.to_string().contains("cost.landed_cost"), "{found}");
+    // The day is part of the quote: without it the file is refused.
+    let undated = blueprint.replace("as_of = \"2026-11-20\"\n", "");
+    std::fs::write(folder.path().join("blueprint.toml"), undated).unwrap();
+    let checked = iotbiz(folder.path(), &["check"]);
+    assert!(text(&checked.stderr).contains("an own quote has no day"), "{}", text(&checked.stderr));
+    assert!(!checked.status.success());
+    let future = iotbiz(
+        folder.path(),
+        &["case", "library", "bom_by_volume", "--set", "price=9 EUR/device", "--source", "x",
+            "--on", "2999-01-01"],
+    );
+    assert_eq!(future.status.code(), Some(2));
 }
 
 #[test]

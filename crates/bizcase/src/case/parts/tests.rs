@@ -38,12 +38,17 @@ fn every_part_gives_lines_for_the_examples_it_shows() {
         let examples = part.asks.iter().map(|asked| (asked.name, asked.example));
         let lines = part.fill(&values(&examples.collect::<Vec<_>>()), &QUOTE);
         let lines = lines.unwrap_or_else(|reasons| panic!("{}: {reasons:?}", part.name));
-        case(&lines);
+        // They can stand behind tables of the same name.
+        case(&format!("[case.input]\nown = \"3 %\"\n[case.cost]\nbox = \"1 EUR/device\"\n{lines}"));
         for asked in part.asks {
             assert!(part.formula.contains(&format!("{{{}}}", asked.name)) || asked.name == "every");
         }
-        let said = lines.matches("source = \"own quote of Foxtec\", as_of = \"2026-11-20\"");
-        assert!(said.count() >= part.asks.len() - usize::from(part.name == "battery_swap"));
+        // Each number but the rhythm, and the cost itself; a price has two, one for each break.
+        let said = "source = \"own quote of Foxtec\"\nas_of = \"2026-11-20\"";
+        let prices = usize::from(part.asks.iter().any(|asked| asked.name == "price"));
+        let rhythm = usize::from(part.arises == Arises::Every);
+        let wanted = part.asks.len() + 1 + prices - rhythm;
+        assert_eq!(lines.matches(said).count(), wanted, "{lines}");
     }
 }
 

@@ -1,13 +1,11 @@
-//! Cases of files, with no server: what two of them differ in, and costs to start from.
+//! Cases of files, with no server: what two of them differ in.
 //!
 //! *Invariant:* both cases are drawn from the same seed, so what differs is the files.
 
 use std::path::Path;
 
-use bizcase::case::{COST_LIBRARY, CostPrior, Place};
 use bizcase::text::short;
 use bizcase::{Case, Run};
-use serde_json::{Value, json};
 
 use super::DiffArgs;
 use crate::cli::Format;
@@ -51,48 +49,5 @@ pub(super) fn diff(args: &DiffArgs, format: Format) -> anyhow::Result<()> {
         "mean npv {from} becomes {to}; {} trials from seed {} on both",
         args.trials, args.seed
     ));
-    Ok(())
-}
-
-const fn table(place: Place) -> &'static str {
-    match place {
-        Place::Cost => "case.cost",
-        Place::Risk => "case.risk",
-        Place::Input => "case.input",
-    }
-}
-
-fn as_json(entry: &CostPrior) -> Value {
-    json!({
-        "name": entry.name, "table": table(entry.place), "toml": entry.toml, "says": entry.says,
-        "source": entry.source, "as_of": entry.as_of,
-    })
-}
-
-pub(super) fn library(name: Option<&str>, format: Format) -> anyhow::Result<()> {
-    if let Some(name) = name {
-        let entry = COST_LIBRARY.iter().find(|entry| entry.name == name).ok_or_else(|| {
-            let known: Vec<_> = COST_LIBRARY.iter().map(|entry| entry.name).collect();
-            Failure::new(exit::NOT_FOUND, format!("the library has no {name:?}"))
-                .fix(format!("use one of {}", known.join(", ")))
-        })?;
-        if format == Format::Json {
-            return output::json(&as_json(entry));
-        }
-        let dated = if entry.as_of.is_empty() { "no date" } else { entry.as_of };
-        output::line(&format!("# {}; source {}, {dated}", entry.says, entry.source))?;
-        output::line(&format!("[{}]", table(entry.place)))?;
-        return output::line(&format!("{} = {}", entry.name, entry.toml));
-    }
-    if format == Format::Json {
-        return output::json(&COST_LIBRARY.iter().map(as_json).collect::<Vec<_>>());
-    }
-    let rows = COST_LIBRARY.iter().map(|entry| {
-        [entry.name, table(entry.place), entry.says, entry.source, entry.as_of]
-            .map(str::to_owned)
-            .to_vec()
-    });
-    output::table(&["NAME", "TABLE", "WHAT IT IS", "SOURCE", "AS OF"], rows.collect())?;
-    output::talk("lines for a blueprint: iotbiz case library NAME");
     Ok(())
 }
