@@ -242,9 +242,9 @@ fn case(key: &str) -> Value {
     match key {
         "horizon" => text("How far it looks ahead, for example 60 months"),
         "discount" => text("For example 9 %/year"),
-        "reachable" => text("How many customers there are, a 90 % range"),
-        "fleet_size" => text("For example 8 to 12 devices/customer"),
-        "share" => text("How many of them buy; may name an assumption"),
+        "reachable" => any("How many customers there are, a 90 % range"),
+        "fleet_size" => any("For example 8 to 12 devices/customer"),
+        "share" => any("How many of them buy; may name an assumption"),
         "churn" => any(
             "For example 1.2 to 2.5 %/month, or { value, actual = \"fleet.churn\" }, or { alpha, beta }",
         ),
@@ -262,7 +262,8 @@ fn case(key: &str) -> Value {
         "income" => named(&any("An amount of money that is in no plan")),
         "use" => named(&any("How much of a priced thing a device uses")),
         "correlation" => any("\"cost.bom with churn\" = 0.5"),
-        "cost" => named(&any("An amount, or a table of total, or a radio tariff")),
+        "input" => named(&any("A figure, or a table of value, actual, source and as_of")),
+        "cost" => named(&any("An amount, or a table of each or total, or a radio tariff")),
         _ => any(""),
     }
 }
