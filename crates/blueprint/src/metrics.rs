@@ -237,10 +237,10 @@ impl fmt::Display for ReadingFigure {
 /// What to say of a figure that it cannot be asked for.
 pub(crate) fn measured_unit(text: &Text, market: &Market<'_>) -> Result<Unit, Diagnostic> {
     let path = text.text.as_str();
-    if path == "fleet.energy" {
-        if let Err(found) = ReadingFigure::energy(market.kinds) {
-            return Err(which_energy(text.span, &found));
-        }
+    if path == "fleet.energy"
+        && let Err(found) = ReadingFigure::energy(market.kinds)
+    {
+        return Err(which_energy(text.span, &found));
     }
     if let Some(figure) = ReadingFigure::parse(path) {
         return figure.unit(market.kinds).ok_or_else(|| not_measured(text, MEASURABLE.iter()));
@@ -272,7 +272,7 @@ pub(crate) fn actual_unit(text: &Text, market: &Market<'_>) -> Result<Unit, Diag
 /// What to say of a figure that a fleet cannot be asked for.
 fn not_measured<'n>(
     text: &Text,
-    known: impl Iterator<Item = &'n &'static str> + Clone,
+    known: impl Iterator<Item = &'n &'static str>,
 ) -> Diagnostic {
     let message = format!("{:?} is no figure that a fleet can be asked for", text.text);
     let names: Vec<&str> = known.map(|name| *name).collect();
