@@ -49,10 +49,7 @@ enum Made {
 
 impl Read {
     /// With the figures of a reading among `metrics`, and no days yet.
-    fn of<'m>(
-        kinds: &BTreeMap<Name, Kind>,
-        metrics: impl Iterator<Item = &'m str>,
-    ) -> Self {
+    fn of<'m>(kinds: &BTreeMap<Name, Kind>, metrics: impl Iterator<Item = &'m str>) -> Self {
         let mut read = Self::default();
         metrics.for_each(|metric| read.add(kinds, metric));
         read
@@ -198,7 +195,8 @@ fn growth(days: &[&(i64, DayKept)]) -> Option<Part> {
 fn fall(days: &[&(i64, DayKept)]) -> Option<Part> {
     let (first, last) = (days.first()?, days.last()?);
     let known = || days.iter().map(|(_, kept)| kept).filter(|kept| kept.count > 0);
-    let amount = known().zip(known().skip(1)).map(|(a, b)| (mean_of(a) - mean_of(b)).max(0.0)).sum();
+    let amount =
+        known().zip(known().skip(1)).map(|(a, b)| (mean_of(a) - mean_of(b)).max(0.0)).sum();
     #[expect(clippy::cast_precision_loss, reason = "days are far below 2^53")]
     let months = (last.0 - first.0) as f64 / MONTH_DAYS;
     (months > 0.0).then_some(Part::Amount { amount, months })

@@ -34,15 +34,8 @@ pub struct Clash;
 
 impl Unit {
     /// A bare number.
-    pub const ONE: Self = Self {
-        money: 0,
-        currency: None,
-        device: 0,
-        customer: 0,
-        month: 0,
-        megabyte: 0,
-        energy: 0,
-    };
+    pub const ONE: Self =
+        Self { money: 0, currency: None, device: 0, customer: 0, month: 0, megabyte: 0, energy: 0 };
     /// Devices.
     pub const DEVICE: Self = Self { device: 1, ..Self::ONE };
     /// Customers.

@@ -270,10 +270,7 @@ pub(crate) fn actual_unit(text: &Text, market: &Market<'_>) -> Result<Unit, Diag
 }
 
 /// What to say of a figure that a fleet cannot be asked for.
-fn not_measured<'n>(
-    text: &Text,
-    known: impl Iterator<Item = &'n &'static str>,
-) -> Diagnostic {
+fn not_measured<'n>(text: &Text, known: impl Iterator<Item = &'n &'static str>) -> Diagnostic {
     let message = format!("{:?} is no figure that a fleet can be asked for", text.text);
     let names: Vec<&str> = known.map(|name| *name).collect();
     let help = match expr::nearest(&text.text, names.iter().copied()) {
@@ -296,7 +293,8 @@ fn which_energy(at: Span, found: &[ReadingFigure]) -> Diagnostic {
     let help = match found {
         [] => "add energy = { unit = \"kWh\", counter = true } to a kind of device".to_owned(),
         _ => {
-            let names: Vec<String> = found.iter().map(|one| format!("{:?}", one.to_string())).collect();
+            let names: Vec<String> =
+                found.iter().map(|one| format!("{:?}", one.to_string())).collect();
             format!("name the one that is meant: {}", names.join(", "))
         }
     };

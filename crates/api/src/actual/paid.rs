@@ -122,10 +122,8 @@ impl Paid {
         window: Window,
     ) -> Option<Measured> {
         let months = self.counted(metric, devices, window);
-        let part = |month: &Month<'_>| Part::Amount {
-            amount: month.amount,
-            months: month.device_months,
-        };
+        let part =
+            |month: &Month<'_>| Part::Amount { amount: month.amount, months: month.device_months };
         let parts: Vec<Part> = months.iter().map(part).collect();
         let first = months.first().and_then(|month| window_of(month.first))?;
         let there = devices.iter().filter(|twin| {
@@ -166,9 +164,9 @@ impl Paid {
     /// What was recorded and does not count yet, in words.
     pub(super) fn waiting(&self, now: Timestamp) -> Vec<String> {
         let open = self.months.iter().flat_map(|(kind, months)| {
-            let open = months.keys().filter(|first| {
-                window_of(**first).is_some_and(|window| !window.is_over(now))
-            });
+            let open = months
+                .keys()
+                .filter(|first| window_of(**first).is_some_and(|window| !window.is_over(now)));
             open.map(move |first| {
                 let next = first.checked_add(1.month()).unwrap_or(*first);
                 format!(

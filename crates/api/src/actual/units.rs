@@ -15,7 +15,8 @@ impl Meeting {
     /// case counts in months.
     pub(super) fn factor(&self, input: &str, metric: &str) -> f64 {
         let slot = self.case.slot(input);
-        let wanted = slot.and_then(|slot| self.case.variables.get(slot)).map(|v| v.unit.to_string());
+        let wanted =
+            slot.and_then(|slot| self.case.variables.get(slot)).map(|v| v.unit.to_string());
         let wanted = wanted.and_then(|text| Unit::parse(&text).ok());
         let blueprint = &self.found.blueprint;
         let told = match ReadingFigure::parse(metric) {

@@ -87,8 +87,7 @@ mod tests {
 
     #[test]
     fn a_share_that_is_none_is_refused() {
-        let good =
-            Landing { freight: 0.0, insurance: 0.0, duty: 0.0, works: 1.0, packaging: 0.0 };
+        let good = Landing { freight: 0.0, insurance: 0.0, duty: 0.0, works: 1.0, packaging: 0.0 };
         assert_eq!(landed_cost(5.0, good).unwrap(), 5.0);
         for bad in [
             Landing { works: 0.0, ..good },

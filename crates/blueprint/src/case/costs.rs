@@ -63,9 +63,7 @@ impl<'s> Reader<'s> {
         let text = table.text(self, "actual")?;
         let parse = |code: &str| Unit::parse(code).unwrap_or_else(|_| Unit::one());
         let (path, unit) = match kind {
-            CostKind::Radio { .. } => {
-                (format!("cost.{name}.megabytes"), parse("MB/device/month"))
-            }
+            CostKind::Radio { .. } => (format!("cost.{name}.megabytes"), parse("MB/device/month")),
             CostKind::Each { amount, .. } | CostKind::Later { amount } => {
                 let (Type::Number(unit) | Type::Spread(unit)) = amount.program.result() else {
                     return None;

@@ -380,8 +380,17 @@ fn a_cost_of_own_quotes_is_written_only_with_its_source_and_day_and_passes_check
     assert!(!checked.status.success());
     let future = iotbiz(
         folder.path(),
-        &["case", "library", "bom_by_volume", "--set", "price=9 EUR/device", "--source", "x",
-            "--on", "2999-01-01"],
+        &[
+            "case",
+            "library",
+            "bom_by_volume",
+            "--set",
+            "price=9 EUR/device",
+            "--source",
+            "x",
+            "--on",
+            "2999-01-01",
+        ],
     );
     assert_eq!(future.status.code(), Some(2));
 }

@@ -218,7 +218,8 @@ impl Around<'_> {
         let number = self.corrected.time.as_millis().div_euclid(DAY_MS);
         let items = open.iter().flat_map(|(_, content, _)| &content.items);
         let metrics = items.filter_map(|item| item.metric.clone());
-        let metrics: BTreeSet<String> = metrics.filter(|metric| self.reads(meeting, metric)).collect();
+        let metrics: BTreeSet<String> =
+            metrics.filter(|metric| self.reads(meeting, metric)).collect();
         for metric in metrics {
             let Some(days) = meeting.read.days_mut(&metric, self.twin.id) else { continue };
             days.retain(|(known, _)| *known != number);

@@ -70,9 +70,9 @@ fn all(format: Format) -> anyhow::Result<()> {
         return output::json(&priors.chain(COST_PARTS.iter().map(part_json)).collect::<Vec<_>>());
     }
     let row = |row: [&str; 5]| row.map(str::to_owned).to_vec();
-    let priors = COST_LIBRARY.iter().map(|entry| {
-        row([entry.name, table(entry.place), entry.says, entry.source, entry.as_of])
-    });
+    let priors = COST_LIBRARY
+        .iter()
+        .map(|entry| row([entry.name, table(entry.place), entry.says, entry.source, entry.as_of]));
     let parts = COST_PARTS
         .iter()
         .map(|part| row([part.name, "case.cost", part.says, "your own quote", "its day"]));
