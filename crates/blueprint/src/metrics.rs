@@ -272,7 +272,7 @@ pub(crate) fn actual_unit(text: &Text, market: &Market<'_>) -> Result<Unit, Diag
 /// What to say of a figure that a fleet cannot be asked for.
 fn not_measured<'n>(text: &Text, known: impl Iterator<Item = &'n &'static str>) -> Diagnostic {
     let message = format!("{:?} is no figure that a fleet can be asked for", text.text);
-    let names: Vec<&str> = known.map(|name| *name).collect();
+    let names: Vec<&str> = known.copied().collect();
     let help = match expr::nearest(&text.text, names.iter().copied()) {
         Some(near) => format!("did you mean {near:?}?"),
         None => format!(

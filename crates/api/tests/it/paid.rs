@@ -34,7 +34,7 @@ impl Scene {
     fn today(&self) -> Date {
         let now = self.site.app.clock.now().as_millis();
         let now = jiff::Timestamp::from_millisecond(now).unwrap();
-        now.to_zoned(jiff::tz::TimeZone::UTC).date()
+        jiff::tz::TimeZone::UTC.to_datetime(now).date()
     }
 
     /// Goes to the third day of next month; gives the first of the month before.

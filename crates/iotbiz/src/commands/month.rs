@@ -32,7 +32,7 @@ impl Month {
     }
 }
 
-fn today() -> Date {
+pub(super) fn today() -> Date {
     let now = jiff::Timestamp::from_millisecond(SystemClock::new().now().as_millis());
     TimeZone::UTC.to_datetime(now.unwrap_or_default()).date()
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::LibraryArgs;
 use crate::cli::Format;
+use crate::commands::month::today;
 use crate::exit::{self, Failure};
 use crate::output;
 
@@ -93,8 +94,7 @@ fn of_part(part: &CostPart, args: &LibraryArgs, format: Format) -> anyhow::Resul
             return Err(Failure::new(exit::USAGE, format!("{name} is set twice")).into());
         }
     }
-    let today = jiff::Zoned::now().date();
-    if let Some(day) = args.on.filter(|day| *day > today) {
+    if let Some(day) = args.on.filter(|day| *day > today()) {
         let what = format!("{day} is after today: nobody has quoted that yet");
         return Err(Failure::new(exit::USAGE, what).fix("--on, the day of the quote").into());
     }
