@@ -12,7 +12,8 @@ mod shown;
 mod windows;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{FromRequestParts, Path, State};
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use identity::Action;
 use model::{AlarmId, Severity, TenantId, Timestamp};
@@ -208,33 +209,40 @@ pub(crate) fn noted(note: Option<&String>) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Somebody who may act on an alarm, and what is to be remembered of that.
-struct Acting<'a> {
-    app: &'a App,
+/// Somebody who may act on the alarm that the path names.
+pub(crate) struct Operator {
+    app: App,
     tenant: TenantId,
-    alarm: AlarmId,
     by: String,
-    note: Option<&'a String>,
+    alarm: String,
 }
 
-impl<'a> Acting<'a> {
-    fn begin(
-        (app, caller): (&'a App, &Caller),
-        alarm: &str,
-        note: Option<&'a String>,
-    ) -> Result<Self, Problem> {
-        let tenant = caller.may(Action::Operate)?;
-        let alarm = known(app, tenant, alarm)?.id;
-        noted(note)?;
-        Ok(Self { app, tenant, alarm, by: caller.actor(), note })
-    }
+impl FromRequestParts<App> for Operator {
+    type Rejection = Problem;
 
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let caller = Caller::from_request_parts(parts, app).await?;
+        let tenant = caller.may(Action::Operate)?;
+        let path = Path::from_request_parts(parts, app).await;
+        let Path(alarm) = path.map_err(|error| Problem::invalid("alarm", error.body_text()))?;
+        Ok(Self { app: app.clone(), tenant, by: caller.actor(), alarm })
+    }
+}
+
+impl Operator {
     /// Appends the act and waits until it is applied.
-    async fn does(self, mut act: Value) -> Result<Json<AlarmDetail>, Problem> {
-        act["by"] = self.by.into();
-        act["note"] = json!(self.note);
-        self.app.shard.decide_alarm(self.tenant, self.alarm, &act.to_string()).await?;
-        Ok(Json(detail(&*known(self.app, self.tenant, &self.alarm.to_string())?)))
+    async fn does(
+        self,
+        note: Option<String>,
+        mut act: Value,
+    ) -> Result<Json<AlarmDetail>, Problem> {
+        let Self { app, tenant, by, alarm } = self;
+        let alarm = known(&app, tenant, &alarm)?.id;
+        noted(note.as_ref())?;
+        act["by"] = by.into();
+        act["note"] = note.into();
+        app.shard.decide_alarm(tenant, alarm, &act.to_string()).await?;
+        Ok(Json(detail(&*known(&app, tenant, &alarm.to_string())?)))
     }
 }
 
@@ -243,13 +251,10 @@ impl<'a> Acting<'a> {
     params(("alarm" = String, Path, description = "id")),
     responses((status = 200, body = AlarmDetail), (status = "default", body = Problem)))]
 pub(crate) async fn acknowledge(
-    State(app): State<App>,
-    caller: Caller,
-    Path(alarm): Path<String>,
+    by: Operator,
     Body(asked): Body<Note>,
 ) -> Result<Json<AlarmDetail>, Problem> {
-    let acting = Acting::begin((&app, &caller), &alarm, asked.note.as_ref())?;
-    acting.does(json!({ "act": "acknowledge" })).await
+    by.does(asked.note, json!({ "act": "acknowledge" })).await
 }
 
 /// Says whether it was real, false or a test.
@@ -257,15 +262,12 @@ pub(crate) async fn acknowledge(
     params(("alarm" = String, Path, description = "id")),
     responses((status = 200, body = AlarmDetail), (status = "default", body = Problem)))]
 pub(crate) async fn verdict(
-    State(app): State<App>,
-    caller: Caller,
-    Path(alarm): Path<String>,
+    by: Operator,
     Body(asked): Body<NewVerdict>,
 ) -> Result<Json<AlarmDetail>, Problem> {
-    let acting = Acting::begin((&app, &caller), &alarm, asked.note.as_ref())?;
     let known = [("real", Verdict::Real), ("false", Verdict::False), ("test", Verdict::Test)];
     let verdict = word("/verdict", &asked.verdict, &known)?;
-    acting.does(json!({ "act": "verdict", "verdict": verdict })).await
+    by.does(asked.note, json!({ "act": "verdict", "verdict": verdict })).await
 }
 
 /// Tells nobody of it until then.
@@ -273,14 +275,11 @@ pub(crate) async fn verdict(
     params(("alarm" = String, Path, description = "id")),
     responses((status = 200, body = AlarmDetail), (status = "default", body = Problem)))]
 pub(crate) async fn shelve(
-    State(app): State<App>,
-    caller: Caller,
-    Path(alarm): Path<String>,
+    by: Operator,
     Body(asked): Body<Until>,
 ) -> Result<Json<AlarmDetail>, Problem> {
-    let acting = Acting::begin((&app, &caller), &alarm, asked.note.as_ref())?;
-    let until = asked.instant(app.clock.now())?;
-    acting.does(json!({ "act": "shelve", "until": until })).await
+    let until = asked.instant(by.app.clock.now())?;
+    by.does(asked.note, json!({ "act": "shelve", "until": until })).await
 }
 
 /// Tells of it again.
@@ -288,11 +287,8 @@ pub(crate) async fn shelve(
     params(("alarm" = String, Path, description = "id")),
     responses((status = 200, body = AlarmDetail), (status = "default", body = Problem)))]
 pub(crate) async fn unshelve(
-    State(app): State<App>,
-    caller: Caller,
-    Path(alarm): Path<String>,
+    by: Operator,
     Body(asked): Body<Note>,
 ) -> Result<Json<AlarmDetail>, Problem> {
-    let acting = Acting::begin((&app, &caller), &alarm, asked.note.as_ref())?;
-    acting.does(json!({ "act": "unshelve" })).await
+    by.does(asked.note, json!({ "act": "unshelve" })).await
 }

@@ -9,12 +9,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use identity::Action;
 use model::{AlarmId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Note, Until, noted, word};
+use super::{Note, Operator, Until, noted, word};
 use crate::app::App;
 use crate::caller::Caller;
 use crate::extract::{Body, Params};
@@ -140,18 +140,17 @@ pub(crate) async fn server(
     Ok(Json(ServerAlarmList { items }))
 }
 
-/// Does something about one of them, as somebody of a tenant.
-fn acts(
-    (app, caller): (&App, &Caller),
-    alarm: &str,
-    (act, note): (ServerAct, Option<String>),
-) -> Result<Json<ServerAlarm>, Problem> {
-    let tenant = caller.may(Action::Operate)?;
-    noted(note.as_ref())?;
-    let missing = || Problem::not_found("alarm of the server", alarm).fix("iotbiz alarm server");
-    let id: AlarmId = alarm.parse().map_err(|_no_id| missing())?;
-    let signed = ServerSigned { by: caller.actor(), at: app.clock.now(), note };
-    (app.facts.server_alarms.act)(tenant, id, (act, signed)).map(Json).ok_or_else(missing)
+impl Operator {
+    /// Does something about an alarm of the server, as somebody of a tenant.
+    fn acts(self, note: Option<String>, act: ServerAct) -> Result<Json<ServerAlarm>, Problem> {
+        let Self { app, tenant, by, alarm } = self;
+        noted(note.as_ref())?;
+        let missing =
+            || Problem::not_found("alarm of the server", &alarm).fix("iotbiz alarm server");
+        let id: AlarmId = alarm.parse().map_err(|_no_id| missing())?;
+        let signed = ServerSigned { by, at: app.clock.now(), note };
+        (app.facts.server_alarms.act)(tenant, id, (act, signed)).map(Json).ok_or_else(missing)
+    }
 }
 
 /// Says that somebody takes care of an alarm of the server.
@@ -159,12 +158,10 @@ fn acts(
     request_body = Note, params(("alarm" = String, Path, description = "id")),
     responses((status = 200, body = ServerAlarm), (status = "default", body = Problem)))]
 pub(crate) async fn take_server_alarm(
-    State(app): State<App>,
-    caller: Caller,
-    Path(alarm): Path<String>,
+    by: Operator,
     Body(asked): Body<Note>,
 ) -> Result<Json<ServerAlarm>, Problem> {
-    acts((&app, &caller), &alarm, (ServerAct::Acknowledge, asked.note))
+    by.acts(asked.note, ServerAct::Acknowledge)
 }
 
 /// Tells nobody of the tenant of an alarm of the server, or of the next of its condition, until
@@ -173,14 +170,11 @@ pub(crate) async fn take_server_alarm(
     request_body = Until, params(("alarm" = String, Path, description = "id")),
     responses((status = 200, body = ServerAlarm), (status = "default", body = Problem)))]
 pub(crate) async fn shelve_server_alarm(
-    State(app): State<App>,
-    caller: Caller,
-    Path(alarm): Path<String>,
+    by: Operator,
     Body(asked): Body<Until>,
 ) -> Result<Json<ServerAlarm>, Problem> {
-    caller.may(Action::Operate)?;
-    let until = asked.instant(app.clock.now())?;
-    acts((&app, &caller), &alarm, (ServerAct::Shelve(until), asked.note))
+    let until = asked.instant(by.app.clock.now())?;
+    by.acts(asked.note, ServerAct::Shelve(until))
 }
 
 /// Tells of it again.
@@ -188,10 +182,8 @@ pub(crate) async fn shelve_server_alarm(
     request_body = Note, params(("alarm" = String, Path, description = "id")),
     responses((status = 200, body = ServerAlarm), (status = "default", body = Problem)))]
 pub(crate) async fn unshelve_server_alarm(
-    State(app): State<App>,
-    caller: Caller,
-    Path(alarm): Path<String>,
+    by: Operator,
     Body(asked): Body<Note>,
 ) -> Result<Json<ServerAlarm>, Problem> {
-    acts((&app, &caller), &alarm, (ServerAct::Unshelve, asked.note))
+    by.acts(asked.note, ServerAct::Unshelve)
 }

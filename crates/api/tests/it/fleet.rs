@@ -6,10 +6,9 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use model::TenantId;
 use serde_json::{Value, json};
 
-use crate::site::Site;
+use crate::scene::{PATH, Scene};
 
 const VENTURE: &str = r#"
 blueprint = 1
@@ -37,50 +36,12 @@ sessions = "fleet.sessions <= 1/device/day"
 returns = "fleet.returns <= 60 %/month"
 "#;
 
-const PATH: &str = "/api/v1/ventures/coolbox";
 const MONTH: Duration = Duration::from_secs(30 * 86_400);
 
-struct Scene {
-    site: Site,
-    owner: String,
-    tenant: TenantId,
-}
-
 impl Scene {
-    async fn open() -> Self {
-        let site = Site::open().await;
-        let tenant = site.tenant("a").await;
-        let owner = site.person(tenant, "owner").await;
-        let scene = Self { site, owner, tenant };
-        scene.done("PUT", &format!("{PATH}/blueprint"), &json!({ "text": VENTURE })).await;
-        scene
-    }
-
-    async fn done(&self, method: &str, path: &str, body: &Value) -> Value {
-        let answer = self.site.call(method, path, &self.owner, body).await;
-        assert!(answer.status.is_success(), "{method} {path}: {}", answer.text);
-        answer.json()
-    }
-
-    async fn get(&self, path: &str) -> Value {
-        self.done("GET", &format!("{PATH}{path}"), &Value::Null).await
-    }
-
-    async fn device(&self, name: &str, kind: &str) -> String {
-        let body = json!({ "name": name, "kind": kind });
-        let added = self.done("POST", "/api/v1/devices", &body).await;
-        added["device"]["id"].as_str().unwrap().to_owned()
-    }
-
     async fn says(&self, device: &str, payload: &str) {
         let device = device.parse().unwrap();
         self.site.says((self.tenant, device), "telemetry", payload).await;
-    }
-
-    async fn criterion(&self, name: &str) -> Value {
-        let gates = self.get("/gates").await;
-        let all = gates["items"][0]["criteria"].as_array().unwrap().clone();
-        all.into_iter().find(|one| one["name"] == name).unwrap()
     }
 }
 
@@ -92,10 +53,10 @@ fn near(value: &Value, wanted: f64) {
 
 #[tokio::test]
 async fn the_radio_of_the_plan_meets_what_was_sent_as_its_tariff_bills_it() {
-    let scene = Scene::open().await;
-    let (first, second) = (scene.device("box-1", "box").await, scene.device("box-2", "box").await);
-    scene.device("box-3", "box").await;
-    let base = scene.device("base-1", "base").await;
+    let scene = Scene::open(VENTURE).await;
+    let (first, second) = (scene.device("box-1").await, scene.device("box-2").await);
+    scene.device("box-3").await;
+    let base = scene.device_of("base-1", "base").await;
     let silent = scene.get("/case/actual?trials=50").await;
     assert_eq!(silent["inputs"][0]["actual"], Value::Null, "nobody sent anything: {silent}");
     scene.says(&first, r#"{"temperature":3.9}"#).await;
@@ -132,8 +93,8 @@ async fn the_radio_of_the_plan_meets_what_was_sent_as_its_tariff_bills_it() {
 
 #[tokio::test]
 async fn a_gate_over_data_and_sessions_is_judged_and_made_again() {
-    let scene = Scene::open().await;
-    let device = scene.device("box-1", "box").await;
+    let scene = Scene::open(VENTURE).await;
+    let device = scene.device("box-1").await;
     assert_eq!(scene.criterion("data").await["state"], "missing", "nothing was sent");
     scene.says(&device, r#"{"temperature":3.9}"#).await;
     scene.says(&device, r#"{"temperature":4.1}"#).await;
@@ -157,9 +118,9 @@ async fn a_gate_over_data_and_sessions_is_judged_and_made_again() {
 
 #[tokio::test]
 async fn boards_that_came_back_count_by_their_reason() {
-    let scene = Scene::open().await;
+    let scene = Scene::open(VENTURE).await;
     for name in ["box-1", "box-2", "box-3", "box-4", "box-5"] {
-        scene.device(name, "box").await;
+        scene.device(name).await;
     }
     scene.site.pass(MONTH);
     near_zero(&scene.criterion("returns").await["value"]);

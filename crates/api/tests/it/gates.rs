@@ -35,12 +35,6 @@ impl Scene {
     async fn assumption(&self) -> Value {
         self.call("GET", "/assumptions", &Value::Null).await.1["items"][0].clone()
     }
-
-    async fn criterion(&self, name: &str) -> Value {
-        let gates = self.call("GET", "/gates", &Value::Null).await.1;
-        let criteria = gates["items"][0]["criteria"].as_array().unwrap().clone();
-        criteria.into_iter().find(|criterion| criterion["name"] == name).unwrap()
-    }
 }
 
 #[tokio::test]

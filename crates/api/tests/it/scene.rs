@@ -99,9 +99,20 @@ impl Scene {
 
     /// A new box; gives its id.
     pub(crate) async fn device(&self, name: &str) -> String {
-        let body = json!({ "name": name, "kind": "box" });
+        self.device_of(name, "box").await
+    }
+
+    pub(crate) async fn device_of(&self, name: &str, kind: &str) -> String {
+        let body = json!({ "name": name, "kind": kind });
         let added = self.done("POST", "/api/v1/devices", &body).await;
         added["device"]["id"].as_str().unwrap().to_owned()
+    }
+
+    /// A criterion of the first gate as it stands now.
+    pub(crate) async fn criterion(&self, name: &str) -> Value {
+        let gates = self.get("/gates").await;
+        let criteria = gates["items"][0]["criteria"].as_array().unwrap().clone();
+        criteria.into_iter().find(|criterion| criterion["name"] == name).unwrap()
     }
 
     /// A result of the experiment that asks for orders.
