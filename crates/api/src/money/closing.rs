@@ -143,10 +143,7 @@ pub(crate) async fn close(
     };
     let (rows, next_cursor) = contracts.page(&app, tenant).await?;
     let closer = Closer { app: app.clone(), tenant, actor: caller.actor(), shadow: asked.shadow };
-    let mut items = Vec::with_capacity(rows.len());
-    for rows in rows.chunks(CONTRACTS_TOGETHER_MAX) {
-        items.extend(closer.contracts(rows, first).await?);
-    }
+    let items = closer.all(&rows, first).await?;
     Ok(Json(Closed { month: asked.month, items, next_cursor }))
 }
 
@@ -178,8 +175,8 @@ struct Drafted {
 }
 
 /// What closing one contract would write and tell.
-#[derive(Default)]
 struct ClosedContract {
+    id: String,
     items: Vec<ClosedPeriod>,
     drafts: Vec<Drafted>,
 }
@@ -204,20 +201,41 @@ impl ClosedPeriod {
 type Asked = (String, Result<Loaded, Problem>, Vec<Kept>);
 
 impl Closer {
-    /// Rates contracts beside each other and writes their drafts in one transaction. One contract
-    /// that cannot be rated or written keeps no other from being closed.
-    async fn contracts(
+    /// Rates some contracts while the drafts of those before them are written.
+    async fn all(
         &self,
         rows: &[RecordRow],
         first: jiff::civil::Date,
     ) -> Result<Vec<ClosedPeriod>, Problem> {
+        let mut items = Vec::with_capacity(rows.len());
+        let mut made = Vec::new();
+        for rows in rows.chunks(CONTRACTS_TOGETHER_MAX) {
+            let (kept, next) = tokio::join!(self.keep(made), self.made(rows, first));
+            items.extend(kept?);
+            made = next?;
+        }
+        items.extend(self.keep(made).await?);
+        Ok(items)
+    }
+
+    /// Reads and rates contracts beside each other.
+    async fn made(
+        &self,
+        rows: &[RecordRow],
+        first: jiff::civil::Date,
+    ) -> Result<Vec<ClosedContract>, Problem> {
         let read = load_many(&self.app, self.tenant, rows).await?.into_iter();
         let asked = rows.iter().zip(read).map(|(row, (loaded, own))| (row.id.clone(), loaded, own));
         let asked: Vec<Asked> = asked.collect();
         let closer = self.clone();
         let work = move || closer.rated(asked, first);
         let done = tokio::task::spawn_blocking(work).await;
-        let made = done.map_err(|e| Problem::from_kind(model::ErrorKind::Internal, &e))??;
+        done.map_err(|e| Problem::from_kind(model::ErrorKind::Internal, &e))?
+    }
+
+    /// Writes drafts in one transaction. One contract that cannot be rated or written keeps no
+    /// other from being closed.
+    async fn keep(&self, made: Vec<ClosedContract>) -> Result<Vec<ClosedPeriod>, Problem> {
         let drafts: Vec<&Drafted> = made.iter().flat_map(|closed| &closed.drafts).collect();
         let Err(together) = self.write(&drafts).await else {
             return Ok(made.into_iter().flat_map(|closed| closed.items).collect());
@@ -227,10 +245,10 @@ impl Closer {
         }
         // Somebody closed one of them at the same time: the others are written all the same.
         let mut items = Vec::new();
-        for (closed, row) in made.into_iter().zip(rows) {
+        for closed in made {
             match self.write(&closed.drafts.iter().collect::<Vec<_>>()).await {
                 Ok(()) => items.extend(closed.items),
-                Err(problem) => items.push(ClosedPeriod::failed(&row.id, problem)),
+                Err(problem) => items.push(ClosedPeriod::failed(&closed.id, problem)),
             }
         }
         Ok(items)
@@ -307,7 +325,7 @@ impl Closer {
             take_in(&mut documents, &drafted)?;
             closed.drafts.push(drafted);
         }
-        Ok(closed)
+        Ok(())
     }
 
     fn mode(&self, loaded: &Loaded) -> Mode {

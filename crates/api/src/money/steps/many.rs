@@ -4,7 +4,7 @@
 //! documents, and the counter moves with them, once. A document that may not take the step is told
 //! and keeps no other from taking it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Json;
 use axum::extract::State;
@@ -94,10 +94,7 @@ pub(crate) async fn steps(
     let taking = Taking { app: &app, tenant, actor: &actor };
     let step = Step { step: asked.step, date: asked.date, amount: None };
     let many = Many { taking, month: &asked.month, from, step: &step };
-    let mut items = Vec::new();
-    for rows in rows.chunks(CONTRACTS_TOGETHER_MAX) {
-        items.extend(many.contracts(rows).await?);
-    }
+    let items = many.all(&rows).await?;
     Ok(Json(SteppedAll { items, next_cursor }))
 }
 
@@ -119,43 +116,89 @@ struct Many<'a> {
     step: &'a Step,
 }
 
-/// Counters of legal entities as the documents before left them.
-#[derive(Default)]
+/// Counters of legal entities with their revisions, as the documents before left them.
+#[derive(Clone, Default)]
 struct Counters(BTreeMap<Name, (EntityContent, u64)>);
 
+/// Contracts with everybody in them and their documents, as they were read.
+type Read = Vec<(Result<Loaded, Problem>, Vec<Kept>)>;
+
 impl Many<'_> {
-    async fn contracts(&self, rows: &[RecordRow]) -> Result<Vec<Stepped>, Problem> {
+    /// Reads some contracts while those before them are written.
+    async fn all(&self, rows: &[RecordRow]) -> Result<Vec<Stepped>, Problem> {
+        let mut chunks = rows.chunks(CONTRACTS_TOGETHER_MAX).peekable();
+        let mut items = Vec::new();
+        let mut counters = Counters::default();
+        let mut read = match chunks.peek() {
+            Some(first) => self.read(first).await?,
+            None => return Ok(items),
+        };
+        while let Some(rows) = chunks.next() {
+            let next = chunks.peek().copied().unwrap_or_default();
+            let (stepped, ahead) =
+                tokio::join!(self.contracts(rows, read, &mut counters), self.read(next));
+            items.extend(stepped?);
+            read = ahead?;
+        }
+        Ok(items)
+    }
+
+    async fn read(&self, rows: &[RecordRow]) -> Result<Read, Problem> {
+        load_many(self.taking.app, self.taking.tenant, rows).await
+    }
+
+    /// Takes the step with these contracts in one transaction.
+    async fn contracts(
+        &self,
+        rows: &[RecordRow],
+        mut read: Read,
+        counters: &mut Counters,
+    ) -> Result<Vec<Stepped>, Problem> {
         for _ in 0..TRIES_MAX {
-            let (items, changes) = self.made(rows).await?;
+            let mut moved = counters.clone();
+            let (items, changes) = self.made(read, &mut moved)?;
             match self.taking.write(&changes).await {
-                Ok(()) => return Ok(items),
+                Ok(()) => {
+                    *counters = moved;
+                    return Ok(items);
+                }
                 // Somebody took a number or changed a document at the same time: look again.
                 Err(problem) if problem.code == code::CONFLICT.code => {}
                 Err(problem) => return Err(problem),
             }
+            *counters = Counters::default();
+            read = self.read(rows).await?;
         }
         let what = format!("documents change within TRIES_MAX = {TRIES_MAX} tries");
         Err(Problem::new(code::UNAVAILABLE, what).fix("repeat it: what is done stays done"))
     }
 
     /// What the step would change of these contracts.
-    async fn made(&self, rows: &[RecordRow]) -> Result<(Vec<Stepped>, Vec<Change>), Problem> {
+    fn made(
+        &self,
+        read: Read,
+        counters: &mut Counters,
+    ) -> Result<(Vec<Stepped>, Vec<Change>), Problem> {
         let tenant: TenantId = self.taking.tenant;
-        let mut counters = Counters::default();
+        let mut moved = BTreeSet::new();
         let (mut items, mut changes) = (Vec::new(), Vec::new());
-        for (loaded, documents) in load_many(self.taking.app, tenant, rows).await? {
+        for (loaded, documents) in read {
             let mut loaded = loaded?;
             counters.put(&mut loaded);
             let before = loaded.entity.clone();
             self.contract((&mut loaded, documents), (&mut items, &mut changes))?;
             if loaded.entity != before {
+                moved.insert(loaded.customer.entity.clone());
                 let now = (loaded.entity, loaded.entity_revision);
                 counters.0.insert(loaded.customer.entity, now);
             }
         }
         // The counter last, once: it rests on the revision that was read.
-        for (name, (content, revision)) in counters.0 {
-            changes.push(counter(tenant, name.as_str(), (&content, revision))?);
+        for name in moved {
+            let Some((content, revision)) = counters.0.get_mut(&name) else { continue };
+            changes.push(counter(tenant, name.as_str(), (content, *revision))?);
+            // The one that writing it makes.
+            *revision += 1;
         }
         Ok((items, changes))
     }
