@@ -6,52 +6,51 @@
 //! The map is sorted here and not left to `serde_json`, whose order depends on a cargo feature that
 //! any crate of the build may switch on. Not RFC 8785: that one rewrites integers above 2^53.
 
-use std::fmt::Write as _;
-
 use serde_json::Value;
 
 /// Writes `value`, or `None` where it is nested deeper than `depth_max`.
 pub(crate) fn text(value: &Value, depth_max: usize) -> Option<String> {
-    let mut out = String::new();
+    let mut out = Vec::new();
     put(value, depth_max, &mut out)?;
-    Some(out)
+    String::from_utf8(out).ok()
 }
 
-fn put(value: &Value, depth_left: usize, out: &mut String) -> Option<()> {
+fn put(value: &Value, depth_left: usize, out: &mut Vec<u8>) -> Option<()> {
     let below = || depth_left.checked_sub(1);
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
-            write!(out, "{value}").ok()
+            serde_json::to_writer(out, value).ok()
         }
         Value::Array(items) => {
             let below = below()?;
-            out.push('[');
+            out.push(b'[');
             for (place, item) in items.iter().enumerate() {
                 separate(place, out);
                 put(item, below, out)?;
             }
-            out.push(']');
+            out.push(b']');
             Some(())
         }
         Value::Object(fields) => {
             let below = below()?;
             let mut sorted: Vec<_> = fields.iter().collect();
             sorted.sort_unstable_by_key(|(key, _)| *key);
-            out.push('{');
+            out.push(b'{');
             for (place, (key, item)) in sorted.into_iter().enumerate() {
                 separate(place, out);
-                write!(out, "{}:", Value::String(key.clone())).ok()?;
+                serde_json::to_writer(&mut *out, key).ok()?;
+                out.push(b':');
                 put(item, below, out)?;
             }
-            out.push('}');
+            out.push(b'}');
             Some(())
         }
     }
 }
 
-fn separate(place: usize, out: &mut String) {
+fn separate(place: usize, out: &mut Vec<u8>) {
     if place > 0 {
-        out.push(',');
+        out.push(b',');
     }
 }
 

@@ -12,7 +12,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use model::{ClaimId, CredentialId, DeviceId, Name, Origin, Returned, SiteId, Timestamp, UserId};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
@@ -378,7 +378,7 @@ pub(crate) fn check(key: Key<'_>, value: &Value) -> Result<(), Error> {
         Kind::Customer => rules(value, money::customer),
         Kind::Contract => rules(value, money::contract),
         Kind::Entity => rules(value, money::entity),
-        Kind::Invoice => rules(value, |_: &InvoiceContent| Ok(())),
+        Kind::Invoice => rules(value, |_: &InvoiceContent<IgnoredAny>| Ok(())),
         Kind::Cost => rules(value, cost::check),
         Kind::Assumption
         | Kind::Experiment

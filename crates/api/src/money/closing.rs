@@ -13,7 +13,7 @@ use axum::extract::State;
 use billing::delta_totals;
 use billing::document::{TaxRules, Totals};
 use billing::entry::sha256;
-use billing::ledger::{Books, Delta, Draft, Entity, InvoiceState};
+use billing::ledger::{Books, Delta, Draft, Entity, Invoice, InvoiceState};
 use billing::zone::Period;
 use identity::Action;
 use model::{InvoiceId, Money, TenantId, Timestamp, UserId};
@@ -168,9 +168,9 @@ struct Making {
 /// A draft, the ones it replaces, and the entries it rests on.
 struct Drafted {
     id: String,
-    content: InvoiceContent,
+    content: InvoiceContent<Invoice>,
     /// The revision that each rests on, and what becomes of it.
-    thrown: Vec<(String, u64, InvoiceContent)>,
+    thrown: Vec<(String, u64, InvoiceContent<Invoice>)>,
     entries: Vec<String>,
 }
 
@@ -292,24 +292,24 @@ impl Closer {
     }
 
     fn one(&self, (id, loaded, documents): Asked, first: jiff::civil::Date) -> ClosedContract {
-        let made = loaded.and_then(|loaded| self.contract(&loaded, documents, first));
-        made.unwrap_or_else(|problem| {
-            let items = vec![ClosedPeriod::failed(&id, problem)];
-            ClosedContract { items, drafts: Vec::new() }
-        })
+        let mut closed = ClosedContract { id, items: Vec::new(), drafts: Vec::new() };
+        let made = loaded.and_then(|loaded| self.contract((&loaded, documents), first, &mut closed));
+        if let Err(problem) = made {
+            closed.items.push(ClosedPeriod::failed(&closed.id, problem));
+        }
+        closed
     }
 
     fn contract(
         &self,
-        loaded: &Loaded,
-        mut documents: Vec<Kept>,
+        (loaded, mut documents): (&Loaded, Vec<Kept>),
         first: jiff::civil::Date,
-    ) -> Result<ClosedContract, Problem> {
+        closed: &mut ClosedContract,
+    ) -> Result<(), Problem> {
         let files = loaded.files()?;
         let zone = loaded.zone()?;
         let from = zone.start_of(first)?;
         let to = zone.start_of(first.last_of_month().tomorrow().unwrap_or(first))?;
-        let mut closed = ClosedContract::default();
         for period in files.periods_ending(loaded.name(), Period { from, to })? {
             let (item, drafted) = match self.period(loaded, period, &documents) {
                 Ok(done) => done,
@@ -322,7 +322,7 @@ impl Closer {
             closed.items.push(item);
             let Some(drafted) = drafted else { continue };
             // The next period sees it, as if it had been read again.
-            take_in(&mut documents, &drafted)?;
+            take_in(&mut documents, &drafted);
             closed.drafts.push(drafted);
         }
         Ok(())
@@ -417,14 +417,13 @@ impl Closer {
             numbered_at: None,
             reverses: None,
             payments: Vec::new(),
-            document: json(books.draft(draft)?)?,
+            document: books.draft(draft)?.clone(),
         };
         let mut thrown = Vec::with_capacity(old.len());
         for kept in old {
             let mut invoice = kept.invoice.clone();
             invoice.state = InvoiceState::Discarded;
-            let content = InvoiceContent { document: json(&invoice)?, ..kept.content.clone() };
-            thrown.push((kept.id.clone(), kept.revision, content));
+            thrown.push((kept.id.clone(), kept.revision, kept.standing(invoice)));
         }
         Ok(Drafted { id: id.to_string(), content, thrown, entries: making.entries })
     }
@@ -502,14 +501,11 @@ impl Closer {
 }
 
 /// The documents of a contract as they stand once a draft is written.
-fn take_in(documents: &mut Vec<Kept>, drafted: &Drafted) -> Result<(), Problem> {
+fn take_in(documents: &mut Vec<Kept>, drafted: &Drafted) {
     for (id, _, content) in &drafted.thrown {
         if let Some(known) = documents.iter_mut().find(|known| known.id == *id) {
-            known.invoice.state = InvoiceState::Discarded;
-            known.revision += 1;
-            known.content = content.clone();
+            *known = Kept::of(known.id.clone(), known.revision + 1, content.clone());
         }
     }
-    documents.push(Kept::of(drafted.id.clone(), 1, drafted.content.clone())?);
-    Ok(())
+    documents.push(Kept::of(drafted.id.clone(), 1, drafted.content.clone()));
 }

@@ -8,7 +8,6 @@ use billing::ledger::Invoice;
 use model::{Name, TenantId};
 use registry::content::InvoiceContent;
 use registry::{IDS_MAX, Key, Kind, RecordRow};
-use serde::Deserialize as _;
 
 use crate::app::App;
 use crate::code;
@@ -58,20 +57,24 @@ impl Contracts<'_> {
 pub(crate) struct Kept {
     pub(crate) id: String,
     pub(crate) revision: u64,
-    pub(crate) content: InvoiceContent,
+    pub(crate) content: InvoiceContent<()>,
     pub(crate) invoice: Invoice,
 }
 
 impl Kept {
-    pub(crate) fn of(id: String, revision: u64, content: InvoiceContent) -> Result<Self, Problem> {
-        let invoice = Invoice::deserialize(&content.document)
-            .map_err(|error| Problem::from_kind(model::ErrorKind::Corrupt, &error))?;
-        Ok(Self { id, revision, content, invoice })
+    pub(crate) fn of(id: String, revision: u64, content: InvoiceContent<Invoice>) -> Self {
+        let (content, invoice) = content.with(());
+        Self { id, revision, content, invoice }
+    }
+
+    /// As it is written once its document stands so.
+    pub(crate) fn standing(&self, invoice: Invoice) -> InvoiceContent<Invoice> {
+        self.content.clone().with(invoice).0
     }
 }
 
 pub(crate) fn kept(row: &RecordRow) -> Result<Kept, Problem> {
-    Kept::of(row.id.clone(), row.revision, row.content()?)
+    Ok(Kept::of(row.id.clone(), row.revision, row.content()?))
 }
 
 /// The documents of a contract: those with a number first, in the order of the numbers.

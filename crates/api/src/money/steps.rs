@@ -131,7 +131,6 @@ impl Taking<'_> {
         let (step, payment) = self.of(loaded, document, asked)?;
         let invoice = books.step(document.invoice.draft.id, &step)?.clone();
         let mut content = document.content.clone();
-        content.document = json(&invoice)?;
         if asked.step == Wanted::Approve {
             content.approved_by = Some(self.actor.to_owned());
         }
@@ -148,7 +147,7 @@ impl Taking<'_> {
         let numbered = entity.map_or((0, 0), billing::ledger::Entity::numbered);
         let moved =
             EntityContent { invoices: numbered.0, credits: numbered.1, ..loaded.entity.clone() };
-        let mut changed = vec![(document.clone(), content)];
+        let mut changed = vec![(document.clone(), content.with(invoice.clone()).0)];
         changed.extend(credited(&mut books, documents, &invoice)?);
         Ok(Taken { changed, moved })
     }
@@ -217,15 +216,15 @@ impl Taking<'_> {
             numbered_at: None,
             reverses: Some(number),
             payments: Vec::new(),
-            document: json(&invoice)?,
             ..document.content.clone()
         };
+        let (content, ()) = content.with(invoice);
         let record = id.to_string();
         let record = key(self.tenant, Kind::Invoice, &record);
         let written =
             crate::write::put(self.app, record, &content, self.actor, Expect::New).await?;
         applied(self.app, written.seq).await?;
-        let made = Kept { id: id.to_string(), revision: written.revision, content, invoice };
+        let made = Kept::of(id.to_string(), written.revision, content);
         invoice_json(&made, loaded.name(), loaded.customer.name.as_str())
     }
 
@@ -242,7 +241,7 @@ impl Taking<'_> {
 
 /// What a step changes: the document first, then those that it takes back, and the counter.
 struct Taken {
-    changed: Vec<(Kept, InvoiceContent)>,
+    changed: Vec<(Kept, InvoiceContent<Invoice>)>,
     moved: EntityContent,
 }
 
@@ -264,7 +263,7 @@ impl Change {
 
 impl Taken {
     fn documents(&self, tenant: TenantId) -> Result<Vec<Change>, Problem> {
-        let change = |(kept, content): &(Kept, InvoiceContent)| {
+        let change = |(kept, content): &(Kept, InvoiceContent<Invoice>)| {
             let (id, revision, content) = (kept.id.clone(), kept.revision, json(content)?);
             Ok(Change { tenant, kind: Kind::Invoice, id, revision, content })
         };
@@ -303,7 +302,7 @@ fn credited(
     books: &mut billing::ledger::Books,
     documents: &[Kept],
     note: &Invoice,
-) -> Result<Vec<(Kept, InvoiceContent)>, Problem> {
+) -> Result<Vec<(Kept, InvoiceContent<Invoice>)>, Problem> {
     let mut taken = Vec::new();
     let Some(number) = note.number.as_ref().filter(|_| note.state == InvoiceState::Final) else {
         return Ok(taken);
@@ -316,8 +315,7 @@ fn credited(
         // A note over a part of it leaves it as it is.
         let step = InvoiceStep::Credit(number.clone());
         if let Ok(invoice) = books.step(kept.invoice.draft.id, &step) {
-            let document = json(invoice)?;
-            taken.push((kept.clone(), InvoiceContent { document, ..kept.content.clone() }));
+            taken.push((kept.clone(), kept.standing(invoice.clone())));
         }
     }
     Ok(taken)

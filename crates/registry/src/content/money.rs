@@ -289,7 +289,7 @@ pub struct InvoicePart {
 /// An invoice or a credit note.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct InvoiceContent {
+pub struct InvoiceContent<D = Value> {
     /// Whose contract.
     pub contract: ContractId,
     /// The periods, the one it was made for first.
@@ -315,8 +315,28 @@ pub struct InvoiceContent {
     /// Payments, oldest first: day and minor units.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub payments: Vec<(String, i64)>,
-    /// The document in the words of the ledger that books it.
-    pub document: Value,
+    /// The document in the words of the ledger that books it; who knows them reads it as its type.
+    pub document: D,
+}
+
+impl<D> InvoiceContent<D> {
+    /// The same with another document, or with none, and the one that it had.
+    pub fn with<E>(self, document: E) -> (InvoiceContent<E>, D) {
+        let content = InvoiceContent {
+            contract: self.contract,
+            parts: self.parts,
+            mode: self.mode,
+            simulated: self.simulated,
+            drafted_by: self.drafted_by,
+            drafted_at: self.drafted_at,
+            approved_by: self.approved_by,
+            numbered_at: self.numbered_at,
+            reverses: self.reverses,
+            payments: self.payments,
+            document,
+        };
+        (content, self.document)
+    }
 }
 
 pub(super) fn customer(content: &CustomerContent) -> Result<(), String> {

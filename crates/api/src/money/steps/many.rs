@@ -229,7 +229,7 @@ impl Many<'_> {
             changes.extend(taken.documents(self.taking.tenant)?);
             loaded.entity = taken.moved;
             for (was, content) in taken.changed {
-                let now = Kept::of(was.id, was.revision + 1, content)?;
+                let now = Kept::of(was.id, was.revision + 1, content);
                 if now.id == id {
                     items.push(stepped(loaded, (&id, &now.invoice), None));
                 }
