@@ -21,18 +21,38 @@ const ROWS_MAX: usize = 64;
 
 type Heads<'a> = BTreeMap<(TenantId, Kind, &'a str), InForce>;
 
-/// `($1,$2),($3,$4)`.
-fn values(rows: usize, columns: usize) -> String {
-    let mut text = String::with_capacity(rows * columns * 5);
-    for row in 0..rows {
-        text.push_str(if row == 0 { "(" } else { ",(" });
-        for column in 0..columns {
-            let comma = if column == 0 { "" } else { "," };
-            let _infallible = write!(text, "{comma}${}", row * columns + column + 1);
-        }
-        text.push(')');
+/// How a statement names its values. SQLite looks for each numbered one among all before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Marks {
+    /// `$1,$2`
+    Numbered,
+    /// `?,?`
+    Plain,
+}
+
+impl Marks {
+    fn of(tx: &Transaction<'_, Any>) -> Self {
+        if tx.backend_name() == "SQLite" { Self::Plain } else { Self::Numbered }
     }
-    text
+
+    /// `($1,$2),($3,$4)`.
+    fn values(self, rows: usize, columns: usize) -> String {
+        let mut text = String::with_capacity(rows * columns * 5);
+        for row in 0..rows {
+            text.push_str(if row == 0 { "(" } else { ",(" });
+            text.push_str(&self.places(row * columns + 1, columns));
+            text.push(')');
+        }
+        text
+    }
+
+    /// `$4,$5,$6`.
+    fn places(self, first: usize, count: usize) -> String {
+        match self {
+            Self::Numbered => places(first, count),
+            Self::Plain => vec!["?"; count].join(","),
+        }
+    }
 }
 
 /// `$4,$5,$6`.
@@ -78,6 +98,7 @@ async fn heads<'a>(
     decisions: &[Prepared<'a>],
 ) -> Result<Heads<'a>, Error> {
     let doing = "read the revisions in force";
+    let marks = Marks::of(tx);
     let mut heads = Heads::new();
     let mut groups: BTreeMap<(TenantId, Kind), Vec<&'a str>> = BTreeMap::new();
     for decision in decisions {
@@ -89,8 +110,10 @@ async fn heads<'a>(
         for ids in ids.chunks(ROWS_MAX) {
             let sql = format!(
                 "SELECT id, revision, tombstone FROM head
-                 WHERE tenant = $1 AND kind = $2 AND id IN ({})",
-                places(3, ids.len())
+                 WHERE tenant = {} AND kind = {} AND id IN ({})",
+                marks.places(1, 1),
+                marks.places(2, 1),
+                marks.places(3, ids.len())
             );
             let query = sqlx::query(AssertSqlSafe(sql)).bind(tenant.to_string());
             let query = ids.iter().fold(query.bind(kind.as_str()), |query, id| query.bind(*id));
@@ -122,7 +145,7 @@ async fn records(
 ) -> Result<(), Error> {
     let sql = format!(
         "INSERT INTO record (tenant, kind, id, revision, content, actor, at, reason) VALUES {}",
-        values(decisions.len(), 8)
+        Marks::of(tx).values(decisions.len(), 8)
     );
     let mut query = sqlx::query(AssertSqlSafe(sql));
     for (decision, written) in decisions.iter().zip(written) {
@@ -146,7 +169,7 @@ async fn outbox(
 ) -> Result<(), Error> {
     let sql = format!(
         "INSERT INTO outbox (seq, tenant, kind, id, revision) VALUES {}",
-        values(decisions.len(), 5)
+        Marks::of(tx).values(decisions.len(), 5)
     );
     let mut query = sqlx::query(AssertSqlSafe(sql));
     for (decision, written) in decisions.iter().zip(written) {
@@ -179,7 +202,7 @@ async fn put_in_force(
              ON CONFLICT (tenant, kind, id) DO UPDATE SET revision = excluded.revision,
                  tombstone = excluded.tombstone, unique_name = excluded.unique_name,
                  owner = excluded.owner",
-            values(rows.len(), 7)
+            Marks::of(tx).values(rows.len(), 7)
         );
         let mut query = sqlx::query(AssertSqlSafe(sql));
         for (decision, written) in
@@ -205,7 +228,8 @@ mod tests {
 
     #[test]
     fn places_count_on_from_row_to_row() {
-        assert_eq!(values(2, 3), "($1,$2,$3),($4,$5,$6)");
+        assert_eq!(Marks::Numbered.values(2, 3), "($1,$2,$3),($4,$5,$6)");
+        assert_eq!(Marks::Plain.values(2, 3), "(?,?,?),(?,?,?)");
         assert_eq!(places(3, 2), "$3,$4");
     }
 }

@@ -293,7 +293,8 @@ impl Closer {
 
     fn one(&self, (id, loaded, documents): Asked, first: jiff::civil::Date) -> ClosedContract {
         let mut closed = ClosedContract { id, items: Vec::new(), drafts: Vec::new() };
-        let made = loaded.and_then(|loaded| self.contract((&loaded, documents), first, &mut closed));
+        let made =
+            loaded.and_then(|loaded| self.contract((&loaded, documents), first, &mut closed));
         if let Err(problem) = made {
             closed.items.push(ClosedPeriod::failed(&closed.id, problem));
         }
