@@ -63,6 +63,30 @@ pub(crate) async fn applied(app: &App, seq: u64) -> Result<Offset, Problem> {
     Ok(offset)
 }
 
+/// Waits for many transactions one after another, so that the newest is written while the one before
+/// it is applied.
+#[derive(Debug, Default)]
+pub(crate) struct Applying(Option<u64>);
+
+impl Applying {
+    /// Takes the newest transaction and waits for the one before it.
+    pub(crate) async fn next(&mut self, app: &App, newest: Option<u64>) -> Result<(), Problem> {
+        let Some(newest) = newest else { return Ok(()) };
+        match self.0.replace(newest) {
+            Some(before) => applied(app, before).await.map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
+    /// Waits for the last one.
+    pub(crate) async fn end(self, app: &App) -> Result<(), Problem> {
+        match self.0 {
+            Some(last) => applied(app, last).await.map(|_| ()),
+            None => Ok(()),
+        }
+    }
+}
+
 /// What `If-Match` expects; without it any revision will do.
 pub(crate) fn if_match(headers: &HeaderMap) -> Result<Expect, Problem> {
     let Some(value) = headers.get(header::IF_MATCH) else { return Ok(Expect::Any) };

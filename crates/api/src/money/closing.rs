@@ -30,12 +30,12 @@ use crate::extract::Body;
 use crate::money::rating::{Loaded, Outcome, load_many, rated};
 use crate::money::shelf::{Contracts, Kept};
 use crate::problem::Problem;
-use crate::write::{applied, json};
+use crate::write::{Applying, json};
 
 /// Earlier periods that are looked at for late readings when a period is closed.
 const LATE_PERIODS_MAX: usize = 3;
 /// Contracts that are rated beside each other and written in one transaction.
-pub(crate) const CONTRACTS_TOGETHER_MAX: usize = 500;
+pub(crate) const CONTRACTS_TOGETHER_MAX: usize = 250;
 
 /// What to close.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -209,12 +209,14 @@ impl Closer {
     ) -> Result<Vec<ClosedPeriod>, Problem> {
         let mut items = Vec::with_capacity(rows.len());
         let mut made = Vec::new();
+        let mut applying = Applying::default();
         for rows in rows.chunks(CONTRACTS_TOGETHER_MAX) {
-            let (kept, next) = tokio::join!(self.keep(made), self.made(rows, first));
+            let (kept, next) = tokio::join!(self.keep(made, &mut applying), self.made(rows, first));
             items.extend(kept?);
             made = next?;
         }
-        items.extend(self.keep(made).await?);
+        items.extend(self.keep(made, &mut applying).await?);
+        applying.end(&self.app).await?;
         Ok(items)
     }
 
@@ -235,19 +237,28 @@ impl Closer {
 
     /// Writes drafts in one transaction. One contract that cannot be rated or written keeps no
     /// other from being closed.
-    async fn keep(&self, made: Vec<ClosedContract>) -> Result<Vec<ClosedPeriod>, Problem> {
+    async fn keep(
+        &self,
+        made: Vec<ClosedContract>,
+        applying: &mut Applying,
+    ) -> Result<Vec<ClosedPeriod>, Problem> {
         let drafts: Vec<&Drafted> = made.iter().flat_map(|closed| &closed.drafts).collect();
-        let Err(together) = self.write(&drafts).await else {
-            return Ok(made.into_iter().flat_map(|closed| closed.items).collect());
-        };
-        if together.code != code::CONFLICT.code {
-            return Err(together);
+        match self.write(&drafts).await {
+            Ok(written) => {
+                applying.next(&self.app, written).await?;
+                return Ok(made.into_iter().flat_map(|closed| closed.items).collect());
+            }
+            Err(together) if together.code != code::CONFLICT.code => return Err(together),
+            Err(_) => {}
         }
         // Somebody closed one of them at the same time: the others are written all the same.
         let mut items = Vec::new();
         for closed in made {
             match self.write(&closed.drafts.iter().collect::<Vec<_>>()).await {
-                Ok(()) => items.extend(closed.items),
+                Ok(written) => {
+                    applying.next(&self.app, written).await?;
+                    items.extend(closed.items);
+                }
                 Err(problem) => items.push(ClosedPeriod::failed(&closed.id, problem)),
             }
         }
@@ -478,8 +489,8 @@ impl Closer {
         Ok(making)
     }
 
-    /// Drafts and what they replace, in one transaction.
-    async fn write(&self, drafts: &[&Drafted]) -> Result<(), Problem> {
+    /// Drafts and what they replace, in one transaction; its last place in the outbox.
+    async fn write(&self, drafts: &[&Drafted]) -> Result<Option<u64>, Problem> {
         let mut contents = Vec::new();
         for draft in drafts {
             for (id, revision, content) in &draft.thrown {
@@ -494,10 +505,7 @@ impl Closer {
         let decisions: Vec<_> =
             contents.iter().map(|(id, expect, json)| decision((*id, *expect, json))).collect();
         let written = self.app.registry.put_many(&decisions, &Author::new(&self.actor)).await?;
-        if let Some(last) = written.last() {
-            applied(&self.app, last.seq).await?;
-        }
-        Ok(())
+        Ok(written.last().map(|last| last.seq))
     }
 }
 

@@ -114,7 +114,10 @@ impl Taking<'_> {
                 .fix("close the month again: iotbiz bill close --month 2026-10"));
         }
         let taken = self.take((&loaded, &documents), &document, asked)?;
-        self.write(&taken.decisions(self.tenant, (&loaded, loaded.entity_revision))?).await?;
+        let changes = taken.decisions(self.tenant, (&loaded, loaded.entity_revision))?;
+        if let Some(last) = self.write(&changes).await? {
+            applied(self.app, last).await?;
+        }
         let row = self.app.registry.get(key(self.tenant, Kind::Invoice, id)).await?;
         let row = row.ok_or_else(|| Problem::not_found("invoice", id))?;
         invoice_json(&kept(&row)?, loaded.name(), loaded.customer.name.as_str())
@@ -228,14 +231,11 @@ impl Taking<'_> {
         invoice_json(&made, loaded.name(), loaded.customer.name.as_str())
     }
 
-    /// All of it in one transaction.
-    async fn write(&self, changes: &[Change]) -> Result<(), Problem> {
+    /// All of it in one transaction; its last place in the outbox.
+    async fn write(&self, changes: &[Change]) -> Result<Option<u64>, Problem> {
         let decisions: Vec<Decision<'_>> = changes.iter().map(Change::decision).collect();
         let written = self.app.registry.put_many(&decisions, &Author::new(self.actor)).await?;
-        if let Some(last) = written.last() {
-            applied(self.app, last.seq).await?;
-        }
-        Ok(())
+        Ok(written.last().map(|last| last.seq))
     }
 }
 

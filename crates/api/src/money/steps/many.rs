@@ -25,6 +25,7 @@ use crate::money::documents::{kind_word, month_of};
 use crate::money::rating::{Loaded, load_many};
 use crate::money::shelf::{Contracts, Kept};
 use crate::problem::Problem;
+use crate::write::Applying;
 
 /// Which step of whose documents.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -128,18 +129,21 @@ impl Many<'_> {
     async fn all(&self, rows: &[RecordRow]) -> Result<Vec<Stepped>, Problem> {
         let mut chunks = rows.chunks(CONTRACTS_TOGETHER_MAX).peekable();
         let mut items = Vec::new();
-        let mut counters = Counters::default();
+        let (mut counters, mut applying) = (Counters::default(), Applying::default());
         let mut read = match chunks.peek() {
             Some(first) => self.read(first).await?,
             None => return Ok(items),
         };
         while let Some(rows) = chunks.next() {
             let next = chunks.peek().copied().unwrap_or_default();
-            let (stepped, ahead) =
-                tokio::join!(self.contracts(rows, read, &mut counters), self.read(next));
+            let (stepped, ahead) = tokio::join!(
+                self.contracts((rows, read), &mut counters, &mut applying),
+                self.read(next)
+            );
             items.extend(stepped?);
             read = ahead?;
         }
+        applying.end(self.taking.app).await?;
         Ok(items)
     }
 
@@ -150,15 +154,16 @@ impl Many<'_> {
     /// Takes the step with these contracts in one transaction.
     async fn contracts(
         &self,
-        rows: &[RecordRow],
-        mut read: Read,
+        (rows, mut read): (&[RecordRow], Read),
         counters: &mut Counters,
+        applying: &mut Applying,
     ) -> Result<Vec<Stepped>, Problem> {
         for _ in 0..TRIES_MAX {
             let mut moved = counters.clone();
             let (items, changes) = self.made(read, &mut moved)?;
             match self.taking.write(&changes).await {
-                Ok(()) => {
+                Ok(written) => {
+                    applying.next(self.taking.app, written).await?;
                     *counters = moved;
                     return Ok(items);
                 }
