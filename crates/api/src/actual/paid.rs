@@ -1,8 +1,8 @@
 //! What people recorded as paid, as a figure of the case: by the months that devices were in use.
 //!
-//! *Invariant:* a calendar month (UTC) counts whole, once it is over, and only where an entry of its
-//! kind was recorded: what nobody recorded is missing, never nothing. Months are the independent
-//! answers; how they differ says how sure the figure is.
+//! *Invariant:* a calendar month (UTC) counts whole, once it is over, and only where an entry of
+//! its kind was recorded: what nobody recorded is missing, never nothing. Months are the
+//! independent answers; how they differ says how sure the figure is.
 
 use std::collections::{BTreeMap, BTreeSet};
 

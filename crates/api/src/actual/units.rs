@@ -1,7 +1,7 @@
 //! Figures in the units of the case.
 //!
-//! *Invariant:* a figure whose unit is not that of its input is left as it is: what a device uses of
-//! a priced thing (`[case.use]`) is a bare number there.
+//! *Invariant:* a figure whose unit is not that of its input is left as it is: what a device uses
+//! of a priced thing (`[case.use]`) is a bare number there.
 
 use blueprint::ReadingFigure;
 use expr::Unit;

@@ -176,7 +176,8 @@ owner = "ann"
         let text = TEXT.replace(
             "[case.cost.radio]",
             "[case.input]\nwage = \"40 to 60 EUR/h\"\n[case.cost.support]\neach = \
-             \"0.05/device/month * 12 min * wage\"\nactual = \"recorded.support\"\n[case.cost.radio]",
+             \"0.05/device/month * 12 min * wage\"\nactual = \"recorded.support\"\n\
+             [case.cost.radio]",
         );
         let mut case = Case::parse(&text).unwrap_or_else(|found| panic!("{found:?}"));
         let bound = case.bindings.iter().find(|bound| bound.metric == "recorded.support");

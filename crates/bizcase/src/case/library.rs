@@ -1,7 +1,8 @@
 //! Costs of connected products that founders forget, with source and date.
 //!
-//! *Invariant:* every entry can be pasted into a case and names its source and date there. They are
-//! ranges to start from, never truth: whoever has an offer writes the offer ([`super::COST_PARTS`]).
+//! *Invariant:* every entry can be pasted into a case and names its source and date there. They
+//! are ranges to start from, never truth: whoever has an offer writes the offer
+//! ([`super::COST_PARTS`]).
 //!
 //! A page that has no date of its own is given with the day it was read.
 

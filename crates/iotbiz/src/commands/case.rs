@@ -27,8 +27,8 @@ pub(crate) enum CaseCommand {
     /// What another file does to the value of a case, input by input, from the same seed.
     #[command(after_help = "Example: iotbiz case diff blueprint.toml cheaper.toml --trials 20000")]
     Diff(DiffArgs),
-    /// Costs of connected products to start from, each with its source and date; and parts whose
-    /// numbers are your own quotes: bom_by_volume, landed_cost, take_back, support_time, battery_swap.
+    /// Costs of connected products to start from, each with its source and date; and parts that
+    /// ask for your own quotes: bom_by_volume, landed_cost, take_back, support_time, battery_swap.
     #[command(after_help = LIBRARY_HELP)]
     Library(LibraryArgs),
     /// The plan against what the fleet says, and the forecast with that in place.

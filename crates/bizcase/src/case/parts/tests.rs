@@ -1,3 +1,7 @@
+//! Parts of the library filled by hand: what they cost, and what they refuse.
+//!
+//! *Invariant:* each number was counted on paper first, beside its test.
+
 use super::*;
 use crate::case::Run;
 
