@@ -1,8 +1,7 @@
 //! The money-side units: a closed list, so that a typing error is an error.
 //!
 //! *Invariant:* a unit is reduced to powers of currency, device, customer, month, MB and kWh; a
-//! month
-//! has 30 days, a year 12 months, kB is 1000 B. Two currencies never mix.
+//! month has 30 days, a year 12 months, kB is 1000 B. Two currencies never mix.
 
 use std::fmt;
 
