@@ -5,6 +5,8 @@
 import assert from 'node:assert/strict';
 import { axe, openPage, overflow, shot } from './browser.mjs';
 
+/** The page rates a month of all devices first. */
+const rated_ms_max = 60_000;
 const region = (page, name) => page.getByRole('region', { name, exact: true });
 const refusal = (pointer, message) => ({
   status: 422,
@@ -100,7 +102,9 @@ const checks_ = [
     const sent = await answering(page, 'POST', '**/api/v1/contracts', [refusal('/filter', 'no device matches'), refusal('/name', 'is taken')]);
     await page.goto('/revenue');
     const contracts = region(page, 'Contracts');
-    await contracts.getByRole('button', { name: 'Add a contract' }).click();
+    const add = contracts.getByRole('button', { name: 'Add a contract' });
+    await add.waitFor({ timeout: rated_ms_max });
+    await add.click();
     const form = contracts.getByRole('form', { name: 'New contract' });
     const field = form.getByLabel('Devices');
     await field.fill('kind:nothing');

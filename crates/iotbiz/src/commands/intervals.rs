@@ -1,4 +1,4 @@
-//! `iotbiz intervals`: which devices keep to the intervals of the blueprint, and telling the others.
+//! `iotbiz intervals`: which devices keep to the intervals of the blueprint; tells the others.
 //!
 //! *Invariant:* nothing is told to a device without `--tell`.
 
