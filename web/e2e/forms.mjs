@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { axe, openPage, overflow, shot } from './browser.mjs';
 
 /** The page rates a month of all devices first. */
-const rated_ms_max = 60_000;
+const rated_ms_max = 120_000;
 const region = (page, name) => page.getByRole('region', { name, exact: true });
 const refusal = (pointer, message) => ({
   status: 422,
