@@ -86,8 +86,9 @@ pub const COST_PARTS: &[CostPart] = &[
         name: "landed_cost",
         says: "a device in your own warehouse: freight, insurance, duty, yield and packaging; \
                import VAT is got back and no cost",
-        formula: "{price} * (1 + {freight}) / (1 - {insurance}) * (1 + {duty}) / {yield} + \
-                  {packaging}",
+        // 100 % and not 1: a blueprint adds shares to shares alone.
+        formula: "{price} * (100 % + {freight}) / (100 % - {insurance}) * (100 % + {duty}) / \
+                  {yield} + {packaging}",
         asks: &[
             PRICE,
             asked("freight", "4 %", "freight, as a share of the price"),

@@ -342,7 +342,7 @@ fn a_cost_of_own_quotes_is_written_only_with_its_source_and_day_and_passes_check
     iotbiz(folder.path(), &["init", "--from", "coolbox"]);
     let asked = iotbiz(folder.path(), &["case", "library", "landed_cost"]);
     let asked = text(&asked.stdout);
-    assert!(asked.contains("price * (1 + freight) / (1 - insurance)"), "{asked}");
+    assert!(asked.contains("price * (100 % + freight) / (100 % - insurance)"), "{asked}");
     assert!(asked.contains("customs duty on CIF"), "{asked}");
     let mut arguments = vec!["case", "library", "landed_cost"];
     for value in [
