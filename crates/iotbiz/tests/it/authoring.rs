@@ -396,6 +396,35 @@ fn a_cost_of_own_quotes_is_written_only_with_its_source_and_day_and_passes_check
 }
 
 #[test]
+fn every_part_filled_with_its_examples_passes_check() {
+    let folder = tempfile::tempdir().unwrap();
+    iotbiz(folder.path(), &["init", "--from", "coolbox"]);
+    let file = folder.path().join("blueprint.toml");
+    let before = written(folder.path());
+    let library = iotbiz(folder.path(), &["case", "library", "--json"]);
+    let library: Vec<Value> = serde_json::from_slice(&library.stdout).unwrap();
+    let parts: Vec<&Value> = library.iter().filter(|entry| entry["asks"].is_array()).collect();
+    assert!(parts.len() >= 5, "{library:?}");
+    for part in parts {
+        let name = part["name"].as_str().unwrap();
+        let mut arguments = vec!["case", "library", name, "--source", "own quote"];
+        arguments.extend(["--on", "2024-05-02"]);
+        let asked = part["asks"].as_array().unwrap().iter().map(|asked| {
+            let word = |key: &str| asked[key].as_str().unwrap();
+            format!("{}={}", word("name"), word("example"))
+        });
+        let asked: Vec<String> = asked.collect();
+        asked.iter().for_each(|asked| arguments.extend(["--set", asked]));
+        let given = iotbiz(folder.path(), &arguments);
+        assert!(given.status.success(), "{name}: {}", text(&given.stderr));
+        std::fs::write(&file, before.clone() + &text(&given.stdout)).unwrap();
+        let checked = iotbiz(folder.path(), &["check"]);
+        let said = text(&checked.stdout) + &text(&checked.stderr);
+        assert!(checked.status.success(), "{name}: {said}");
+    }
+}
+
+#[test]
 fn the_help_of_eval_has_every_function_with_units_source_and_an_example_that_is_true() {
     let folder = tempfile::tempdir().unwrap();
     let help = text(&iotbiz(folder.path(), &["eval", "--help"]).stdout);
