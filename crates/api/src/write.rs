@@ -63,8 +63,8 @@ pub(crate) async fn applied(app: &App, seq: u64) -> Result<Offset, Problem> {
     Ok(offset)
 }
 
-/// Waits for many transactions one after another, so that the newest is written while the one before
-/// it is applied.
+/// Waits for many transactions one after another, so that the newest is written while the one
+/// before it is applied.
 #[derive(Debug, Default)]
 pub(crate) struct Applying(Option<u64>);
 
