@@ -24,13 +24,13 @@ use crate::app::App;
 use crate::caller::Caller;
 use crate::code;
 use crate::extract::Body;
-use crate::money::rating::{Loaded, load_many};
+use crate::money::rating::{Loaded, load_beside};
 use crate::money::shelf::{Contracts, Kept};
 use crate::problem::Problem;
 use crate::write::{Applying, json};
 
 /// Contracts that are rated beside each other and written in one transaction.
-pub(crate) const CONTRACTS_TOGETHER_MAX: usize = 250;
+pub(crate) const CONTRACTS_TOGETHER_MAX: usize = 125;
 
 /// What to close.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -211,7 +211,7 @@ impl Closer {
         rows: &[RecordRow],
         first: jiff::civil::Date,
     ) -> Result<Vec<ClosedContract>, Problem> {
-        let read = load_many(&self.app, self.tenant, rows).await?.into_iter();
+        let read = load_beside(&self.app, self.tenant, rows).await?.into_iter();
         let asked = rows.iter().zip(read).map(|(row, (loaded, own))| (row.id.clone(), loaded, own));
         let asked: Vec<Asked> = asked.collect();
         let closer = self.clone();

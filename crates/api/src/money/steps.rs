@@ -150,8 +150,10 @@ impl Taking<'_> {
         let numbered = entity.map_or((0, 0), billing::ledger::Entity::numbered);
         let moved =
             EntityContent { invoices: numbered.0, credits: numbered.1, ..loaded.entity.clone() };
-        let mut changed = vec![(document.clone(), content.with(invoice.clone()).0)];
-        changed.extend(credited(&mut books, documents, &invoice)?);
+        let of_credit = credited(&mut books, documents, &invoice)?;
+        let written = content.with(invoice).0;
+        let mut changed = vec![(document.id.clone(), document.revision, written)];
+        changed.extend(of_credit);
         Ok(Taken { changed, moved })
     }
 
@@ -239,9 +241,12 @@ impl Taking<'_> {
     }
 }
 
+/// A document by id, the revision that was read, and what it becomes.
+type Changed = (String, u64, InvoiceContent<Invoice>);
+
 /// What a step changes: the document first, then those that it takes back, and the counter.
 struct Taken {
-    changed: Vec<(Kept, InvoiceContent<Invoice>)>,
+    changed: Vec<Changed>,
     moved: EntityContent,
 }
 
@@ -263,8 +268,8 @@ impl Change {
 
 impl Taken {
     fn documents(&self, tenant: TenantId) -> Result<Vec<Change>, Problem> {
-        let change = |(kept, content): &(Kept, InvoiceContent<Invoice>)| {
-            let (id, revision, content) = (kept.id.clone(), kept.revision, json(content)?);
+        let change = |(id, revision, content): &Changed| {
+            let (id, revision, content) = (id.clone(), *revision, json(content)?);
             Ok(Change { tenant, kind: Kind::Invoice, id, revision, content })
         };
         self.changed.iter().map(change).collect()
@@ -302,7 +307,7 @@ fn credited(
     books: &mut billing::ledger::Books,
     documents: &[Kept],
     note: &Invoice,
-) -> Result<Vec<(Kept, InvoiceContent<Invoice>)>, Problem> {
+) -> Result<Vec<Changed>, Problem> {
     let mut taken = Vec::new();
     let Some(number) = note.number.as_ref().filter(|_| note.state == InvoiceState::Final) else {
         return Ok(taken);
@@ -315,7 +320,7 @@ fn credited(
         // A note over a part of it leaves it as it is.
         let step = InvoiceStep::Credit(number.clone());
         if let Ok(invoice) = books.step(kept.invoice.draft.id, &step) {
-            taken.push((kept.clone(), kept.standing(invoice.clone())));
+            taken.push((kept.id.clone(), kept.revision, kept.standing(invoice.clone())));
         }
     }
     Ok(taken)

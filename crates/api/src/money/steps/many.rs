@@ -22,7 +22,7 @@ use crate::code;
 use crate::extract::Body;
 use crate::money::closing::CONTRACTS_TOGETHER_MAX;
 use crate::money::documents::{kind_word, month_of};
-use crate::money::rating::{Loaded, load_many};
+use crate::money::rating::{Loaded, load_beside};
 use crate::money::shelf::{Contracts, Kept};
 use crate::problem::Problem;
 use crate::write::Applying;
@@ -148,7 +148,7 @@ impl Many<'_> {
     }
 
     async fn read(&self, rows: &[RecordRow]) -> Result<Read, Problem> {
-        load_many(self.taking.app, self.taking.tenant, rows).await
+        load_beside(self.taking.app, self.taking.tenant, rows).await
     }
 
     /// Takes the step with these contracts in one transaction.
@@ -233,8 +233,8 @@ impl Many<'_> {
             };
             changes.extend(taken.documents(self.taking.tenant)?);
             loaded.entity = taken.moved;
-            for (was, content) in taken.changed {
-                let now = Kept::of(was.id, was.revision + 1, content);
+            for (was, revision, content) in taken.changed {
+                let now = Kept::of(was, revision + 1, content);
                 if now.id == id {
                     items.push(stepped(loaded, (&id, &now.invoice), None));
                 }
