@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, header};
 use model::{Offset, TenantId};
-use registry::{Author, Decision, Expect, Key, Kind, Revision};
+use registry::{Author, Content, Decision, Expect, Key, Kind, Revision};
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
@@ -51,7 +51,7 @@ pub(crate) async fn put<T: Serialize + Sync>(
     expect: Expect,
 ) -> Result<Revision, Problem> {
     let json = json(content)?;
-    let decision = Decision { key, content: Some(&json), expect };
+    let decision = Decision { key, content: Some(Content::Tree(&json)), expect };
     let written = app.registry.put(&decision, &Author::new(actor)).await;
     written.map_err(|error| conflict(error, expect))
 }

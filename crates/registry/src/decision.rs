@@ -3,8 +3,13 @@
 //! *Invariant:* a decision that passed [`prepare`] fits in one frame of the log and its content
 //! reads back as the type of its kind.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use model::TenantId;
+use serde::Serialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::kind::NameScope;
 use crate::{Error, Kind, canonical, content};
@@ -51,7 +56,7 @@ pub struct Decision<'a> {
     /// Which record.
     pub key: Key<'a>,
     /// A JSON object; none removes the record.
-    pub content: Option<&'a Value>,
+    pub content: Option<Content<'a>>,
     /// What it was based on.
     pub expect: Expect,
 }
@@ -60,7 +65,14 @@ impl<'a> Decision<'a> {
     /// Writes `content`, whatever is in force.
     #[must_use]
     pub const fn put(tenant: TenantId, kind: Kind, id: &'a str, content: &'a Value) -> Self {
-        Self { key: Key { tenant, kind, id }, content: Some(content), expect: Expect::Any }
+        let content = Some(Content::Tree(content));
+        Self { key: Key { tenant, kind, id }, content, expect: Expect::Any }
+    }
+
+    /// Writes what was made canonical before, whatever is in force.
+    #[must_use]
+    pub const fn put_text(key: Key<'a>, content: &'a Canonical) -> Self {
+        Self { key, content: Some(Content::Text(content)), expect: Expect::Any }
     }
 
     /// Removes the record, whatever is in force.
@@ -73,6 +85,29 @@ impl<'a> Decision<'a> {
     #[must_use]
     pub const fn expecting(self, expect: Expect) -> Self {
         Self { expect, ..self }
+    }
+}
+
+/// What a record will hold.
+#[derive(Debug, Clone, Copy)]
+pub enum Content<'a> {
+    /// Not yet in the order of its keys.
+    Tree(&'a Value),
+    /// As it is stored.
+    Text(&'a Canonical),
+}
+
+/// A content as it is stored, written from its type without a tree between: for many at a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Canonical(String);
+
+impl Canonical {
+    /// Writes a content.
+    ///
+    /// # Errors
+    /// It is nested too deep, or cannot be JSON.
+    pub fn of<T: Serialize>(key: Key<'_>, content: &T) -> Result<Self, Error> {
+        written(key, content).map(Self)
     }
 }
 
@@ -153,23 +188,46 @@ pub(crate) fn prepare<'a>(decision: &Decision<'a>) -> Result<Prepared<'a>, Error
         let id = key.id.chars().take(ID_BYTES_MAX).collect();
         return Err(Error::Id { kind: key.kind, id, max: ID_BYTES_MAX });
     }
-    let Some(value) = content else {
+    let Some(content) = content else {
         let content = REMOVED.to_owned();
         return Ok(Prepared { key, expect, content, name: None, owner: None });
     };
-    let text = canonical::text(value, CONTENT_DEPTH_MAX).ok_or_else(|| Error::TooDeep {
-        kind: key.kind,
-        id: key.id.to_owned(),
-        max: CONTENT_DEPTH_MAX,
-    })?;
+    let text = match content {
+        Content::Tree(value) => written(key, value)?,
+        Content::Text(Canonical(text)) => text.clone(),
+    };
     if text.len() > CONTENT_BYTES_MAX {
         let (kind, id, bytes) = (key.kind, key.id.to_owned(), text.len());
         return Err(Error::TooLarge { kind, id, bytes, max: CONTENT_BYTES_MAX });
     }
-    content::check(key, value)?;
-    let name = value.get("name").and_then(Value::as_str).map(str::to_owned);
-    let owner = key.kind.owner_field().and_then(|field| value.get(field)).and_then(owner_text);
+    let (name, owner) = match content {
+        Content::Tree(value) => {
+            content::check(key, value)?;
+            found(key, |field| value.get(field).cloned())
+        }
+        Content::Text(_) => {
+            content::check_text(key, &text)?;
+            let fields: BTreeMap<Cow<'_, str>, &RawValue> =
+                serde_json::from_str(&text).unwrap_or_default();
+            found(key, |field| serde_json::from_str(fields.get(field)?.get()).ok())
+        }
+    };
     Ok(Prepared { key, expect, content: text, name, owner })
+}
+
+fn written<T: Serialize + ?Sized>(key: Key<'_>, content: &T) -> Result<String, Error> {
+    canonical::text(content, CONTENT_DEPTH_MAX).ok_or_else(|| Error::TooDeep {
+        kind: key.kind,
+        id: key.id.to_owned(),
+        max: CONTENT_DEPTH_MAX,
+    })
+}
+
+/// Name and owner, from the fields that have them.
+fn found(key: Key<'_>, field: impl Fn(&str) -> Option<Value>) -> (Option<String>, Option<String>) {
+    let name = field("name").as_ref().and_then(Value::as_str).map(str::to_owned);
+    let owner = key.kind.owner_field().and_then(field).as_ref().and_then(owner_text);
+    (name, owner)
 }
 
 /// The id in an owner field: a text, or the one value of `{"device": "dev_..."}`.

@@ -20,7 +20,7 @@ mod query;
 mod registry;
 
 pub use copying::{RegistryCopy, copy_to, migration_of, newest_migration, relayed_in};
-pub use decision::{Author, Decision, Expect, Key, Revision};
+pub use decision::{Author, Canonical, Content, Decision, Expect, Key, Revision};
 pub use error::Error;
 pub use kind::Kind;
 pub use outbox::OutboxRow;

@@ -17,7 +17,7 @@ use billing::zone::Period;
 use identity::Action;
 use model::{TenantId, Timestamp, UserId};
 use registry::content::{InvoiceContent, Mode};
-use registry::{Author, Decision, Expect, Kind, RecordRow};
+use registry::{Author, Canonical, Decision, Expect, Kind, RecordRow};
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
@@ -27,7 +27,7 @@ use crate::extract::Body;
 use crate::money::rating::{Loaded, load_beside};
 use crate::money::shelf::{Contracts, Kept};
 use crate::problem::Problem;
-use crate::write::{Applying, json};
+use crate::write::{Applying, key};
 
 /// Contracts that are rated beside each other and written in one transaction.
 pub(crate) const CONTRACTS_TOGETHER_MAX: usize = 125;
@@ -330,16 +330,16 @@ impl Closer {
         let mut contents = Vec::new();
         for draft in drafts {
             for (id, revision, content) in &draft.thrown {
-                contents.push((id, Expect::Revision(*revision), json(content)?));
+                let key = key(self.tenant, Kind::Invoice, id);
+                contents.push((key, Expect::Revision(*revision), Canonical::of(key, content)?));
             }
-            contents.push((&draft.id, Expect::New, json(&draft.content)?));
+            let key = key(self.tenant, Kind::Invoice, &draft.id);
+            contents.push((key, Expect::New, Canonical::of(key, &draft.content)?));
         }
-        let decision = |(id, expect, content)| {
-            let put: Decision<'_> = Decision::put(self.tenant, Kind::Invoice, id, content);
-            put.expecting(expect)
-        };
-        let decisions: Vec<_> =
-            contents.iter().map(|(id, expect, json)| decision((*id, *expect, json))).collect();
+        let decided = contents.iter();
+        let decisions: Vec<_> = decided
+            .map(|(key, expect, text)| Decision::put_text(*key, text).expecting(*expect))
+            .collect();
         let written = self.app.registry.put_many(&decisions, &Author::new(&self.actor)).await?;
         Ok(written.last().map(|last| last.seq))
     }

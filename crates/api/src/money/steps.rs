@@ -12,7 +12,7 @@ use billing::ledger::{Draft, Invoice, InvoiceState, InvoiceStep, Payment, revers
 use identity::Action;
 use model::{InvoiceId, Money, TenantId};
 use registry::content::{EntityContent, InvoiceContent, Mode};
-use registry::{Author, Decision, Expect, Kind};
+use registry::{Author, Canonical, Decision, Expect, Kind};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ use crate::money::documents::{InvoiceJson, invoice_json};
 use crate::money::rating::{Loaded, load};
 use crate::money::shelf::{Kept, documents_of, kept};
 use crate::problem::Problem;
-use crate::write::{applied, json, key};
+use crate::write::{applied, key};
 
 /// How often a number is tried for when others take theirs at the same time.
 const TRIES_MAX: u32 = 20;
@@ -256,12 +256,12 @@ struct Change {
     kind: Kind,
     id: String,
     revision: u64,
-    content: serde_json::Value,
+    content: Canonical,
 }
 
 impl Change {
-    const fn decision(&self) -> Decision<'_> {
-        let put = Decision::put(self.tenant, self.kind, self.id.as_str(), &self.content);
+    fn decision(&self) -> Decision<'_> {
+        let put = Decision::put_text(key(self.tenant, self.kind, &self.id), &self.content);
         put.expecting(Expect::Revision(self.revision))
     }
 }
@@ -269,7 +269,8 @@ impl Change {
 impl Taken {
     fn documents(&self, tenant: TenantId) -> Result<Vec<Change>, Problem> {
         let change = |(id, revision, content): &Changed| {
-            let (id, revision, content) = (id.clone(), *revision, json(content)?);
+            let content = Canonical::of(key(tenant, Kind::Invoice, id), content)?;
+            let (id, revision) = (id.clone(), *revision);
             Ok(Change { tenant, kind: Kind::Invoice, id, revision, content })
         };
         self.changed.iter().map(change).collect()
@@ -298,7 +299,8 @@ fn counter(
     name: &str,
     (moved, revision): (&EntityContent, u64),
 ) -> Result<Change, Problem> {
-    let (id, content) = (name.to_owned(), json(moved)?);
+    let content = Canonical::of(key(tenant, Kind::Entity, name), moved)?;
+    let id = name.to_owned();
     Ok(Change { tenant, kind: Kind::Entity, id, revision, content })
 }
 
