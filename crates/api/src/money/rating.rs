@@ -5,7 +5,7 @@
 //! for all of it: the first by time, whatever the order they came in.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use billing::entry::{Entry, EntryReading};
 use billing::terms::{DeviceOf, SellerOf, Terms};
@@ -42,9 +42,10 @@ pub(crate) struct Loaded {
     /// Revision of the legal entity's record.
     pub(crate) entity_revision: u64,
     pub(crate) billable: Billable,
-    plan: String,
-    /// The plan text read, with the first need of it.
-    read: OnceLock<Files>,
+    blueprint: Arc<str>,
+    /// The text of its plan, and that text read: made with the first need of it, as a step of a
+    /// document has none.
+    read: OnceLock<(String, Files)>,
 }
 
 /// What rating gave, and from what.
@@ -62,11 +63,17 @@ impl Loaded {
 
     /// The contract without readings.
     pub(crate) fn files(&self) -> Result<&Files, Problem> {
+        self.read().map(|(_, files)| files)
+    }
+
+    fn read(&self) -> Result<&(String, Files), Problem> {
         if let Some(read) = self.read.get() {
             return Ok(read);
         }
-        let read = Files::new(&self.plan).map_err(|error| unusable(&self.content, &error))?;
-        Ok(self.read.get_or_init(|| read))
+        let around = (&self.customer, &self.entity);
+        let plan = terms(self.id, &self.content, around).plan_text(&self.blueprint);
+        let files = Files::new(&plan).map_err(|error| unusable(&self.content, &error))?;
+        Ok(self.read.get_or_init(|| (plan, files)))
     }
 
     /// Whose days and months count.
@@ -106,7 +113,7 @@ pub(crate) async fn of_content(
     let customer = customer.ok_or_else(|| Problem::not_found("customer", &customer_id))?;
     let mut known = Around::new(app, tenant);
     known.customers.insert(customer_id, customer.content()?);
-    let loaded = known.load((id, content)).await?;
+    let loaded = known.load((id, content.clone())).await?;
     loaded.files()?;
     Ok(loaded)
 }
@@ -119,12 +126,16 @@ pub(crate) async fn load_many(
 ) -> Result<Vec<(Result<Loaded, Problem>, Vec<Kept>)>, Problem> {
     let mut documents = documents_of_all(app, tenant, rows).await?;
     let mut around = Around::new(app, tenant);
-    around.customers_of(rows).await?;
-    let mut all = Vec::with_capacity(rows.len());
+    let mut read = Vec::with_capacity(rows.len());
     for row in rows {
         let own = documents.remove(&row.id).unwrap_or_default();
-        let loaded = match content_of(row, &own) {
-            Ok((id, content)) => around.load((id, &content)).await,
+        read.push((content_of(row, &own), own));
+    }
+    around.customers_of(read.iter().filter_map(|(content, _)| content.as_ref().ok())).await?;
+    let mut all = Vec::with_capacity(rows.len());
+    for (content, own) in read {
+        let loaded = match content {
+            Ok(of) => around.load(of).await,
             Err(problem) => Err(problem),
         };
         all.push((loaded, own));
@@ -163,7 +174,7 @@ struct Around<'a> {
     billable: Billable,
     customers: BTreeMap<String, CustomerContent>,
     entities: BTreeMap<Name, (EntityContent, u64)>,
-    blueprints: BTreeMap<(Name, u64), String>,
+    blueprints: BTreeMap<(Name, u64), Arc<str>>,
 }
 
 impl<'a> Around<'a> {
@@ -175,12 +186,12 @@ impl<'a> Around<'a> {
     }
 
     /// Reads the customers of contracts together.
-    async fn customers_of(&mut self, rows: &[RecordRow]) -> Result<(), Problem> {
-        let of = |row: &RecordRow| {
-            let content = row.content::<ContractContent>().ok()?;
-            Some(content.customer.to_string())
-        };
-        let mut ids: Vec<String> = rows.iter().filter_map(of).collect();
+    async fn customers_of(
+        &mut self,
+        contracts: impl Iterator<Item = &(ContractId, ContractContent)>,
+    ) -> Result<(), Problem> {
+        let mut ids: Vec<String> =
+            contracts.map(|(_, content)| content.customer.to_string()).collect();
         ids.sort();
         ids.dedup();
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
@@ -195,16 +206,15 @@ impl<'a> Around<'a> {
 
     async fn load(
         &mut self,
-        (id, content): (ContractId, &ContractContent),
+        (id, content): (ContractId, ContractContent),
     ) -> Result<Loaded, Problem> {
         let customer_id = content.customer.to_string();
         let customer = self.customers.get(&customer_id).cloned();
         let customer = customer.ok_or_else(|| Problem::not_found("customer", &customer_id))?;
         let (entity, entity_revision) = self.entity(&customer.entity).await?;
         let blueprint = self.blueprint(&content.venture, content.revision).await?;
-        let plan = terms(id, content, (&customer, &entity)).plan_text(blueprint);
-        let (content, billable, read) = (content.clone(), self.billable, OnceLock::new());
-        Ok(Loaded { id, content, customer, entity, entity_revision, billable, plan, read })
+        let (billable, read) = (self.billable, OnceLock::new());
+        Ok(Loaded { id, content, customer, entity, entity_revision, billable, blueprint, read })
     }
 
     async fn entity(&mut self, name: &Name) -> Result<(EntityContent, u64), Problem> {
@@ -218,19 +228,21 @@ impl<'a> Around<'a> {
         Ok(entity)
     }
 
-    async fn blueprint(&mut self, venture: &Name, revision: u64) -> Result<&str, Problem> {
+    async fn blueprint(&mut self, venture: &Name, revision: u64) -> Result<Arc<str>, Problem> {
         let of = (venture.clone(), revision);
-        if !self.blueprints.contains_key(&of) {
-            let blueprint = key(self.tenant, Kind::Blueprint, venture.as_str());
-            let row = self.app.registry.at(blueprint, revision).await?;
-            let missing = || {
-                let what = format!("{venture} has no revision {revision}");
-                Problem::invalid("/revision", what)
-            };
-            let text: BlueprintContent = row.ok_or_else(missing)?.content()?;
-            self.blueprints.insert(of.clone(), text.text);
+        if let Some(known) = self.blueprints.get(&of) {
+            return Ok(Arc::clone(known));
         }
-        Ok(self.blueprints.get(&of).map_or("", String::as_str))
+        let blueprint = key(self.tenant, Kind::Blueprint, venture.as_str());
+        let row = self.app.registry.at(blueprint, revision).await?;
+        let missing = || {
+            let what = format!("{venture} has no revision {revision}");
+            Problem::invalid("/revision", what)
+        };
+        let text: BlueprintContent = row.ok_or_else(missing)?.content()?;
+        let text: Arc<str> = text.text.into();
+        self.blueprints.insert(of, Arc::clone(&text));
+        Ok(text)
     }
 }
 
@@ -362,7 +374,7 @@ pub(crate) fn rated(
             readings.extend(kept.into_readings());
         }
     }
-    let whose = (loaded.name().to_owned(), loaded.plan.clone());
+    let whose = (loaded.name().to_owned(), loaded.read()?.0.clone());
     let mut events = Vec::new();
     let of = (tenant, loaded.id);
     let told = app.facts.usage_events.lines(of, (period.from, period.to), &mut |line| {

@@ -148,13 +148,11 @@ impl Taking<'_> {
         }
         let entity = books.entity(loaded.customer.entity.as_str());
         let numbered = entity.map_or((0, 0), billing::ledger::Entity::numbered);
-        let moved =
-            EntityContent { invoices: numbered.0, credits: numbered.1, ..loaded.entity.clone() };
         let of_credit = credited(&mut books, documents, &invoice)?;
         let written = content.with(invoice).0;
         let mut changed = vec![(document.id.clone(), document.revision, written)];
         changed.extend(of_credit);
-        Ok(Taken { changed, moved })
+        Ok(Taken { changed, numbered })
     }
 
     /// The step in the words of the ledger.
@@ -247,7 +245,8 @@ type Changed = (String, u64, InvoiceContent<Invoice>);
 /// What a step changes: the document first, then those that it takes back, and the counter.
 struct Taken {
     changed: Vec<Changed>,
-    moved: EntityContent,
+    /// The last numbers of invoices and of credit notes.
+    numbered: (u64, u64),
 }
 
 /// A record to write, based on a revision.
@@ -282,15 +281,19 @@ impl Taken {
         (loaded, revision): (&Loaded, u64),
     ) -> Result<Vec<Change>, Problem> {
         let mut changes = self.documents(tenant)?;
-        if self.moved != loaded.entity {
-            changes.push(counter(
-                tenant,
-                loaded.customer.entity.as_str(),
-                (&self.moved, revision),
-            )?);
+        let mut entity = loaded.entity.clone();
+        if move_to(&mut entity, self.numbered) {
+            changes.push(counter(tenant, loaded.customer.entity.as_str(), (&entity, revision))?);
         }
         Ok(changes)
     }
+}
+
+/// Moves the counters; says whether they were elsewhere.
+fn move_to(entity: &mut EntityContent, (invoices, credits): (u64, u64)) -> bool {
+    let moves = (entity.invoices, entity.credits) != (invoices, credits);
+    (entity.invoices, entity.credits) = (invoices, credits);
+    moves
 }
 
 /// The counter of numbers, moved.

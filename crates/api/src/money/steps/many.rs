@@ -15,7 +15,7 @@ use registry::RecordRow;
 use registry::content::{EntityContent, Mode};
 use serde::{Deserialize, Serialize};
 
-use super::{Change, Step, TRIES_MAX, Taking, Wanted, counter};
+use super::{Change, Step, TRIES_MAX, Taking, Wanted, counter, move_to};
 use crate::app::App;
 use crate::caller::Caller;
 use crate::code;
@@ -190,9 +190,9 @@ impl Many<'_> {
         for (loaded, documents) in read {
             let mut loaded = loaded?;
             counters.put(&mut loaded);
-            let before = loaded.entity.clone();
+            let before = (loaded.entity.invoices, loaded.entity.credits);
             self.contract((&mut loaded, documents), (&mut items, &mut changes))?;
-            if loaded.entity != before {
+            if (loaded.entity.invoices, loaded.entity.credits) != before {
                 moved.insert(loaded.customer.entity.clone());
                 let now = (loaded.entity, loaded.entity_revision);
                 counters.0.insert(loaded.customer.entity, now);
@@ -232,7 +232,7 @@ impl Many<'_> {
                 }
             };
             changes.extend(taken.documents(self.taking.tenant)?);
-            loaded.entity = taken.moved;
+            move_to(&mut loaded.entity, taken.numbered);
             for (was, revision, content) in taken.changed {
                 let now = Kept::of(was, revision + 1, content);
                 if now.id == id {
@@ -251,7 +251,7 @@ impl Counters {
     /// The legal entity as it stands now.
     fn put(&self, loaded: &mut Loaded) {
         if let Some((content, revision)) = self.0.get(&loaded.customer.entity) {
-            loaded.entity = content.clone();
+            move_to(&mut loaded.entity, (content.invoices, content.credits));
             loaded.entity_revision = *revision;
         }
     }
