@@ -25,7 +25,8 @@ pub fn run(place: &Place) -> Result<Tally> {
     let mut command = Command::new(cargo());
     command
         .current_dir(&place.root)
-        .args(["test", "--package", "registry", "--features", "postgres-tests"])
+        // Of the workspace, so that libraries keep the features that the tests built.
+        .args(["test", "--workspace", "--features", "registry/postgres-tests"])
         .args(["--test", "postgres", "--quiet"])
         .env("IOTBIZ_TEST_POSTGRES", &server.url);
     counted(&mut command, "the tests on PostgreSQL")
