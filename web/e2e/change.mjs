@@ -134,7 +134,7 @@ export const checks = [
     const found = await inForce(world);
     if (!found) return 'left out: no coolbox with a reading every minute is in force';
     const mute = `mute-${Date.now().toString(36)}`;
-    const { device } = await call(world, 'POST', '/api/v1/devices', { name: mute, kind: 'box', origin: 'virtual' });
+    const { device } = await call(world, 'POST', '/api/v1/devices', { name: mute, venture, kind: 'box', origin: 'virtual' });
     return asBefore(world, found.text, async () => {
       const page = await openPage(world.browser, `/ventures/${venture}`);
       const [card, area] = await editor(page);
