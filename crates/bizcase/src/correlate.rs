@@ -266,7 +266,7 @@ mod tests {
                 prop_assert_eq!(before, after);
             }
             let got = spearman(&columns[0], &columns[1]).unwrap();
-            // Made again with numpy, one draw deviates by 0.30 / sqrt(n) at most: seven times that here.
+            // Made again with numpy, one draw deviates by 0.30 / sqrt(n): seven times that here.
             prop_assert!((got - copula_spearman(rho)).abs() < 0.03, "{} {}", got, rho);
         }
     }
