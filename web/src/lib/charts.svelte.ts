@@ -2,11 +2,12 @@
  * The series of one device's chart: fetched for the window, then fed live.
  *
  * Invariant: a series on screen belongs to the window it was asked for; an answer to an older
- * question is dropped.
+ * question is dropped, and a reading that lies behind a window with an end of its own is not taken.
  */
 import { api, Problem, type Bucket, type Value } from '../api.ts';
 import { append, fromHistory, gapsOf, join, type Joined, type Series } from './buckets.ts';
 import { Questions } from './load.svelte.ts';
+import type { Range } from './time.ts';
 
 export class ChartData {
   list = $state.raw<Series[]>([]);
@@ -24,11 +25,13 @@ export class ChartData {
   #abort: AbortController | null = null;
   #dirty = false;
   #early: { at: number; property: string; value: number }[] = [];
+  /** The newest time of the window asked for; a window that ends now has none. */
+  #until = Infinity;
 
   async load(
     device: string,
     properties: string[],
-    window: { from: number; to: number; px: number; compare_ms: number | null },
+    window: { from: number; to: number; kind: Range['kind']; px: number; compare_ms: number | null },
     every: Record<string, number>,
   ): Promise<void> {
     const current = this.#questions.begin();
@@ -37,6 +40,7 @@ export class ChartData {
     this.#abort = abort;
     this.loading = true;
     this.#early = [];
+    this.#until = window.kind === 'fixed' ? window.to : Infinity;
     const began = performance.now();
     try {
       const ask = (property: string, from: number, to: number) =>
@@ -70,7 +74,7 @@ export class ChartData {
   }
 
   live(property: string, at: number, value: Value): void {
-    if (typeof value !== 'number') return;
+    if (typeof value !== 'number' || at > this.#until) return;
     if (this.loading) this.#early.push({ property, at, value });
     const series = this.list.find((one) => one.property === property);
     if (series && append(series, at, value)) this.#dirty = true;
