@@ -114,8 +114,9 @@ impl RelayTask {
             }
         }
         let appended = durable(&self.log, &mut batch).await?;
-        self.registry.set_relayed(newest).await?;
+        // Who waits is told first: durable it is, and the mark only saves doing it again.
         self.relayed.send_replace((newest, appended));
+        self.registry.set_relayed(newest).await?;
         Ok(rows.len())
     }
 }

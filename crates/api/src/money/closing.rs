@@ -24,7 +24,8 @@ use crate::app::App;
 use crate::caller::Caller;
 use crate::code;
 use crate::extract::Body;
-use crate::money::rating::{Loaded, load_beside};
+use crate::money::ahead::Ahead;
+use crate::money::rating::{Loaded, load_many};
 use crate::money::shelf::{Contracts, Kept};
 use crate::problem::Problem;
 use crate::write::{Applying, key};
@@ -193,29 +194,26 @@ impl Closer {
         first: jiff::civil::Date,
     ) -> Result<Vec<ClosedPeriod>, Problem> {
         let mut items = Vec::with_capacity(rows.len());
-        let mut made = Vec::new();
         let mut applying = Applying::default();
-        for rows in rows.chunks(CONTRACTS_TOGETHER_MAX) {
-            let (kept, next) = tokio::join!(self.keep(made, &mut applying), self.made(rows, first));
-            items.extend(kept?);
-            made = next?;
+        let mut ahead = Ahead::new(rows.chunks(CONTRACTS_TOGETHER_MAX));
+        let begin = |rows: &[RecordRow]| self.clone().made(rows.to_vec(), first);
+        while let Some((_, made)) = ahead.next(begin).await? {
+            items.extend(self.keep(made, &mut applying).await?);
         }
-        items.extend(self.keep(made, &mut applying).await?);
         applying.end(&self.app).await?;
         Ok(items)
     }
 
     /// Reads and rates contracts beside each other.
     async fn made(
-        &self,
-        rows: &[RecordRow],
+        self,
+        rows: Vec<RecordRow>,
         first: jiff::civil::Date,
     ) -> Result<Vec<ClosedContract>, Problem> {
-        let read = load_beside(&self.app, self.tenant, rows).await?.into_iter();
-        let asked = rows.iter().zip(read).map(|(row, (loaded, own))| (row.id.clone(), loaded, own));
-        let asked: Vec<Asked> = asked.collect();
-        let closer = self.clone();
-        let work = move || closer.rated(asked, first);
+        let read = load_many(&self.app, self.tenant, &rows).await?;
+        let of = |(row, (loaded, own)): (RecordRow, (_, _))| (row.id, loaded, own);
+        let asked: Vec<Asked> = rows.into_iter().zip(read).map(of).collect();
+        let work = move || self.rated(asked, first);
         let done = tokio::task::spawn_blocking(work).await;
         done.map_err(|e| Problem::from_kind(model::ErrorKind::Internal, &e))?
     }

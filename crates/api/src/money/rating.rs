@@ -143,17 +143,6 @@ pub(crate) async fn load_many(
     Ok(all)
 }
 
-/// The same on another thread, while who asked goes on.
-pub(crate) async fn load_beside(
-    app: &App,
-    tenant: TenantId,
-    rows: &[RecordRow],
-) -> Result<Vec<(Result<Loaded, Problem>, Vec<Kept>)>, Problem> {
-    let (app, rows) = (app.clone(), rows.to_vec());
-    let reading = tokio::spawn(async move { load_many(&app, tenant, &rows).await });
-    reading.await.map_err(|error| Problem::from_kind(model::ErrorKind::Internal, &error))?
-}
-
 /// A contract as it stands, less what documents drew of its credit.
 fn content_of(
     row: &RecordRow,

@@ -20,9 +20,10 @@ use crate::app::App;
 use crate::caller::Caller;
 use crate::code;
 use crate::extract::Body;
+use crate::money::ahead::Ahead;
 use crate::money::closing::CONTRACTS_TOGETHER_MAX;
 use crate::money::documents::{kind_word, month_of};
-use crate::money::rating::{Loaded, load_beside};
+use crate::money::rating::{Loaded, load_many};
 use crate::money::shelf::{Contracts, Kept};
 use crate::problem::Problem;
 use crate::write::Applying;
@@ -127,28 +128,19 @@ type Read = Vec<(Result<Loaded, Problem>, Vec<Kept>)>;
 impl Many<'_> {
     /// Reads some contracts while those before them are written.
     async fn all(&self, rows: &[RecordRow]) -> Result<Vec<Stepped>, Problem> {
-        let mut chunks = rows.chunks(CONTRACTS_TOGETHER_MAX).peekable();
         let mut items = Vec::new();
         let (mut counters, mut applying) = (Counters::default(), Applying::default());
-        let mut read = match chunks.peek() {
-            Some(first) => self.read(first).await?,
-            None => return Ok(items),
-        };
-        while let Some(rows) = chunks.next() {
-            let next = chunks.peek().copied().unwrap_or_default();
-            let (stepped, ahead) = tokio::join!(
-                self.contracts((rows, read), &mut counters, &mut applying),
-                self.read(next)
-            );
-            items.extend(stepped?);
-            read = ahead?;
+        let mut ahead = Ahead::new(rows.chunks(CONTRACTS_TOGETHER_MAX));
+        while let Some((rows, read)) = ahead.next(|rows| self.read(rows)).await? {
+            items.extend(self.contracts((rows, read), &mut counters, &mut applying).await?);
         }
         applying.end(self.taking.app).await?;
         Ok(items)
     }
 
-    async fn read(&self, rows: &[RecordRow]) -> Result<Read, Problem> {
-        load_beside(self.taking.app, self.taking.tenant, rows).await
+    fn read(&self, rows: &[RecordRow]) -> impl Future<Output = Result<Read, Problem>> + use<> {
+        let (app, tenant, rows) = (self.taking.app.clone(), self.taking.tenant, rows.to_vec());
+        async move { load_many(&app, tenant, &rows).await }
     }
 
     /// Takes the step with these contracts in one transaction.
