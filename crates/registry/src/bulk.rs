@@ -4,14 +4,15 @@
 //! would have written; only the number of statements differs. What a database refuses here is
 //! tried one by one, so that the error names its decision.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use model::TenantId;
-use sqlx::{Any, AssertSqlSafe, Row as _, Transaction};
+use sqlx::{Any, AssertSqlSafe, Transaction};
 
 use crate::decision::Prepared;
-use crate::registry::{InForce, Place, judge, refused, signed, unsigned};
+use crate::head::{Head, judge};
+use crate::registry::{Place, refused, signed};
 use crate::{Author, Error, Kind, Revision};
 
 /// From so many decisions on they are written together.
@@ -19,7 +20,8 @@ pub(crate) const BULK_MIN: usize = 8;
 /// Rows of one statement; the widest has 8 values a row, and SQLite takes 32,766.
 const ROWS_MAX: usize = 64;
 
-type Heads<'a> = BTreeMap<(TenantId, Kind, &'a str), InForce>;
+type Row<'a> = (TenantId, Kind, &'a str);
+type Heads<'a> = BTreeMap<Row<'a>, Head>;
 
 /// How a statement names its values. SQLite looks for each numbered one among all before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,13 +76,17 @@ pub(crate) async fn write(
 ) -> Result<Vec<Revision>, Error> {
     let mut heads = heads(tx, decisions).await?;
     let mut written = Vec::with_capacity(decisions.len());
-    for (seq, decision) in (place.seq..).zip(decisions) {
+    let (mut moved, mut placed) = (BTreeSet::new(), BTreeMap::new());
+    for (at, (seq, decision)) in (place.seq..).zip(decisions).enumerate() {
         let key = (decision.key.tenant, decision.key.kind, decision.key.id);
-        let in_force = heads.get(&key).copied().unwrap_or(InForce::Nothing);
-        let revision = judge(decision, in_force)?;
-        let now =
-            if decision.removes() { InForce::Removed(revision) } else { InForce::Live(revision) };
-        heads.insert(key, now);
+        let before = heads.get(&key).unwrap_or(&Head::NONE);
+        let revision = judge(decision, before.in_force)?;
+        let goes_on = before.keeps_place(decision) && !placed.contains_key(&key);
+        // Once: the second time of a record is written whole, behind the first.
+        if !(goes_on && moved.insert(key)) {
+            placed.insert(key, at);
+        }
+        heads.insert(key, Head::after(decision, revision));
         written.push(Revision { id: decision.key.id.to_owned(), revision, seq });
     }
     let mut rows = decisions.chunks(ROWS_MAX).zip(written.chunks(ROWS_MAX));
@@ -88,7 +94,8 @@ pub(crate) async fn write(
         records(tx, (decisions, written), author, place).await?;
         outbox(tx, (decisions, written)).await?;
     }
-    put_in_force(tx, (decisions, &written)).await?;
+    move_on(tx, moved).await?;
+    put_in_force(tx, (decisions, &written), placed.into_values().collect()).await?;
     Ok(written)
 }
 
@@ -100,41 +107,57 @@ async fn heads<'a>(
     let doing = "read the revisions in force";
     let marks = Marks::of(tx);
     let mut heads = Heads::new();
-    let mut groups: BTreeMap<(TenantId, Kind), Vec<&'a str>> = BTreeMap::new();
-    for decision in decisions {
-        groups.entry((decision.key.tenant, decision.key.kind)).or_default().push(decision.key.id);
-    }
-    for ((tenant, kind), mut ids) in groups {
-        ids.sort_unstable();
-        ids.dedup();
+    let keys = decisions.iter().map(|decision| decision.key);
+    for ((tenant, kind), ids) in by_kind(keys.map(|key| (key.tenant, key.kind, key.id)).collect()) {
         for ids in ids.chunks(ROWS_MAX) {
             let sql = format!(
-                "SELECT id, revision, tombstone FROM head
-                 WHERE tenant = {} AND kind = {} AND id IN ({})",
-                marks.places(1, 1),
-                marks.places(2, 1),
-                marks.places(3, ids.len())
+                "SELECT id, revision, tombstone, unique_name, owner FROM head
+                 WHERE {}",
+                named(marks, ids.len())
             );
             let query = sqlx::query(AssertSqlSafe(sql)).bind(tenant.to_string());
             let query = ids.iter().fold(query.bind(kind.as_str()), |query, id| query.bind(*id));
-            let rows = query.fetch_all(&mut **tx).await.map_err(refused(doing))?;
-            for row in rows {
-                let id: String = row.try_get(0).map_err(refused(doing))?;
-                let revision = unsigned("head", &id, row.try_get(1).map_err(refused(doing))?)?;
-                let tombstone: i64 = row.try_get(2).map_err(refused(doing))?;
-                let in_force = match tombstone {
-                    0 => InForce::Live(revision),
-                    _ => InForce::Removed(revision),
-                };
+            for row in query.fetch_all(&mut **tx).await.map_err(refused(doing))? {
+                let (id, head) = Head::of(&row)?;
                 if let Ok(at) = ids.binary_search(&id.as_str())
                     && let Some(id) = ids.get(at)
                 {
-                    heads.insert((tenant, kind, *id), in_force);
+                    heads.insert((tenant, kind, *id), head);
                 }
             }
         }
     }
     Ok(heads)
+}
+
+/// Each id once, in order, by what it is.
+fn by_kind(keys: BTreeSet<Row<'_>>) -> BTreeMap<(TenantId, Kind), Vec<&str>> {
+    let mut groups: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for (tenant, kind, id) in keys {
+        groups.entry((tenant, kind)).or_default().push(id);
+    }
+    groups
+}
+
+/// `tenant = $1 AND kind = $2 AND id IN ($3,$4)`.
+fn named(marks: Marks, ids: usize) -> String {
+    let (tenant, kind, ids) = (marks.places(1, 1), marks.places(2, 1), marks.places(3, ids));
+    format!("tenant = {tenant} AND kind = {kind} AND id IN ({ids})")
+}
+
+/// Each of these goes on by one revision and keeps all else.
+async fn move_on(tx: &mut Transaction<'_, Any>, rows: BTreeSet<Row<'_>>) -> Result<(), Error> {
+    let marks = Marks::of(tx);
+    for ((tenant, kind), ids) in by_kind(rows) {
+        for ids in ids.chunks(ROWS_MAX) {
+            let which = named(marks, ids.len());
+            let sql = format!("UPDATE head SET revision = revision + 1 WHERE {which}");
+            let query = sqlx::query(AssertSqlSafe(sql)).bind(tenant.to_string());
+            let query = ids.iter().fold(query.bind(kind.as_str()), |query, id| query.bind(*id));
+            query.execute(&mut **tx).await.map_err(refused("move revisions on"))?;
+        }
+    }
+    Ok(())
 }
 
 async fn records(
@@ -154,7 +177,7 @@ async fn records(
             .bind(decision.key.kind.as_str())
             .bind(decision.key.id)
             .bind(signed(written.revision))
-            .bind(&decision.content)
+            .bind(&*decision.content)
             .bind(author.actor)
             .bind(place.at.as_millis())
             .bind(author.reason);
@@ -188,12 +211,8 @@ async fn outbox(
 async fn put_in_force(
     tx: &mut Transaction<'_, Any>,
     (decisions, written): (&[Prepared<'_>], &[Revision]),
+    mut rows: Vec<usize>,
 ) -> Result<(), Error> {
-    let mut last = BTreeMap::new();
-    for (at, decision) in decisions.iter().enumerate() {
-        last.insert((decision.key.tenant, decision.key.kind, decision.key.id), at);
-    }
-    let mut rows: Vec<usize> = last.into_values().collect();
     rows.sort_unstable();
     for rows in rows.chunks(ROWS_MAX) {
         let sql = format!(

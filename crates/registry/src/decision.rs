@@ -71,8 +71,8 @@ impl<'a> Decision<'a> {
 
     /// Writes what was made canonical before, whatever is in force.
     #[must_use]
-    pub const fn put_text(key: Key<'a>, content: &'a Canonical) -> Self {
-        Self { key, content: Some(Content::Text(content)), expect: Expect::Any }
+    pub fn put_text(content: &'a Canonical) -> Self {
+        Self { key: content.key(), content: Some(Content::Text(content)), expect: Expect::Any }
     }
 
     /// Removes the record, whatever is in force.
@@ -97,17 +97,37 @@ pub enum Content<'a> {
     Text(&'a Canonical),
 }
 
-/// A content as it is stored, written from its type without a tree between: for many at a time.
+/// A record's content as it is stored, written from its type without a tree between and checked, so
+/// that many are made beside each other before one transaction takes them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Canonical(String);
+pub struct Canonical {
+    tenant: TenantId,
+    kind: Kind,
+    id: String,
+    text: String,
+    name: Option<String>,
+    owner: Option<String>,
+}
 
 impl Canonical {
     /// Writes a content.
     ///
     /// # Errors
-    /// It is nested too deep, or cannot be JSON.
+    /// It is nested too deep or too long, or is no content of this record.
     pub fn of<T: Serialize>(key: Key<'_>, content: &T) -> Result<Self, Error> {
-        written(key, content).map(Self)
+        let text = written(key, content)?;
+        content::check_text(key, &text)?;
+        let fields: BTreeMap<Cow<'_, str>, &RawValue> =
+            serde_json::from_str(&text).unwrap_or_default();
+        let field = |field: &str| serde_json::from_str(fields.get(field)?.get()).ok();
+        let (name, owner) = found(key, field);
+        Ok(Self { tenant: key.tenant, kind: key.kind, id: key.id.to_owned(), text, name, owner })
+    }
+
+    /// The record it was written for.
+    #[must_use]
+    pub fn key(&self) -> Key<'_> {
+        Key { tenant: self.tenant, kind: self.kind, id: &self.id }
     }
 }
 
@@ -144,9 +164,9 @@ pub struct Revision {
 pub(crate) struct Prepared<'a> {
     pub(crate) key: Key<'a>,
     pub(crate) expect: Expect,
-    pub(crate) content: String,
-    pub(crate) name: Option<String>,
-    pub(crate) owner: Option<String>,
+    pub(crate) content: Cow<'a, str>,
+    pub(crate) name: Option<Cow<'a, str>>,
+    pub(crate) owner: Option<Cow<'a, str>>,
 }
 
 impl Prepared<'_> {
@@ -188,39 +208,34 @@ pub(crate) fn prepare<'a>(decision: &Decision<'a>) -> Result<Prepared<'a>, Error
         let id = key.id.chars().take(ID_BYTES_MAX).collect();
         return Err(Error::Id { kind: key.kind, id, max: ID_BYTES_MAX });
     }
-    let Some(content) = content else {
-        let content = REMOVED.to_owned();
-        return Ok(Prepared { key, expect, content, name: None, owner: None });
-    };
-    let text = match content {
-        Content::Tree(value) => written(key, value)?,
-        Content::Text(Canonical(text)) => text.clone(),
-    };
-    if text.len() > CONTENT_BYTES_MAX {
-        let (kind, id, bytes) = (key.kind, key.id.to_owned(), text.len());
-        return Err(Error::TooLarge { kind, id, bytes, max: CONTENT_BYTES_MAX });
-    }
-    let (name, owner) = match content {
-        Content::Tree(value) => {
+    let (content, name, owner) = match content {
+        None => (Cow::Borrowed(REMOVED), None, None),
+        Some(Content::Text(made)) => {
+            let part = |part: &'a Option<String>| part.as_deref().map(Cow::Borrowed);
+            (Cow::Borrowed(made.text.as_str()), part(&made.name), part(&made.owner))
+        }
+        Some(Content::Tree(value)) => {
+            let text = written(key, value)?;
             content::check(key, value)?;
-            found(key, |field| value.get(field).cloned())
-        }
-        Content::Text(_) => {
-            content::check_text(key, &text)?;
-            let fields: BTreeMap<Cow<'_, str>, &RawValue> =
-                serde_json::from_str(&text).unwrap_or_default();
-            found(key, |field| serde_json::from_str(fields.get(field)?.get()).ok())
+            let (name, owner) = found(key, |field| value.get(field).cloned());
+            (Cow::Owned(text), name.map(Cow::Owned), owner.map(Cow::Owned))
         }
     };
-    Ok(Prepared { key, expect, content: text, name, owner })
+    Ok(Prepared { key, expect, content, name, owner })
 }
 
 fn written<T: Serialize + ?Sized>(key: Key<'_>, content: &T) -> Result<String, Error> {
-    canonical::text(content, CONTENT_DEPTH_MAX).ok_or_else(|| Error::TooDeep {
-        kind: key.kind,
-        id: key.id.to_owned(),
+    let (kind, id) = (key.kind, || key.id.to_owned());
+    let text = canonical::text(content, CONTENT_DEPTH_MAX).ok_or_else(|| Error::TooDeep {
+        kind,
+        id: id(),
         max: CONTENT_DEPTH_MAX,
-    })
+    })?;
+    let bytes = text.len();
+    if bytes > CONTENT_BYTES_MAX {
+        return Err(Error::TooLarge { kind, id: id(), bytes, max: CONTENT_BYTES_MAX });
+    }
+    Ok(text)
 }
 
 /// Name and owner, from the fields that have them.

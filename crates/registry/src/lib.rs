@@ -13,6 +13,7 @@ mod copying;
 mod decision;
 mod erase;
 mod error;
+mod head;
 mod kind;
 mod migrations;
 mod outbox;

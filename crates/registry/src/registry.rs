@@ -14,8 +14,9 @@ use tokio::sync::watch;
 
 use crate::bulk::{self, BULK_MIN};
 use crate::decision::{Prepared, check_author, prepare};
+use crate::head::{head, judge};
 use crate::migrations;
-use crate::{Author, Decision, Error, Expect, Revision};
+use crate::{Author, Decision, Error, Revision};
 
 /// How many decisions one transaction takes.
 const BATCH_MAX: usize = 5_000;
@@ -172,7 +173,8 @@ impl Registry {
     async fn name_the_holder(&self, error: Error, decision: &Prepared<'_>) -> Error {
         let Error::Database { source, .. } = &error else { return error };
         let unique = source.as_database_error().is_some_and(|e| e.is_unique_violation());
-        let (true, Some(name)) = (unique, decision.name.clone()) else { return error };
+        let (true, Some(name)) = (unique, decision.name.as_deref()) else { return error };
+        let name = name.to_owned();
         let kind = decision.key.kind;
         match self.find_by_name(decision.key.tenant, kind, &name).await {
             Ok(Some(holder)) => Error::NameTaken { kind, name, holder: holder.id },
@@ -199,10 +201,13 @@ async fn connect(url: &str, connections_max: u32) -> Result<AnyPool, sqlx::Error
     // made by hand, so that a wrong file or password is an answer at once.
     let mut first = AnyConnection::connect(url).await?;
     set_up(&mut first).await?;
+    // A file cannot hang up, and asking whether it did costs as much as a small query.
+    let test_before_use = first.backend_name() != "SQLite";
     first.close().await?;
     AnyPoolOptions::new()
         .max_connections(connections_max)
         .acquire_timeout(ACQUIRE_MAX)
+        .test_before_acquire(test_before_use)
         .after_connect(|connection, _| Box::pin(set_up(connection)))
         .connect(url)
         .await
@@ -278,8 +283,8 @@ async fn write(
     author: &Author<'_>,
     place: Place,
 ) -> Result<Revision, Error> {
-    let in_force = head(tx, decision).await?;
-    let revision = judge(decision, in_force)?;
+    let head = head(tx, decision).await?;
+    let revision = judge(decision, head.in_force)?;
     let tenant = decision.key.tenant.to_string();
     let (kind, id) = (decision.key.kind.as_str(), decision.key.id);
     sqlx::query(
@@ -290,30 +295,36 @@ async fn write(
     .bind(kind)
     .bind(id)
     .bind(signed(revision))
-    .bind(&decision.content)
+    .bind(&*decision.content)
     .bind(author.actor)
     .bind(place.at.as_millis())
     .bind(author.reason)
     .execute(&mut **tx)
     .await
     .map_err(refused("write a revision"))?;
-    sqlx::query(
-        "INSERT INTO head (tenant, kind, id, revision, tombstone, unique_name, owner)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)
-         ON CONFLICT (tenant, kind, id) DO UPDATE SET revision = excluded.revision,
-             tombstone = excluded.tombstone, unique_name = excluded.unique_name,
-             owner = excluded.owner",
-    )
-    .bind(&tenant)
-    .bind(kind)
-    .bind(id)
-    .bind(signed(revision))
-    .bind(i64::from(decision.removes()))
-    .bind(decision.unique_name())
-    .bind(decision.owner.as_deref())
-    .execute(&mut **tx)
-    .await
-    .map_err(refused("put a revision in force"))?;
+    let put = if head.keeps_place(decision) {
+        sqlx::query("UPDATE head SET revision = $4 WHERE tenant = $1 AND kind = $2 AND id = $3")
+            .bind(&tenant)
+            .bind(kind)
+            .bind(id)
+            .bind(signed(revision))
+    } else {
+        sqlx::query(
+            "INSERT INTO head (tenant, kind, id, revision, tombstone, unique_name, owner)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)
+             ON CONFLICT (tenant, kind, id) DO UPDATE SET revision = excluded.revision,
+                 tombstone = excluded.tombstone, unique_name = excluded.unique_name,
+                 owner = excluded.owner",
+        )
+        .bind(&tenant)
+        .bind(kind)
+        .bind(id)
+        .bind(signed(revision))
+        .bind(i64::from(decision.removes()))
+        .bind(decision.unique_name())
+        .bind(decision.owner.as_deref())
+    };
+    put.execute(&mut **tx).await.map_err(refused("put a revision in force"))?;
     sqlx::query("INSERT INTO outbox (seq, tenant, kind, id, revision) VALUES ($1, $2, $3, $4, $5)")
         .bind(signed(place.seq))
         .bind(&tenant)
@@ -324,52 +335,6 @@ async fn write(
         .await
         .map_err(refused("write an outbox row"))?;
     Ok(Revision { id: id.to_owned(), revision, seq: place.seq })
-}
-
-/// What is in force of a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum InForce {
-    Nothing,
-    Live(u64),
-    Removed(u64),
-}
-
-async fn head(tx: &mut Transaction<'_, Any>, decision: &Prepared<'_>) -> Result<InForce, Error> {
-    let sql = "SELECT revision, tombstone FROM head WHERE tenant = $1 AND kind = $2 AND id = $3";
-    let doing = "read the revision in force";
-    let row = sqlx::query(sql)
-        .bind(decision.key.tenant.to_string())
-        .bind(decision.key.kind.as_str())
-        .bind(decision.key.id)
-        .fetch_optional(&mut **tx)
-        .await
-        .map_err(refused(doing))?;
-    let Some(row) = row else { return Ok(InForce::Nothing) };
-    let revision = unsigned("head", decision.key.id, row.try_get(0).map_err(refused(doing))?)?;
-    let tombstone: i64 = row.try_get(1).map_err(refused(doing))?;
-    Ok(if tombstone == 0 { InForce::Live(revision) } else { InForce::Removed(revision) })
-}
-
-/// The revision a decision gets, if it may be made.
-pub(crate) fn judge(decision: &Prepared<'_>, in_force: InForce) -> Result<u64, Error> {
-    let (kind, id) = (decision.key.kind, decision.key.id.to_owned());
-    match (decision.expect, in_force) {
-        (Expect::New, InForce::Live(in_force)) => Err(Error::Exists { kind, id, in_force }),
-        (Expect::Revision(expected), InForce::Live(in_force)) if expected != in_force => {
-            Err(Error::Conflict { kind, id, expected, in_force })
-        }
-        (Expect::Revision(_), InForce::Removed(in_force)) => {
-            Err(Error::Removed { kind, id, in_force })
-        }
-        (Expect::Revision(expected), InForce::Nothing) => {
-            Err(Error::Conflict { kind, id, expected, in_force: 0 })
-        }
-        (_, InForce::Nothing | InForce::Removed(_)) if decision.removes() => {
-            Err(Error::Missing { kind, id })
-        }
-        (_, InForce::Nothing) => Ok(1),
-        (_, InForce::Live(revision) | InForce::Removed(revision)) => Ok(revision + 1),
-    }
 }
 
 #[cfg(test)]

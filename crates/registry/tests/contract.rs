@@ -1,6 +1,9 @@
 //! What a registry promises, on any database. Each function gets an empty one.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "the tests call these functions")]
 
+#[path = "contract/batches.rs"]
+mod batches;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::Duration;
@@ -9,6 +12,11 @@ use model::{Clock, ErrorKind, SystemClock, TenantId, Timestamp};
 use registry::content::{DeviceContent, UserContent};
 use registry::{Author, Decision, Error, Expect, Key, Kind, Registry};
 use serde_json::{Value, json};
+
+pub(crate) use batches::{
+    any_batch_is_what_one_by_one_would_have_written,
+    many_at_once_are_what_one_by_one_would_have_written,
+};
 
 pub(crate) const HERE: TenantId = TenantId::from_u128(1);
 const THERE: TenantId = TenantId::from_u128(2);
@@ -154,49 +162,6 @@ pub(crate) async fn a_batch_is_written_whole_or_not_at_all(url: &str) {
     let twice = registry.put_many(&[good, good], &ME).await.unwrap();
     assert_eq!(twice.iter().map(|r| (r.revision, r.seq)).collect::<Vec<_>>(), [(1, 1), (2, 2)]);
     assert_eq!(registry.put_many(&[], &ME).await.unwrap(), []);
-}
-
-pub(crate) async fn many_at_once_are_what_one_by_one_would_have_written(url: &str) {
-    let registry = open(url).await;
-    let contents: Vec<Value> = (0..200).map(|n| device(&format!("box-{n:04}"))).collect();
-    let ids: Vec<String> = (0..200).map(|n| format!("d{n:04}")).collect();
-    let put = |at: usize| Decision::put(HERE, Kind::Device, &ids[at], &contents[at]);
-    let all: Vec<Decision<'_>> = (0..200).map(put).collect();
-    let written = registry.put_many(&all, &ME).await.unwrap();
-    assert!(
-        written.iter().zip(1..).all(|(written, seq)| (written.revision, written.seq) == (1, seq))
-    );
-    // A record twice, one removed, names that move on: in the order in which they were decided.
-    let renamed = device("other");
-    let mut next: Vec<Decision<'_>> = (0..20).map(put).collect();
-    next.push(Decision::put(HERE, Kind::Device, &ids[0], &renamed));
-    next.push(Decision::remove(HERE, Kind::Device, &ids[1]));
-    next.push(put(2).expecting(Expect::Revision(2)));
-    let written = registry.put_many(&next, &ME).await.unwrap();
-    let last: Vec<u64> = written.iter().rev().take(3).map(|written| written.revision).collect();
-    assert_eq!(last, [3, 3, 3]);
-    let names: Vec<&str> = ids.iter().map(String::as_str).collect();
-    let found = registry.get_many(HERE, Kind::Device, &names).await.unwrap();
-    assert_eq!(found.len(), 199, "one was removed");
-    assert!(found.iter().all(|row| row.content != "null"));
-    assert_eq!(registry.get(key(&ids[0])).await.unwrap().unwrap().revision, 3);
-    let rows = registry.outbox(0, 1_000).await.unwrap();
-    assert_eq!(rows.len(), 223);
-    assert!(rows.iter().zip(1..).all(|(row, seq)| row.seq == seq));
-    // A stale one keeps all others from being written, and is named.
-    let mut stale: Vec<Decision<'_>> = (0..20).map(put).collect();
-    stale.push(put(7).expecting(Expect::Revision(1)));
-    let refused = registry.put_many(&stale, &ME).await.unwrap_err();
-    assert!(refused.to_string().contains("d0007 is at revision 3, not 1"), "{refused}");
-    // A name that is taken too.
-    let mut taken: Vec<Decision<'_>> = (0..20).map(put).collect();
-    taken.push(Decision::put(HERE, Kind::Device, "new", &contents[199]));
-    let refused = registry.put_many(&taken, &ME).await.unwrap_err();
-    assert!(
-        matches!(&refused, Error::NameTaken { holder, .. } if *holder == ids[199]),
-        "{refused}"
-    );
-    assert_eq!(registry.outbox(0, 1_000).await.unwrap().len(), 223);
 }
 
 #[expect(clippy::too_many_lines, reason = "one table of what is refused")]

@@ -16,10 +16,12 @@ use crate::problem::Problem;
 /// either leaves a core idle by itself.
 const PARTS_AHEAD_MAX: usize = 2;
 
+type Working<R> = AbortOnDropHandle<Result<R, Problem>>;
+
 /// Work on parts of a list, begun ahead.
 pub(super) struct Ahead<'a, T, R> {
     parts: Chunks<'a, T>,
-    begun: VecDeque<(&'a [T], AbortOnDropHandle<Result<R, Problem>>)>,
+    begun: VecDeque<(&'a [T], Working<R>)>,
 }
 
 impl<'a, T, R: Send + 'static> Ahead<'a, T, R> {
@@ -41,7 +43,8 @@ impl<'a, T, R: Send + 'static> Ahead<'a, T, R> {
             self.begun.push_back((part, AbortOnDropHandle::new(tokio::spawn(work(part)))));
         }
         let Some((part, working)) = self.begun.pop_front() else { return Ok(None) };
-        let done = working.await.map_err(|error| Problem::from_kind(ErrorKind::Internal, &error))?;
+        let done =
+            working.await.map_err(|error| Problem::from_kind(ErrorKind::Internal, &error))?;
         Ok(Some((part, done?)))
     }
 }
@@ -86,9 +89,7 @@ mod tests {
         let mut ahead = Ahead::new(list.chunks(1));
         let work = |part: &[i32]| {
             let wrong = part == [2];
-            async move {
-                if wrong { Err(Problem::invalid("/part", "two")) } else { Ok(()) }
-            }
+            async move { if wrong { Err(Problem::invalid("/part", "two")) } else { Ok(()) } }
         };
         assert!(matches!(ahead.next(work).await, Ok(Some(_))));
         let Err(problem) = ahead.next(work).await else { panic!("no mistake") };

@@ -15,9 +15,9 @@ use billing::entry::sha256;
 use billing::ledger::{Books, Entity, Invoice};
 use billing::zone::Period;
 use identity::Action;
-use model::{TenantId, Timestamp, UserId};
+use model::{ContractId, InvoiceId, TenantId, Timestamp, UserId};
 use registry::content::{InvoiceContent, Mode};
-use registry::{Author, Canonical, Decision, Expect, Kind, RecordRow};
+use registry::{Author, Canonical, Decision, Expect, RecordRow};
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
@@ -28,7 +28,7 @@ use crate::money::ahead::Ahead;
 use crate::money::rating::{Loaded, load_many};
 use crate::money::shelf::{Contracts, Kept};
 use crate::problem::Problem;
-use crate::write::{Applying, key};
+use crate::write::Applying;
 
 /// Contracts that are rated beside each other and written in one transaction.
 pub(crate) const CONTRACTS_TOGETHER_MAX: usize = 125;
@@ -113,6 +113,15 @@ pub(crate) fn person(actor: &str) -> UserId {
     actor.parse().unwrap_or_else(|_| UserId::from_u128(hash().unwrap_or_default()))
 }
 
+/// The id of a contract's next document. The same place gives the same id, so of two who make it at
+/// once only one writes. It begins as the contract's does: what is written and read together lies
+/// together in the tables, and a month of documents touches a third of the pages.
+pub(crate) fn document_id(contract: ContractId, place: &str) -> InvoiceId {
+    const LAST_HALF: u128 = u64::MAX as u128;
+    let hash = person(&format!("{contract} {place}")).as_u128();
+    InvoiceId::from_u128((contract.as_u128() & !LAST_HALF) | (hash & LAST_HALF))
+}
+
 pub(crate) const fn mode_word(mode: Mode) -> &'static str {
     match mode {
         Mode::Shadow => "shadow",
@@ -157,6 +166,8 @@ struct Drafted {
     content: InvoiceContent<Invoice>,
     /// The revision that each rests on, and what becomes of it.
     thrown: Vec<(String, u64, InvoiceContent<Invoice>)>,
+    /// All of it as it will be stored.
+    changes: Vec<(Expect, Canonical)>,
     entries: Vec<String>,
 }
 
@@ -325,19 +336,9 @@ impl Closer {
 
     /// Drafts and what they replace, in one transaction; its last place in the outbox.
     async fn write(&self, drafts: &[&Drafted]) -> Result<Option<u64>, Problem> {
-        let mut contents = Vec::new();
-        for draft in drafts {
-            for (id, revision, content) in &draft.thrown {
-                let key = key(self.tenant, Kind::Invoice, id);
-                contents.push((key, Expect::Revision(*revision), Canonical::of(key, content)?));
-            }
-            let key = key(self.tenant, Kind::Invoice, &draft.id);
-            contents.push((key, Expect::New, Canonical::of(key, &draft.content)?));
-        }
-        let decided = contents.iter();
-        let decisions: Vec<_> = decided
-            .map(|(key, expect, text)| Decision::put_text(*key, text).expecting(*expect))
-            .collect();
+        let changes = drafts.iter().flat_map(|draft| &draft.changes);
+        let decisions: Vec<_> =
+            changes.map(|(expect, text)| Decision::put_text(text).expecting(*expect)).collect();
         let written = self.app.registry.put_many(&decisions, &Author::new(&self.actor)).await?;
         Ok(written.last().map(|last| last.seq))
     }

@@ -10,7 +10,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use billing::ledger::{Draft, Invoice, InvoiceState, InvoiceStep, Payment, reversal};
 use identity::Action;
-use model::{InvoiceId, Money, TenantId};
+use model::{Money, TenantId};
 use registry::content::{EntityContent, InvoiceContent, Mode};
 use registry::{Author, Canonical, Decision, Expect, Kind};
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,7 @@ use crate::app::App;
 use crate::caller::Caller;
 use crate::code;
 use crate::extract::Body;
-use crate::money::closing::{books, person};
+use crate::money::closing::{books, document_id, person};
 use crate::money::contracts;
 use crate::money::documents::{InvoiceJson, invoice_json};
 use crate::money::rating::{Loaded, load};
@@ -199,9 +199,7 @@ impl Taking<'_> {
         };
         let (deltas, totals) = reversal(&document.invoice)?;
         let now = self.app.clock.now();
-        let id = InvoiceId::from_u128(
-            person(&format!("{} credit {count}", document.content.contract)).as_u128(),
-        );
+        let id = document_id(document.content.contract, &format!("credit {count}"));
         let draft = Draft {
             id,
             deltas,
@@ -251,17 +249,13 @@ struct Taken {
 
 /// A record to write, based on a revision.
 struct Change {
-    tenant: TenantId,
-    kind: Kind,
-    id: String,
     revision: u64,
     content: Canonical,
 }
 
 impl Change {
     fn decision(&self) -> Decision<'_> {
-        let put = Decision::put_text(key(self.tenant, self.kind, &self.id), &self.content);
-        put.expecting(Expect::Revision(self.revision))
+        Decision::put_text(&self.content).expecting(Expect::Revision(self.revision))
     }
 }
 
@@ -269,8 +263,7 @@ impl Taken {
     fn documents(&self, tenant: TenantId) -> Result<Vec<Change>, Problem> {
         let change = |(id, revision, content): &Changed| {
             let content = Canonical::of(key(tenant, Kind::Invoice, id), content)?;
-            let (id, revision) = (id.clone(), *revision);
-            Ok(Change { tenant, kind: Kind::Invoice, id, revision, content })
+            Ok(Change { revision: *revision, content })
         };
         self.changed.iter().map(change).collect()
     }
@@ -303,8 +296,7 @@ fn counter(
     (moved, revision): (&EntityContent, u64),
 ) -> Result<Change, Problem> {
     let content = Canonical::of(key(tenant, Kind::Entity, name), moved)?;
-    let id = name.to_owned();
-    Ok(Change { tenant, kind: Kind::Entity, id, revision, content })
+    Ok(Change { revision, content })
 }
 
 /// A credit note that became final takes back the documents it names whole.

@@ -9,17 +9,19 @@ use std::time::Duration;
 use billing::delta_totals;
 use billing::document::{TaxRules, Totals};
 use billing::entry::sha256;
-use billing::ledger::{Books, Delta, Draft, InvoiceState};
+use billing::ledger::{Books, Delta, Draft, Invoice, InvoiceState};
 use billing::zone::Period;
-use model::{InvoiceId, Money, Timestamp};
+use model::{Money, Timestamp};
 use registry::content::{InvoiceContent, InvoicePart, Mode};
+use registry::{Canonical, Expect, Kind};
 
 use super::standing::{Standing, standing};
-use super::{ClosedPeriod, Closer, Drafted, books, mode_word, person};
+use super::{ClosedPeriod, Closer, Drafted, books, document_id, mode_word, person};
 use crate::code;
 use crate::money::rating::{Loaded, Outcome, rated};
 use crate::money::shelf::Kept;
 use crate::problem::Problem;
+use crate::write::key;
 
 /// Earlier periods that are looked at for late readings when a period is closed.
 const LATE_PERIODS_MAX: usize = 3;
@@ -45,7 +47,6 @@ impl Closer {
         period: Period,
         documents: &[Kept],
     ) -> Result<(ClosedPeriod, Option<Drafted>), Problem> {
-        let contract = loaded.id.to_string();
         let mode = self.mode(loaded);
         if mode == Mode::Live && self.app.clock.now() < period.to {
             let what = format!("the period of {} ends at {}", loaded.name(), period.to);
@@ -86,7 +87,7 @@ impl Closer {
             Standing::Replaced(old) => old,
         };
         closed.what = if old.is_empty() { "drafted" } else { "replaced" };
-        let place = format!("{contract} {} {}", period.from.as_millis(), documents.len());
+        let place = format!("{} {}", period.from.as_millis(), documents.len());
         let drafted =
             self.draft((loaded, mode), (period, &place), (books, making, totals), &old)?;
         closed.invoice = Some(drafted.id.clone());
@@ -101,8 +102,7 @@ impl Closer {
         (mut books, making, totals): (Books, Making, Totals),
         old: &[&Kept],
     ) -> Result<Drafted, Problem> {
-        // The same place gives the same id, so of two who close at once only one writes.
-        let id = InvoiceId::from_u128(person(place).as_u128());
+        let id = document_id(loaded.id, place);
         let grace = Duration::from_secs(u64::from(loaded.entity.grace_days) * 86_400);
         let draft = Draft {
             id,
@@ -132,7 +132,16 @@ impl Closer {
             invoice.state = InvoiceState::Discarded;
             thrown.push((kept.id.clone(), kept.revision, kept.standing(invoice)));
         }
-        Ok(Drafted { id: id.to_string(), content, thrown, entries: making.entries })
+        let id = id.to_string();
+        let text = |id, expect, content: &InvoiceContent<Invoice>| {
+            Canonical::of(key(self.tenant, Kind::Invoice, id), content).map(|text| (expect, text))
+        };
+        let mut changes = Vec::with_capacity(thrown.len() + 1);
+        for (id, revision, content) in &thrown {
+            changes.push(text(id, Expect::Revision(*revision), content)?);
+        }
+        changes.push(text(&id, Expect::New, &content)?);
+        Ok(Drafted { id, content, thrown, changes, entries: making.entries })
     }
 
     /// The differences of the period and of the late ones before it; none: nothing to bill.

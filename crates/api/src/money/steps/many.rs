@@ -1,8 +1,9 @@
 //! A step of all documents of a month: numbers for many in one transaction.
 //!
 //! *Invariant:* the numbers of a transaction follow each other in the order of contracts and
-//! documents, and the counter moves with them, once. A document that may not take the step is told
-//! and keeps no other from taking it.
+//! documents, and the counter moves with them, once. A transaction is begun when the one before it is
+//! written, and rests on the counter as that one left it. A document that may not take the step is
+//! told and keeps no other from taking it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,6 +15,7 @@ use model::{Name, TenantId};
 use registry::RecordRow;
 use registry::content::{EntityContent, Mode};
 use serde::{Deserialize, Serialize};
+use tokio::task::JoinHandle;
 
 use super::{Change, Step, TRIES_MAX, Taking, Wanted, counter, move_to};
 use crate::app::App;
@@ -122,17 +124,44 @@ struct Many<'a> {
 #[derive(Clone, Default)]
 struct Counters(BTreeMap<Name, (EntityContent, u64)>);
 
+/// What a step makes of some contracts, once it is written.
+struct Made<'r> {
+    rows: &'r [RecordRow],
+    items: Vec<Stepped>,
+    changes: Vec<Change>,
+    counters: Counters,
+}
+
+/// The same on its way.
+struct Writing<'r> {
+    made: Made<'r>,
+    writing: JoinHandle<Result<Option<u64>, Problem>>,
+}
+
 /// Contracts with everybody in them and their documents, as they were read.
 type Read = Vec<(Result<Loaded, Problem>, Vec<Kept>)>;
 
 impl Many<'_> {
-    /// Reads some contracts while those before them are written.
+    /// Reads some contracts and takes the step with them while those before them are written.
     async fn all(&self, rows: &[RecordRow]) -> Result<Vec<Stepped>, Problem> {
-        let mut items = Vec::new();
-        let (mut counters, mut applying) = (Counters::default(), Applying::default());
+        let mut items = Vec::with_capacity(rows.len());
+        let mut applying = Applying::default();
         let mut ahead = Ahead::new(rows.chunks(CONTRACTS_TOGETHER_MAX));
+        let mut before: Option<Writing<'_>> = None;
         while let Some((rows, read)) = ahead.next(|rows| self.read(rows)).await? {
-            items.extend(self.contracts((rows, read), &mut counters, &mut applying).await?);
+            let counters = before.as_ref().map(|before| before.made.counters.clone());
+            let mut made = self.made((rows, read), counters.unwrap_or_default())?;
+            if let Some(before) = before.take() {
+                let (written, moved) = self.written(before, &mut applying).await?;
+                items.extend(written);
+                if let Some(counters) = moved {
+                    made = self.made((rows, self.read(rows).await?), counters)?;
+                }
+            }
+            before = Some(self.begin(made));
+        }
+        if let Some(last) = before {
+            items.extend(self.written(last, &mut applying).await?.0);
         }
         applying.end(self.taking.app).await?;
         Ok(items)
@@ -143,39 +172,50 @@ impl Many<'_> {
         async move { load_many(&app, tenant, &rows).await }
     }
 
-    /// Takes the step with these contracts in one transaction.
-    async fn contracts(
+    /// Begins to write in one transaction.
+    fn begin<'r>(&self, mut made: Made<'r>) -> Writing<'r> {
+        let (app, actor) = (self.taking.app.clone(), self.taking.actor.to_owned());
+        let (tenant, changes) = (self.taking.tenant, std::mem::take(&mut made.changes));
+        let writing = tokio::spawn(async move {
+            Taking { app: &app, tenant, actor: &actor }.write(&changes).await
+        });
+        Writing { made, writing }
+    }
+
+    /// Waits until it is written, taking the step again where somebody changed a document or took a
+    /// number at the same time; with the counters then, on which nothing made before rests.
+    async fn written(
         &self,
-        (rows, mut read): (&[RecordRow], Read),
-        counters: &mut Counters,
+        Writing { made, writing }: Writing<'_>,
         applying: &mut Applying,
-    ) -> Result<Vec<Stepped>, Problem> {
-        for _ in 0..TRIES_MAX {
-            let mut moved = counters.clone();
-            let (items, changes) = self.made(read, &mut moved)?;
-            match self.taking.write(&changes).await {
+    ) -> Result<(Vec<Stepped>, Option<Counters>), Problem> {
+        let stopped = |error| Problem::from_kind(model::ErrorKind::Internal, &error);
+        let mut written = writing.await.map_err(stopped)?;
+        let (rows, mut items, mut moved) = (made.rows, made.items, None);
+        for tries in 0.. {
+            match written {
                 Ok(written) => {
                     applying.next(self.taking.app, written).await?;
-                    *counters = moved;
-                    return Ok(items);
+                    return Ok((items, moved));
                 }
-                // Somebody took a number or changed a document at the same time: look again.
-                Err(problem) if problem.code == code::CONFLICT.code => {}
+                Err(problem) if problem.code == code::CONFLICT.code && tries < TRIES_MAX => {}
+                Err(problem) if problem.code == code::CONFLICT.code => break,
                 Err(problem) => return Err(problem),
             }
-            *counters = Counters::default();
-            read = self.read(rows).await?;
+            let again = self.made((rows, self.read(rows).await?), Counters::default())?;
+            written = self.taking.write(&again.changes).await;
+            (items, moved) = (again.items, Some(again.counters));
         }
         let what = format!("documents change within TRIES_MAX = {TRIES_MAX} tries");
         Err(Problem::new(code::UNAVAILABLE, what).fix("repeat it: what is done stays done"))
     }
 
     /// What the step would change of these contracts.
-    fn made(
+    fn made<'r>(
         &self,
-        read: Read,
-        counters: &mut Counters,
-    ) -> Result<(Vec<Stepped>, Vec<Change>), Problem> {
+        (rows, read): (&'r [RecordRow], Read),
+        mut counters: Counters,
+    ) -> Result<Made<'r>, Problem> {
         let tenant: TenantId = self.taking.tenant;
         let mut moved = BTreeSet::new();
         let (mut items, mut changes) = (Vec::new(), Vec::new());
@@ -197,7 +237,7 @@ impl Many<'_> {
             // The one that writing it makes.
             *revision += 1;
         }
-        Ok((items, changes))
+        Ok(Made { rows, items, changes, counters })
     }
 
     fn contract(
