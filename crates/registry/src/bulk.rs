@@ -11,7 +11,8 @@ use model::TenantId;
 use sqlx::{Any, AssertSqlSafe, Transaction};
 
 use crate::decision::Prepared;
-use crate::head::{Head, judge};
+use crate::head::{HEAD_LINE, Head, judge};
+use crate::lines::{LINE, lines, text};
 use crate::registry::{Place, refused, signed};
 use crate::{Author, Error, Kind, Revision};
 
@@ -110,18 +111,14 @@ async fn heads<'a>(
     let keys = decisions.iter().map(|decision| decision.key);
     for ((tenant, kind), ids) in by_kind(keys.map(|key| (key.tenant, key.kind, key.id)).collect()) {
         for ids in ids.chunks(ROWS_MAX) {
-            let sql = format!(
-                "SELECT id, revision, tombstone, unique_name, owner FROM head
-                 WHERE {}",
-                named(marks, ids.len())
-            );
+            let which = named(marks, ids.len());
+            let sql = format!("SELECT string_agg({HEAD_LINE}, '{LINE}') FROM head WHERE {which}");
             let query = sqlx::query(AssertSqlSafe(sql)).bind(tenant.to_string());
             let query = ids.iter().fold(query.bind(kind.as_str()), |query, id| query.bind(*id));
-            for row in query.fetch_all(&mut **tx).await.map_err(refused(doing))? {
-                let (id, head) = Head::of(&row)?;
-                if let Ok(at) = ids.binary_search(&id.as_str())
-                    && let Some(id) = ids.get(at)
-                {
+            let row = query.fetch_one(&mut **tx).await.map_err(refused(doing))?;
+            for line in lines(text(&row)?.as_deref()) {
+                let (id, head) = Head::of(line)?;
+                if let Some(id) = ids.binary_search(&id).ok().and_then(|at| ids.get(at)) {
                     heads.insert((tenant, kind, *id), head);
                 }
             }

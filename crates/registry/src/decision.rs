@@ -12,7 +12,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::kind::NameScope;
-use crate::{Error, Kind, canonical, content};
+use crate::{Error, Kind, canonical, content, lines};
 
 /// The longest id, in bytes.
 pub(crate) const ID_BYTES_MAX: usize = 128;
@@ -194,8 +194,8 @@ pub(crate) fn check_author(author: &Author<'_>) -> Result<(), Error> {
         return Err(Error::Actor { max: ACTOR_BYTES_MAX });
     }
     let bytes = author.reason.len();
-    // PostgreSQL refuses NUL in text.
-    if bytes > REASON_BYTES_MAX || author.reason.contains('\0') {
+    // PostgreSQL refuses NUL in text, and rows are read as lines.
+    if bytes > REASON_BYTES_MAX || author.reason.contains(['\0', lines::FIELD, lines::LINE]) {
         return Err(Error::Reason { bytes, max: REASON_BYTES_MAX });
     }
     Ok(())

@@ -139,8 +139,11 @@ pub enum Error {
         /// The limit.
         max: usize,
     },
-    /// Too long, or with NUL.
-    #[error("a reason of {bytes} bytes exceeds reason_bytes_max = {max} or contains NUL")]
+    /// Too long, or with a character that separates fields.
+    #[error(
+        "a reason of {bytes} bytes exceeds reason_bytes_max = {max} or contains U+0000, U+001E or \
+         U+001F"
+    )]
     Reason {
         /// How long.
         bytes: usize,

@@ -3,13 +3,16 @@
 //! *Invariant:* a head is read under the lock of the outbox order, so nothing moves it before the
 //! decision that was judged by it is written.
 
-use sqlx::any::AnyRow;
-use sqlx::{Any, Transaction};
+use sqlx::{Any, AssertSqlSafe, Transaction};
 
 use crate::decision::Prepared;
-use crate::query::column;
-use crate::registry::{refused, unsigned};
+use crate::lines::{Fields, text};
+use crate::registry::refused;
 use crate::{Error, Expect};
+
+/// A row of the table of heads as a line.
+pub(crate) const HEAD_LINE: &str = "concat_ws('\u{1f}', id, revision, tombstone,
+     COALESCE(unique_name, ''), COALESCE(owner, ''))";
 
 /// What is in force of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,15 +34,17 @@ impl Head {
     pub(crate) const NONE: Self =
         Self { in_force: InForce::Nothing, unique_name: None, owner: None };
 
-    /// From a row that begins with id, revision, tombstone, unique name and owner.
-    pub(crate) fn of(row: &AnyRow) -> Result<(String, Self), Error> {
-        let id: String = column(row, 0)?;
-        let revision = unsigned("head", &id, column(row, 1)?)?;
-        let in_force = match column::<i64>(row, 2)? {
+    /// From a line of [`HEAD_LINE`], with its id.
+    pub(crate) fn of(line: &str) -> Result<(&str, Self), Error> {
+        let mut fields = Fields::of("head", line);
+        let (id, revision) = (fields.text()?, fields.parsed()?);
+        let in_force = match fields.parsed::<u8>()? {
             0 => InForce::Live(revision),
             _ => InForce::Removed(revision),
         };
-        Ok((id, Self { in_force, unique_name: column(row, 3)?, owner: column(row, 4)? }))
+        let head = Self { in_force, unique_name: fields.option()?, owner: fields.option()? };
+        fields.end()?;
+        Ok((id, head))
     }
 
     /// Whether a decision changes nothing but the revision. SQLite writes each index anew whose
@@ -64,16 +69,16 @@ pub(crate) async fn head(
     tx: &mut Transaction<'_, Any>,
     decision: &Prepared<'_>,
 ) -> Result<Head, Error> {
-    let sql = "SELECT id, revision, tombstone, unique_name, owner FROM head
-         WHERE tenant = $1 AND kind = $2 AND id = $3";
-    let row = sqlx::query(sql)
+    let sql = format!("SELECT {HEAD_LINE} FROM head WHERE tenant = $1 AND kind = $2 AND id = $3");
+    let row = sqlx::query(AssertSqlSafe(sql))
         .bind(decision.key.tenant.to_string())
         .bind(decision.key.kind.as_str())
         .bind(decision.key.id)
         .fetch_optional(&mut **tx)
         .await
         .map_err(refused("read the revision in force"))?;
-    row.as_ref().map_or(Ok(Head::NONE), |row| Head::of(row).map(|(_, head)| head))
+    let line = row.as_ref().map(text).transpose()?.flatten();
+    line.map_or(Ok(Head::NONE), |line| Head::of(&line).map(|(_, head)| head))
 }
 
 /// The revision a decision gets, if it may be made.

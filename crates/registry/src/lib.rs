@@ -15,6 +15,7 @@ mod erase;
 mod error;
 mod head;
 mod kind;
+mod lines;
 mod migrations;
 mod outbox;
 mod query;

@@ -5,9 +5,9 @@
 //! force, so that is harmless.
 
 use model::{Decided, TenantId, Timestamp};
-use sqlx::any::AnyRow;
 
-use crate::query::{column, page, parsed};
+use crate::lines::{Fields, lines, select_lines, text};
+use crate::query::{column, page};
 use crate::registry::{refused, signed, unsigned};
 use crate::{Error, Kind, Registry};
 
@@ -52,17 +52,21 @@ impl Registry {
     /// # Errors
     /// The database does not answer.
     pub async fn outbox(&self, after: u64, limit: u32) -> Result<Vec<OutboxRow>, Error> {
-        let sql = "SELECT o.seq, o.tenant, o.kind, o.id, o.revision, r.content, r.actor, r.at
-             FROM outbox o JOIN record r ON r.tenant = o.tenant AND r.kind = o.kind
+        let sql = select_lines!(
+            "concat_ws('\u{1f}', o.seq, o.tenant, o.kind, o.id, o.revision, r.actor, r.at, r.content)",
+            "o.seq AS p1",
+            "FROM outbox o JOIN record r ON r.tenant = o.tenant AND r.kind = o.kind
                  AND r.id = o.id AND r.revision = o.revision
-             WHERE o.seq > $1 ORDER BY o.seq LIMIT $2";
-        let rows = sqlx::query(sql)
+             WHERE o.seq > $1 ORDER BY o.seq LIMIT $2",
+            "p1"
+        );
+        let row = sqlx::query(sql)
             .bind(signed(after))
             .bind(page(limit))
-            .fetch_all(&self.readers)
+            .fetch_one(&self.readers)
             .await
             .map_err(refused("read the outbox"))?;
-        rows.iter().map(outbox_row).collect()
+        lines(text(&row)?.as_deref()).map(outbox_row).collect()
     }
 
     /// The last row that is durable in the log; 0 before the first.
@@ -105,17 +109,18 @@ impl Registry {
     }
 }
 
-fn outbox_row(row: &AnyRow) -> Result<OutboxRow, Error> {
-    let seq = unsigned("outbox", "seq", column(row, 0)?)?;
-    let place = seq.to_string();
-    Ok(OutboxRow {
-        seq,
-        tenant: parsed("outbox", &place, column(row, 1)?)?,
-        kind: parsed("outbox", &place, column(row, 2)?)?,
-        id: column(row, 3)?,
-        revision: unsigned("outbox", &place, column(row, 4)?)?,
-        content: column(row, 5)?,
-        actor: column(row, 6)?,
-        at: Timestamp::from_millis(column(row, 7)?),
-    })
+fn outbox_row(line: &str) -> Result<OutboxRow, Error> {
+    let mut fields = Fields::of("outbox", line);
+    let row = OutboxRow {
+        seq: fields.parsed()?,
+        tenant: fields.parsed()?,
+        kind: fields.parsed()?,
+        id: fields.text()?.to_owned(),
+        revision: fields.parsed()?,
+        actor: fields.text()?.to_owned(),
+        at: Timestamp::from_millis(fields.parsed()?),
+        content: fields.text()?.to_owned(),
+    };
+    fields.end()?;
+    Ok(row)
 }

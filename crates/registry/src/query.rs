@@ -10,7 +10,8 @@ use sqlx::{Any, AssertSqlSafe, Row as _};
 
 use crate::bulk::places;
 use crate::decision::{REMOVED, unique_name};
-use crate::registry::{refused, signed, unsigned};
+use crate::lines::{Fields, lines, record_line, select_lines, text};
+use crate::registry::{refused, signed};
 use crate::{Error, Key, Kind, Registry};
 
 /// The longest page.
@@ -63,26 +64,34 @@ impl RecordRow {
 
 macro_rules! select {
     ($rest:literal) => {
-        concat!(
-            "SELECT r.tenant, r.kind, r.id, r.revision, r.content, r.actor, r.at, r.reason ",
-            $rest
-        )
+        concat!("SELECT ", record_line!(), " ", $rest)
     };
 }
 
-/// What is read of records whose column is among ids, up to the list of them, and the order.
+macro_rules! select_many {
+    ($places:literal, $rest:literal, $order:literal) => {
+        select_lines!(record_line!(), $places, $rest, $order)
+    };
+}
+
+/// What is read of records whose column is among ids, up to the list of them, and what follows it.
 macro_rules! select_among {
-    ($column:literal, $order:literal) => {
+    ($column:literal, $places:literal, $order:literal) => {
         (
             concat!(
-                "SELECT r.tenant, r.kind, r.id, r.revision, r.content, r.actor, r.at, r.reason
-                 FROM head h JOIN record r ON r.tenant = h.tenant AND r.kind = h.kind
+                "SELECT string_agg(line, '\u{1e}' ORDER BY ",
+                $order,
+                ") FROM (SELECT ",
+                record_line!(),
+                " AS line, ",
+                $places,
+                " FROM head h JOIN record r ON r.tenant = h.tenant AND r.kind = h.kind
                      AND r.id = h.id AND r.revision = h.revision
                  WHERE h.tenant = $1 AND h.kind = $2 AND h.tombstone = 0 AND ",
                 $column,
                 " IN"
             ),
-            concat!("ORDER BY ", $order, " LIMIT 100000"),
+            concat!("ORDER BY ", $order, " LIMIT 100000) AS lines"),
         )
     };
 }
@@ -124,9 +133,11 @@ impl Registry {
         before: Option<u64>,
         limit: u32,
     ) -> Result<Vec<RecordRow>, Error> {
-        let sql = select!(
+        let sql = select_many!(
+            "r.revision AS p1",
             "FROM record r WHERE r.tenant = $1 AND r.kind = $2 AND r.id = $3 AND r.revision < $4
-             ORDER BY r.revision DESC LIMIT $5"
+             ORDER BY r.revision DESC LIMIT $5",
+            "p1 DESC"
         );
         let query = sqlx::query(sql).bind(key.tenant.to_string()).bind(key.kind.as_str());
         let query = query.bind(key.id).bind(before.map_or(i64::MAX, signed));
@@ -144,11 +155,13 @@ impl Registry {
         after: &str,
         limit: u32,
     ) -> Result<Vec<RecordRow>, Error> {
-        let sql = select!(
+        let sql = select_many!(
+            "h.id AS p1",
             "FROM head h JOIN record r ON r.tenant = h.tenant AND r.kind = h.kind AND r.id = h.id
                  AND r.revision = h.revision
              WHERE h.tenant = $1 AND h.kind = $2 AND h.id > $3 AND h.tombstone = 0
-             ORDER BY h.id LIMIT $4"
+             ORDER BY h.id LIMIT $4",
+            "p1"
         );
         let query = sqlx::query(sql).bind(tenant.to_string()).bind(kind.as_str());
         self.many(query.bind(after).bind(page(limit))).await
@@ -165,11 +178,13 @@ impl Registry {
         after: &str,
         limit: u32,
     ) -> Result<Vec<RecordRow>, Error> {
-        let sql = select!(
+        let sql = select_many!(
+            "h.id AS p1",
             "FROM head h JOIN record r ON r.tenant = h.tenant AND r.kind = h.kind AND r.id = h.id
                  AND r.revision = h.revision
              WHERE h.tenant = $1 AND h.kind = $2 AND h.owner = $3 AND h.id > $4 AND h.tombstone = 0
-             ORDER BY h.id LIMIT $5"
+             ORDER BY h.id LIMIT $5",
+            "p1"
         );
         let query = sqlx::query(sql).bind(owner.tenant.to_string()).bind(owner.kind.as_str());
         self.many(query.bind(owner.id).bind(after).bind(page(limit))).await
@@ -185,7 +200,7 @@ impl Registry {
         kind: Kind,
         ids: &[&str],
     ) -> Result<Vec<RecordRow>, Error> {
-        self.among(select_among!("h.id", "h.id"), (tenant, kind), ids).await
+        self.among(select_among!("h.id", "h.id AS p1", "p1"), (tenant, kind), ids).await
     }
 
     /// The records in force of one kind that belong to any of these, by owner and id; at most
@@ -199,7 +214,12 @@ impl Registry {
         kind: Kind,
         owners: &[&str],
     ) -> Result<Vec<RecordRow>, Error> {
-        self.among(select_among!("h.owner", "h.owner, h.id"), (tenant, kind), owners).await
+        self.among(
+            select_among!("h.owner", "h.owner AS p1, h.id AS p2", "p1, p2"),
+            (tenant, kind),
+            owners,
+        )
+        .await
     }
 
     async fn among(
@@ -228,12 +248,14 @@ impl Registry {
         after: Option<&RecordRow>,
         limit: u32,
     ) -> Result<Vec<RecordRow>, Error> {
-        let sql = select!(
+        let sql = select_many!(
+            "h.tenant AS p1, h.id AS p2",
             "FROM head h JOIN record r ON r.tenant = h.tenant AND r.kind = h.kind AND r.id = h.id
                  AND r.revision = h.revision
              WHERE h.kind = $1 AND (h.tenant > $2 OR (h.tenant = $2 AND h.id > $3))
                  AND h.tombstone = 0
-             ORDER BY h.tenant, h.id LIMIT $4"
+             ORDER BY h.tenant, h.id LIMIT $4",
+            "p1, p2"
         );
         let tenant = after.map(|row| row.tenant.to_string()).unwrap_or_default();
         let id = after.map(|row| row.id.as_str()).unwrap_or_default();
@@ -262,12 +284,13 @@ impl Registry {
 
     async fn one(&self, query: Query<'_>) -> Result<Option<RecordRow>, Error> {
         let row = query.fetch_optional(&self.readers).await.map_err(refused("read a record"))?;
-        row.as_ref().map(record).transpose()
+        let Some(line) = row.as_ref().map(text).transpose()?.flatten() else { return Ok(None) };
+        record(&line).map(Some)
     }
 
     async fn many(&self, query: Query<'_>) -> Result<Vec<RecordRow>, Error> {
-        let rows = query.fetch_all(&self.readers).await.map_err(refused("list records"))?;
-        rows.iter().map(record).collect()
+        let row = query.fetch_one(&self.readers).await.map_err(refused("list records"))?;
+        lines(text(&row)?.as_deref()).map(record).collect()
     }
 }
 
@@ -285,28 +308,19 @@ where
     row.try_get(place).map_err(refused("read a column"))
 }
 
-fn record(row: &AnyRow) -> Result<RecordRow, Error> {
-    let id: String = column(row, 2)?;
-    let revision = unsigned("record", &id, column(row, 3)?)?;
-    Ok(RecordRow {
-        tenant: parsed("record", &id, column(row, 0)?)?,
-        kind: parsed("record", &id, column(row, 1)?)?,
-        revision,
-        content: column(row, 4)?,
-        actor: column(row, 5)?,
-        at: Timestamp::from_millis(column(row, 6)?),
-        reason: column(row, 7)?,
-        id,
-    })
-}
-
-pub(crate) fn parsed<T>(table: &'static str, row: &str, text: &str) -> Result<T, Error>
-where
-    T: std::str::FromStr<Err: std::fmt::Display>,
-{
-    text.parse().map_err(|refused: T::Err| Error::Corrupt {
-        table,
-        row: row.to_owned(),
-        detail: refused.to_string(),
-    })
+/// From a line of [`record_line`].
+fn record(line: &str) -> Result<RecordRow, Error> {
+    let mut fields = Fields::of("record", line);
+    let row = RecordRow {
+        tenant: fields.parsed()?,
+        kind: fields.parsed()?,
+        id: fields.text()?.to_owned(),
+        revision: fields.parsed()?,
+        actor: fields.text()?.to_owned(),
+        at: Timestamp::from_millis(fields.parsed()?),
+        reason: fields.text()?.to_owned(),
+        content: fields.text()?.to_owned(),
+    };
+    fields.end()?;
+    Ok(row)
 }

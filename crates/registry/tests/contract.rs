@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 pub(crate) use batches::{
     any_batch_is_what_one_by_one_would_have_written,
+    contents_of_any_characters_are_listed_as_they_are,
     many_at_once_are_what_one_by_one_would_have_written,
 };
 

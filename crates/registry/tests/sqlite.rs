@@ -31,6 +31,7 @@ each_on_a_new_file! {
     a_batch_is_written_whole_or_not_at_all
     many_at_once_are_what_one_by_one_would_have_written
     any_batch_is_what_one_by_one_would_have_written
+    contents_of_any_characters_are_listed_as_they_are
     malformed_decisions_are_refused_with_place_and_rule
     lists_go_on_where_the_page_ended
     credentials_are_listed_by_their_owner

@@ -1,9 +1,10 @@
-//! Many decisions in one transaction are what they would be one by one.
+//! Many decisions in one transaction, and many records in one answer, are what they would be one by
+//! one.
 
 use std::collections::BTreeSet;
 
 use model::TenantId;
-use registry::{Decision, Error, Expect, Key, Kind, Registry};
+use registry::{Author, Decision, Error, Expect, Key, Kind, Registry};
 use serde_json::{Value, json};
 
 use super::{HERE, ME, THERE, device, key, open};
@@ -125,5 +126,34 @@ pub(crate) async fn any_batch_is_what_one_by_one_would_have_written(url: &str) {
         };
         assert_eq!(revisions(&written), revisions(&alone));
         assert_eq!(all_of(&registry, HERE).await, all_of(&registry, THERE).await);
+    }
+}
+
+pub(crate) async fn contents_of_any_characters_are_listed_as_they_are(url: &str) {
+    let registry = open(url).await;
+    let texts =
+        ["", "\u{1e}", "\u{1f}a\u{1e}b", "line\nbreak\t\"quote\" \\ back", "Grüße, 水 \u{7f}"];
+    let contents: Vec<Value> =
+        texts.iter().map(|text| json!({ *text: text, "n": [text] })).collect();
+    for (at, content) in contents.iter().enumerate() {
+        let id = format!("i{at}");
+        registry.put(&Decision::put(HERE, Kind::Idea, &id, content), &ME).await.unwrap();
+    }
+    let rows = registry.list(HERE, Kind::Idea, "", 10).await.unwrap();
+    let read: Vec<Value> = rows.iter().map(|row| row.content().unwrap()).collect();
+    assert_eq!(read, contents);
+    let outbox = registry.outbox(0, 10).await.unwrap();
+    assert!(outbox.iter().zip(&rows).all(|(sent, row)| sent.content == row.content));
+    for row in &rows {
+        let key = Key { tenant: HERE, kind: Kind::Idea, id: &row.id };
+        assert_eq!(registry.get(key).await.unwrap().as_ref(), Some(row));
+        assert_eq!(registry.history(key, None, 10).await.unwrap(), std::slice::from_ref(row));
+    }
+    assert_eq!(rows.first().map(|row| row.reason.as_str()), Some("because"));
+    for mark in ['\u{1e}', '\u{1f}'] {
+        let author = Author { reason: &format!("be{mark}cause"), ..ME };
+        let decision = Decision::put(HERE, Kind::Idea, "i0", &contents[0]);
+        let refused = registry.put(&decision, &author).await.unwrap_err();
+        assert!(refused.to_string().contains("U+001E"), "{refused}");
     }
 }
