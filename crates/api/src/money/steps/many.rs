@@ -1,9 +1,9 @@
 //! A step of all documents of a month: numbers for many in one transaction.
 //!
 //! *Invariant:* the numbers of a transaction follow each other in the order of contracts and
-//! documents, and the counter moves with them, once. A transaction is begun when the one before it is
-//! written, and rests on the counter as that one left it. A document that may not take the step is
-//! told and keeps no other from taking it.
+//! documents, and the counter moves with them, once. A transaction is begun when the one before it
+//! is written, and rests on the counter as that one left it. A document that may not take the step
+//! is told and keeps no other from taking it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
