@@ -5,10 +5,10 @@
 //!
 //! `contracts`, `customers` and `entities` are what people agree on, `agreed` what else stands in a
 //! contract; `events` are usage from outside; `rating` turns both and readings into a bill;
-//! `closing` makes drafts of it, `ahead` of what is written; `steps` take a document from a draft to
-//! a number and a payment; `documents` shows, explains and verifies; `compare` holds it against real
-//! invoices; `impact` says what a correction would move; `revenue` sums up, `economics` holds costs
-//! against it, those of the case and those in `spent`.
+//! `closing` makes drafts of it, `ahead` of what is written; `steps` take a document from a draft
+//! to a number and a payment; `documents` shows, explains and verifies; `compare` holds it against
+//! real invoices; `impact` says what a correction would move; `revenue` sums up, `economics` holds
+//! costs against it, those of the case and those in `spent`.
 
 pub(crate) mod agreed;
 mod ahead;
