@@ -66,6 +66,26 @@ class Live {
     };
   }
 
+  /**
+   * For lists that the API counts: tells that something of these kinds changed in the fleet, once for
+   * all that comes within `wait_ms`. Returns the function that ends it.
+   */
+  changes(kinds: Kind[], wait_ms: number, tell: () => void): () => void {
+    let due: ReturnType<typeof setTimeout> | undefined;
+    const soon = () => {
+      due ??= setTimeout(() => {
+        due = undefined;
+        tell();
+      }, wait_ms);
+    };
+    const handlers = Object.fromEntries([...kinds, 'resync'].map((kind) => [kind, soon]));
+    const end = this.subscribe(null, kinds, handlers);
+    return () => {
+      clearTimeout(due);
+      end();
+    };
+  }
+
   /** The API showed data which the feed did not carry: try the next way. */
   starved(): void {
     this.#carrier?.starved();
