@@ -94,7 +94,12 @@ impl Files {
     /// # Errors
     /// What is wrong with it, with place and advice.
     pub fn new(plan_text: &str) -> Result<Self, Error> {
-        let plans = parse(plan_text)?;
+        Ok(Self::of(parse(plan_text)?))
+    }
+
+    /// Begins with a plan text that was read.
+    #[must_use]
+    pub fn of(plans: PlanBook) -> Self {
         let keyed = |(name, plan): (&Name, &Plan)| ((name.clone(), plan.revision), plan.clone());
         let catalog = plans.plans.iter().map(keyed).collect();
         let known = |(name, text): (&String, &ContractText)| {
@@ -106,7 +111,7 @@ impl Files {
         let shown = devices
             .filter_map(|device| Some((device_id(None, &device.name), device.shown.clone()?)));
         let device_names = shown.collect();
-        Ok(Self {
+        Self {
             plans,
             catalog,
             book: Book::new(),
@@ -119,7 +124,7 @@ impl Files {
             last: None,
             billable: Billable::default(),
             window: None,
-        })
+        }
     }
 
     /// Takes in one usage line; what cannot be taken is quarantined.

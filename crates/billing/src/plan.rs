@@ -20,7 +20,9 @@ use crate::usage::UsageRule;
 use crate::zone::Cadence;
 
 pub use fault::Fault;
-pub use text::{ContractStep, ContractText, DeviceText, PlanBook, Seller, parse, tax_class};
+pub use text::{
+    ContractStep, ContractText, DeviceText, PlanBase, PlanBook, Seller, parse, tax_class,
+};
 
 /// Prices under one name, at one revision.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -169,11 +169,23 @@ impl Terms {
     /// The plan text: the blueprint with this contract.
     #[must_use]
     pub fn plan_text(&self, blueprint: &str) -> String {
+        self.head(blueprint) + &self.tail()
+    }
+
+    /// The part of it that contracts of one blueprint, legal entity and tax share.
+    #[must_use]
+    pub fn head(&self, blueprint: &str) -> String {
         let mut out = format!("revision = {}\n", self.revision);
         let _infallible = writeln!(out, "entity = {}", quoted(self.seller.entity.as_str()));
         pairs(&mut out, &[("tax_of_payer", self.tax.as_ref())]);
         out.push_str(blueprint.trim_end());
-        out.push_str("\n\n[seller]\n");
+        out
+    }
+
+    /// The rest: seller, contract, coupons.
+    #[must_use]
+    pub fn tail(&self) -> String {
+        let mut out = String::from("\n\n[seller]\n");
         party(&mut out, &self.seller.party);
         let payment = &self.seller.payment;
         pairs(

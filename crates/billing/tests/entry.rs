@@ -7,6 +7,7 @@ use billing::document::TaxRules;
 use billing::entry::{Entry, EntryReading};
 use billing::invoice::{Party, PaymentTerms, ubl};
 use billing::ledger::{Books, Draft, Entity, Invoice, InvoiceStep, Mode};
+use billing::plan::{PlanBase, parse};
 use billing::terms::{CouponOf, DeviceOf, PrepaidOf, SellerOf, SwapOf, Terms};
 use billing::usage::Amount;
 use billing::zone::{Cadence, Period, Zone};
@@ -280,4 +281,54 @@ fn coupons_prepaid_credit_and_replaced_registers_of_records_are_read_as_a_file()
     // 50 of the old register and 20 of the new one, 10 % off, 30 of it paid by the gift.
     assert_eq!((bill.bill.net.as_str(), bill.bill.due.as_str()), ("63.00", "33.00"));
     assert_eq!(files.grants("linden").unwrap().len(), 1);
+}
+
+#[test]
+fn what_contracts_share_is_read_once_and_says_what_the_whole_text_says() {
+    let coupon = || CouponOf {
+        name: "spring".parse().unwrap(),
+        off: "10 %".to_owned(),
+        on: None,
+        from: None,
+        to: None,
+    };
+    let of = |change: fn(&mut Terms)| {
+        let mut terms = terms(None);
+        change(&mut terms);
+        terms
+    };
+    let variants = [
+        of(|_| {}),
+        of(|terms| terms.tax = Some("K".to_owned())),
+        of(|terms| terms.to = Some("2026-12-01T00:00:00Z".parse().unwrap())),
+        of(|terms| terms.timezone = "America/New_York".to_owned()),
+        of(|terms| terms.devices.clear()),
+        of(|terms| terms.seller.due_days = 30),
+        Terms { coupons: vec![coupon()], ..terms(None) },
+    ];
+    for terms in &variants {
+        let base = PlanBase::of(&terms.head(BLUEPRINT)).unwrap();
+        let whole = parse(&terms.plan_text(BLUEPRINT)).unwrap();
+        assert_eq!(base.with(&terms.tail()).unwrap(), whole);
+    }
+    // Shared by contracts that differ behind the head.
+    let base = PlanBase::of(&variants[0].head(BLUEPRINT)).unwrap();
+    for terms in variants.iter().filter(|terms| terms.tax.is_none()) {
+        let whole = parse(&terms.plan_text(BLUEPRINT)).unwrap();
+        assert_eq!(base.with(&terms.tail()).unwrap(), whole);
+    }
+    // What only the whole text tells is left to it.
+    let coupons = format!("{BLUEPRINT}\n[coupon.autumn]\noff = \"5 %\"\n");
+    let terms = &variants[6];
+    let base = PlanBase::of(&terms.head(&coupons)).unwrap();
+    assert!(base.with(&terms.tail()).is_none());
+    assert_eq!(parse(&terms.plan_text(&coupons)).unwrap().coupons.len(), 2);
+    assert!(base.with("\n[contract.linden]\nplan = \"none\"\n").is_none());
+    assert!(base.with("\n[plan.other]\nfee = \"1 EUR\"\n").is_none());
+    for wrong in
+        ["plan = 1", "[contract.a]\nplan = \"care\"", "[seller]\nname = \"Acme\"", "x = '''"]
+    {
+        assert!(PlanBase::of(&terms.head(&format!("{BLUEPRINT}\n{wrong}\n"))).is_none(), "{wrong}");
+    }
+    assert!(PlanBase::of("currency = \"EUR\"").is_none());
 }

@@ -5,9 +5,10 @@
 //! for all of it: the first by time, whatever the order they came in.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use billing::entry::{Entry, EntryReading};
+use billing::plan::PlanBase;
 use billing::terms::{DeviceOf, SellerOf, Terms};
 use billing::usage::Amount;
 use billing::zone::{Period, Zone};
@@ -43,6 +44,7 @@ pub(crate) struct Loaded {
     pub(crate) entity_revision: u64,
     pub(crate) billable: Billable,
     blueprint: Arc<str>,
+    bases: Arc<Bases>,
     /// The text of its plan, and that text read: made with the first need of it, as a step of a
     /// document has none.
     read: OnceLock<(String, Files)>,
@@ -70,15 +72,37 @@ impl Loaded {
         if let Some(read) = self.read.get() {
             return Ok(read);
         }
-        let around = (&self.customer, &self.entity);
-        let plan = terms(self.id, &self.content, around).plan_text(&self.blueprint);
-        let files = Files::new(&plan).map_err(|error| unusable(&self.content, &error))?;
+        let terms = terms(self.id, &self.content, (&self.customer, &self.entity));
+        let (head, tail) = (terms.head(&self.blueprint), terms.tail());
+        let book = self.bases.of(&head).and_then(|base| base.with(&tail));
+        let plan = head + &tail;
+        let files = match book {
+            Some(book) => Files::of(book),
+            // It has a fault, or says something that only the whole text tells.
+            None => Files::new(&plan).map_err(|error| unusable(&self.content, &error))?,
+        };
         Ok(self.read.get_or_init(|| (plan, files)))
     }
 
     /// Whose days and months count.
     pub(crate) fn zone(&self) -> Result<Zone, Problem> {
         Ok(Zone::named(&self.customer.timezone)?)
+    }
+}
+
+/// What the plans of contracts share, read once for all that are loaded together.
+#[derive(Debug, Default)]
+struct Bases(Mutex<BTreeMap<String, Option<Arc<PlanBase>>>>);
+
+impl Bases {
+    fn of(&self, head: &str) -> Option<Arc<PlanBase>> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(base) = known.get(head) {
+            return base.clone();
+        }
+        let base = PlanBase::of(head).map(Arc::new);
+        known.insert(head.to_owned(), base.clone());
+        base
     }
 }
 
@@ -164,14 +188,22 @@ struct Around<'a> {
     customers: BTreeMap<String, CustomerContent>,
     entities: BTreeMap<Name, (EntityContent, u64)>,
     blueprints: BTreeMap<(Name, u64), Arc<str>>,
+    bases: Arc<Bases>,
 }
 
 impl<'a> Around<'a> {
     fn new(app: &'a App, tenant: TenantId) -> Self {
         let simulated = app.shard.picture().catalog.tenant(tenant).is_some_and(|t| t.demo);
         let billable = if simulated { Billable::All } else { Billable::Real };
-        let (customers, entities) = (BTreeMap::new(), BTreeMap::new());
-        Self { app, tenant, billable, customers, entities, blueprints: BTreeMap::new() }
+        Self {
+            app,
+            tenant,
+            billable,
+            customers: BTreeMap::new(),
+            entities: BTreeMap::new(),
+            blueprints: BTreeMap::new(),
+            bases: Arc::default(),
+        }
     }
 
     /// Reads the customers of contracts together.
@@ -202,8 +234,19 @@ impl<'a> Around<'a> {
         let customer = customer.ok_or_else(|| Problem::not_found("customer", &customer_id))?;
         let (entity, entity_revision) = self.entity(&customer.entity).await?;
         let blueprint = self.blueprint(&content.venture, content.revision).await?;
-        let (billable, read) = (self.billable, OnceLock::new());
-        Ok(Loaded { id, content, customer, entity, entity_revision, billable, blueprint, read })
+        let (billable, bases) = (self.billable, Arc::clone(&self.bases));
+        let read = OnceLock::new();
+        Ok(Loaded {
+            id,
+            content,
+            customer,
+            entity,
+            entity_revision,
+            billable,
+            blueprint,
+            bases,
+            read,
+        })
     }
 
     async fn entity(&mut self, name: &Name) -> Result<(EntityContent, u64), Problem> {

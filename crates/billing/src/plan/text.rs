@@ -15,6 +15,8 @@ use std::collections::BTreeMap;
 
 use model::{Currency, Name, Timestamp};
 use rust_decimal::Decimal;
+use toml::Spanned;
+use toml::de::DeTable;
 
 use self::table::{Node, Source};
 use super::{Fault, OnChange, Plan, Proration};
@@ -115,9 +117,71 @@ pub struct DeviceText {
     pub swaps: Vec<Swap>,
 }
 
+/// What a text says for every contract, read once for many contracts of one blueprint.
+#[derive(Debug)]
+pub struct PlanBase {
+    zone: Zone,
+    entity: Name,
+    plans: BTreeMap<Name, Plan>,
+    coupons: BTreeMap<Name, contract::CouponText>,
+    figures: BTreeMap<Name, Decimal>,
+}
+
+impl PlanBase {
+    /// Reads the head of a plan text, without seller and contracts. `None`: the text has some of its
+    /// own or a fault, so only the whole text says what it means.
+    #[must_use]
+    pub fn of(head: &str) -> Option<Self> {
+        let parsed = document(head).ok()?;
+        let source = Source { text: head };
+        let mut top = source.table("", parsed.span(), parsed.get_ref());
+        for key in BLUEPRINT_KEYS {
+            let _left_to_the_blueprint = top.take(key);
+        }
+        let base = shared(&mut top, source).ok()?;
+        top.end().ok()?;
+        (!base.plans.is_empty()).then_some(base)
+    }
+
+    /// What [`parse`] gives for head and tail together, where the tail is seller, contracts and
+    /// coupons. `None`: there is a fault, or the head has coupons too.
+    #[must_use]
+    pub fn with(&self, tail: &str) -> Option<PlanBook> {
+        let parsed = document(tail).ok()?;
+        let source = Source { text: tail };
+        let mut top = source.table("", parsed.span(), parsed.get_ref());
+        let seller = top.take("seller").map(|node| party::seller(&node)).transpose().ok()?;
+        let own = coupons(&mut top, &self.zone, &self.plans).ok()?;
+        if !own.is_empty() && !self.coupons.is_empty() {
+            return None;
+        }
+        let coupons = if own.is_empty() { &self.coupons } else { &own };
+        let contracts = contracts(&mut top, &self.zone, (&self.plans, coupons)).ok()?;
+        top.end().ok()?;
+        Some(self.book(seller, coupons, contracts))
+    }
+
+    fn book(
+        &self,
+        seller: Option<Seller>,
+        coupons: &BTreeMap<Name, contract::CouponText>,
+        contracts: BTreeMap<String, ContractText>,
+    ) -> PlanBook {
+        let coupons = coupons.iter().map(|(name, text)| (name.clone(), text.coupon.clone()));
+        PlanBook {
+            zone: self.zone.clone(),
+            entity: self.entity.clone(),
+            seller,
+            plans: self.plans.clone(),
+            coupons: coupons.collect(),
+            contracts,
+            figures: self.figures.clone(),
+        }
+    }
+}
+
 /// What the top of the text says for all plans.
 struct Shared {
-    zone: Zone,
     currency: Option<Currency>,
     cadence: Cadence,
     rounding: Rounding,
@@ -155,21 +219,37 @@ pub fn parse(text: &str) -> Result<PlanBook, Error> {
 }
 
 fn book(text: &str) -> Result<PlanBook, Fault> {
+    let parsed = document(text)?;
+    let source = Source { text };
+    let mut top = source.table("", parsed.span(), parsed.get_ref());
+    for key in BLUEPRINT_KEYS {
+        let _left_to_the_blueprint = top.take(key);
+    }
+    let seller = top.take("seller").map(|node| party::seller(&node)).transpose()?;
+    let shared = shared(&mut top, source)?;
+    let contracts = contracts(&mut top, &shared.zone, (&shared.plans, &shared.coupons))?;
+    top.end()?;
+    if shared.plans.is_empty() {
+        let fault = Fault::at(text, &(0..0), "plan", "there is no plan".to_owned());
+        return Err(fault.help("add a table such as [plan.care]"));
+    }
+    Ok(shared.book(seller, &shared.coupons, contracts))
+}
+
+fn document(text: &str) -> Result<Spanned<DeTable<'_>>, Fault> {
     if text.len() > PLAN_BYTES_MAX {
         let message =
             format!("the text has {} bytes, plan_bytes_max = {PLAN_BYTES_MAX}", text.len());
         return Err(Fault::at(text, &(0..0), "", message));
     }
-    let parsed = toml::de::DeTable::parse(text).map_err(|error| {
+    DeTable::parse(text).map_err(|error| {
         let span = error.span().unwrap_or(0..0);
         Fault::at(text, &span, "", error.message().to_owned())
-    })?;
-    let source = Source { text };
-    let span = parsed.span();
-    let mut top = source.table("", span, parsed.get_ref());
-    for key in BLUEPRINT_KEYS {
-        let _left_to_the_blueprint = top.take(key);
-    }
+    })
+}
+
+/// All that a text says for every contract.
+fn shared(top: &mut table::Table<'_>, source: Source<'_>) -> Result<PlanBase, Fault> {
     let zone = match top.take("timezone") {
         Some(node) => node.parsed(Zone::named, "use an IANA name such as \"Europe/Berlin\"")?,
         None => Zone::utc(),
@@ -178,7 +258,6 @@ fn book(text: &str) -> Result<PlanBook, Fault> {
         Some(node) => node.name()?,
         None => source.name("", &(0..0), "default")?,
     };
-    let seller = top.take("seller").map(|node| party::seller(&node)).transpose()?;
     let mut shared = Shared {
         currency: top.take("currency").map(|node| node.currency()).transpose()?,
         cadence: cadence(top.take("period"))?.unwrap_or_default(),
@@ -186,11 +265,10 @@ fn book(text: &str) -> Result<PlanBook, Fault> {
         proration: proration(top.take("prorate"))?.unwrap_or_default(),
         tax: top.take("tax").map(|node| tax(&node)).transpose()?.unwrap_or_default(),
         revision: top.take("revision").map(|node| node.count()).transpose()?.unwrap_or(1),
-        zone,
         usages: BTreeMap::new(),
         calendars: BTreeMap::new(),
     };
-    shared.usages = usages(&mut top)?;
+    shared.usages = usages(top)?;
     for (name, node) in top.named("calendar")? {
         let calendar = usage::calendar(&node)?;
         shared.calendars.insert(name, calendar);
@@ -203,19 +281,12 @@ fn book(text: &str) -> Result<PlanBook, Fault> {
     if let Some(node) = top.take("tax_of_payer") {
         payer_decides(tax(&node)?, &mut plans);
     }
-    let coupons = coupons(&mut top, &shared.zone, &plans)?;
+    let coupons = coupons(top, &zone, &plans)?;
     let mut figures = BTreeMap::new();
     for (name, node) in top.named("figure")? {
         figures.insert(name, node.share_or_number()?);
     }
-    let contracts = contracts(&mut top, &shared.zone, (&plans, &coupons))?;
-    top.end()?;
-    if plans.is_empty() {
-        let fault = Fault::at(text, &(0..0), "plan", "there is no plan".to_owned());
-        return Err(fault.help("add a table such as [plan.care]"));
-    }
-    let coupons = coupons.into_iter().map(|(name, text)| (name, text.coupon)).collect();
-    Ok(PlanBook { zone: shared.zone, entity, seller, plans, coupons, contracts, figures })
+    Ok(PlanBase { zone, entity, plans, coupons, figures })
 }
 
 /// What the payer is decides over what the plan says: reverse charge, export, exemption.

@@ -59,6 +59,7 @@ struct Discount {
 }
 
 /// A coupon as written.
+#[derive(Debug)]
 pub(super) struct CouponText {
     pub(super) coupon: Coupon,
     /// Of an amount; `None` is a share.
