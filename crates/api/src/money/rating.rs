@@ -4,11 +4,12 @@
 //! document of it says "simulated". Where a plan counts days, one reading of each local day stands
 //! for all of it: the first by time, whatever the order they came in.
 
+mod bases;
+
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use billing::entry::{Entry, EntryReading};
-use billing::plan::PlanBase;
 use billing::terms::{DeviceOf, SellerOf, Terms};
 use billing::usage::Amount;
 use billing::zone::{Period, Zone};
@@ -20,6 +21,7 @@ use registry::content::{
 use registry::{IDS_MAX, Kind, RecordRow};
 use std::time::Duration;
 
+use self::bases::Bases;
 use crate::app::App;
 use crate::code;
 use crate::money::shelf::{Kept, documents_of, documents_of_all, drawn};
@@ -87,22 +89,6 @@ impl Loaded {
     /// Whose days and months count.
     pub(crate) fn zone(&self) -> Result<Zone, Problem> {
         Ok(Zone::named(&self.customer.timezone)?)
-    }
-}
-
-/// What the plans of contracts share, read once for all that are loaded together.
-#[derive(Debug, Default)]
-struct Bases(Mutex<BTreeMap<String, Option<Arc<PlanBase>>>>);
-
-impl Bases {
-    fn of(&self, head: &str) -> Option<Arc<PlanBase>> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(base) = known.get(head) {
-            return base.clone();
-        }
-        let base = PlanBase::of(head).map(Arc::new);
-        known.insert(head.to_owned(), base.clone());
-        base
     }
 }
 

@@ -128,8 +128,8 @@ pub struct PlanBase {
 }
 
 impl PlanBase {
-    /// Reads the head of a plan text, without seller and contracts. `None`: the text has some of its
-    /// own or a fault, so only the whole text says what it means.
+    /// Reads the head of a plan text, without seller and contracts. `None`: the text has some of
+    /// its own or a fault, so only the whole text says what it means.
     #[must_use]
     pub fn of(head: &str) -> Option<Self> {
         let parsed = document(head).ok()?;
