@@ -1,6 +1,6 @@
 //! What the plans of contracts share, read once for all that are loaded together.
 //!
-//! *Invariant:* a plan is what its whole text says; where a head alone does not tell, there is no base.
+//! *Invariant:* a plan is what its whole text says; a head that does not tell alone has no base.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
